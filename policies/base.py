@@ -1,0 +1,101 @@
+"""The contract: a policy says how τ is chosen, in two halves.
+
+Across trials, its *searcher* suggests hyperparameters, one set a trial. Within a trial, its
+*temperature*, a module, gives τ for every batch. A method that replaces more than τ also gives an
+*objective*, which takes the place of the scenario's loss.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from ray.tune.schedulers import TrialScheduler
+    from ray.tune.search import Searcher
+
+    from search_spaces import Space
+
+
+class Softening(NamedTuple):
+    """How one batch is softened. Each is () for the whole batch or [B, 1] for each sample."""
+
+    tau_student: Tensor
+    tau_teacher: Tensor
+    weight: Tensor  # the factor of the KL term: τ² for Hinton's loss, so that its gradient is flat in τ
+
+
+class Temperature(nn.Module, ABC):
+    """τ within one trial. A module, so that a learned τ has parameters and every τ a state to checkpoint."""
+
+    def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:
+        """Prepare the ``steps`` batches of ``epoch`` (0 is the first of ``epochs``).
+
+        Whatever is random or follows a schedule goes to the device here, all of the epoch's τ at once,
+        so that no step waits for the device.
+        """
+
+    @abstractmethod
+    def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
+        """The softening of batch ``step`` of the epoch; both logits are [B, classes]."""
+
+    def observe(self, report: Mapping[str, float]) -> None:
+        """Feedback after each epoch: the columns of the store's ``reports`` table."""
+
+
+class Policy(ABC):
+    """How τ is chosen. A subclass is a frozen dataclass; its fields are its options, checked when it is made."""
+
+    name: ClassVar[str]
+    moves_within: ClassVar[bool] = False  # does τ move within a trial?
+
+    def native_trials(self, space: Space) -> int | None:
+        """How many trials the recipe asks for; None: as many as the budget has."""
+        return 1
+
+    def searcher(self, space: Space, seed: int) -> Searcher:
+        """What varies across trials. By default nothing: every trial is an independent restart."""
+        from policies.searchers import Restarts  # Ray only where it is used: a trial runs without it
+
+        return Restarts(self.restart_params(space))
+
+    def restart_params(self, space: Space) -> dict[str, float]:
+        """What a policy that moves τ within a trial takes from the space: its range, as trial parameters."""
+        bounds = {"tau_low": space.tau.low, "tau_high": space.tau.high}
+        return bounds if space.tau.step is None else {**bounds, "tau_step": space.tau.step}
+
+    def scheduler(self) -> TrialScheduler | None:
+        """Early stopping across trials; None runs every trial to its end."""
+        return None
+
+    @abstractmethod
+    def temperature(self, params: Mapping[str, float], seed: int) -> Temperature:
+        """What varies within a trial, for the trial's parameters. Same params and seed: same sequence of τ."""
+
+
+class Constant(Temperature):
+    """One τ for the whole trial: what grid, random and TPE search over."""
+
+    def __init__(self, tau: float) -> None:
+        super().__init__()
+        self.register_buffer("tau", torch.tensor(positive("tau", tau)))
+
+    def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
+        return hinton(self.get_buffer("tau"))
+
+
+def hinton(tau: Tensor) -> Softening:
+    """The same τ for student and teacher, and the weight τ² (Hinton et al. 2015)."""
+    return Softening(tau, tau, tau.square())
+
+
+def positive(name: str, value: float) -> float:
+    """``value`` as a float, if it can be a temperature. Raises ValueError."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a finite number > 0, got {value}")
+    return float(value)

@@ -1,0 +1,61 @@
+"""The paper's policy: a fresh random τ for every batch (Rafat et al., PLoS ONE 2023).
+
+Across trials: nothing, one training is the recipe.
+Within a trial: τ ~ U{2..20} for each batch, as the paper's code draws it (``random.randint(2, 20)``),
+or τ ~ U[2, 20] with ``continuous``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from policies.base import Policy, Softening, Temperature, hinton, positive
+
+
+class PerBatch(Temperature):
+    """τ drawn uniformly for each batch, the draws of an epoch a function of (seed, epoch)."""
+
+    taus: Tensor
+
+    def __init__(self, low: float, high: float, step: float | None, seed: int) -> None:
+        super().__init__()
+        self.low, self.high, self.step, self.seed = positive("tau_low", low), positive("tau_high", high), step, seed
+        self.register_buffer("taus", torch.empty(0), persistent=False)
+
+    def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:
+        generator = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
+        self.taus = self.draw(steps, generator).to(self.taus.device)
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """``count`` temperatures: levels low, low + step, …, high with equal chance, or reals of [low, high]."""
+        if self.step is None:
+            return self.low + (self.high - self.low) * torch.rand(count, generator=generator)
+        levels = int((self.high - self.low) / self.step + 1e-9) + 1
+        return self.low + self.step * torch.randint(levels, (count,), generator=generator)
+
+    def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
+        return hinton(self.taus[step])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stochastic(Policy):
+    """A fresh random τ for every batch."""
+
+    name: ClassVar[str] = "stochastic"
+    moves_within: ClassVar[bool] = True
+    continuous: bool = False
+
+    def temperature(self, params: Mapping[str, float], seed: int) -> Temperature:
+        low, high = params.get("tau_low", 2), params.get("tau_high", 20)
+        step = None if self.continuous else params.get("tau_step", 1)
+        return PerBatch(low, high, step, seed)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """A seed of its own for each (seed, epoch), so that a resumed trial draws what it would have drawn."""
+    return (seed * 1_000_003 + epoch) % 2**63

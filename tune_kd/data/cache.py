@@ -1,0 +1,61 @@
+"""Decoded images, kept from one command to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tune_kd.data.decode import Decoded, decode
+from tune_kd.data.listing import EncodedImage
+
+_FORMAT_VERSION = 1  # raise it when decoding changes: files of other versions are never read
+
+
+def decode_cached(
+    encoded: Sequence[EncodedImage], *, image_size: int | None, skip_bad_images: bool, cache: Path | None
+) -> Decoded:
+    """As :func:`decode`, but from a file in the folder ``cache`` where an earlier call left one, else leaving one."""
+    if cache is None:
+        return decode(encoded, image_size=image_size, skip_bad_images=skip_bad_images)
+    file = cache / f"images-{_key(encoded, image_size, skip_bad_images)}.npz"
+    decoded = _read(file, len(encoded))
+    if decoded is None:
+        decoded = decode(encoded, image_size=image_size, skip_bad_images=skip_bad_images)
+        _write(file, decoded)
+    return decoded
+
+
+def _key(encoded: Sequence[EncodedImage], image_size: int | None, skip_bad_images: bool) -> str:
+    """A hash of all that the pixels depend on. File names are relative, so a moved data folder keeps its cache."""
+    digest = hashlib.sha256(repr((_FORMAT_VERSION, image_size, skip_bad_images)).encode())
+    for image in encoded:
+        digest.update(f"{image.name}\0{image.version}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _read(file: Path, count: int) -> Decoded | None:
+    """What the file holds; None where it is absent or damaged (zip files carry a checksum of each array)."""
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            decoded = Decoded(images=arrays["images"], kept=arrays["kept"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
+        return None
+    whole = decoded.kept.shape == (count,) and len(decoded.images) == decoded.kept.sum()
+    return decoded if whole else None
+
+
+def _write(file: Path, decoded: Decoded) -> None:
+    """Write to a neighbour and rename: whoever reads finds a whole file or none."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=file.stem, suffix=".tmp", delete=False) as temporary:
+        try:
+            np.savez(temporary, images=decoded.images, kept=decoded.kept)
+        except BaseException:  # an interruption too must not leave half a file
+            Path(temporary.name).unlink()
+            raise
+    Path(temporary.name).replace(file)

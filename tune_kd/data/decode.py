@@ -1,0 +1,93 @@
+"""From encoded images to one array of pixels, in threads: PIL releases the GIL while it decodes."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tune_kd.data.listing import EncodedImage
+from tune_kd.errors import InputError
+
+_IMAGES_PER_TASK = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """Pixels, uint8 [K, channels, size, size], of those K of N images that could be decoded: ``kept``, bool [N]."""
+
+    images: NDArray[np.uint8]
+    kept: NDArray[np.bool_]
+
+
+def decode(encoded: Sequence[EncodedImage], *, image_size: int | None, skip_bad_images: bool) -> Decoded:
+    """Decode all images to one square size.
+
+    Files become RGB. With ``image_size`` the short side is scaled to it (bilinear, antialiased) and the centre cut
+    out; without, all images must be square and of one size. Raises InputError for an image of another size, and,
+    naming the first, for images that cannot be decoded: all of them, or any where ``skip_bad_images`` is false.
+    """
+    chunks = [encoded[start : start + _IMAGES_PER_TASK] for start in range(0, len(encoded), _IMAGES_PER_TASK)]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        results = threads.map(lambda chunk: [_decode_one(image, image_size) for image in chunk], chunks)
+        pixels = [result for chunk in results for result in chunk]
+    bad = [(image.name, result) for image, result in zip(encoded, pixels, strict=True) if isinstance(result, str)]
+    if bad and not skip_bad_images:
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise InputError(f"cannot decode {bad[0][0]}{more}: {bad[0][1]}; mend it or skip it (skip_bad_images)")
+    if len(bad) == len(encoded):
+        raise InputError(f"none of {len(encoded)} images can be decoded; the first is {bad[0][0]}: {bad[0][1]}")
+    good = [(image.name, result) for image, result in zip(encoded, pixels, strict=True) if not isinstance(result, str)]
+    _check_one_square_size(good)
+    return Decoded(
+        images=np.stack([result for _, result in good]),
+        kept=np.array([not isinstance(result, str) for result in pixels]),
+    )
+
+
+def _decode_one(encoded: EncodedImage, image_size: int | None) -> NDArray[np.uint8] | str:
+    """Pixels [channels, height, width], or why there are none."""
+    try:
+        image = _open(encoded)
+        if image_size is not None and image.size != (image_size, image_size):
+            image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
+    except Exception as error:  # a broken file makes PIL raise anything from OSError to struct.error and SyntaxError
+        return " ".join(str(error).split()) or type(error).__name__
+    pixels = np.asarray(image)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if pixels.ndim == 3 else pixels[None]
+
+
+def _open(encoded: EncodedImage) -> Image.Image:
+    if encoded.source is None:
+        raise ValueError("it has no bytes")
+    if isinstance(encoded.source, np.ndarray):
+        return Image.fromarray(encoded.source)
+    if isinstance(encoded.source, bytes):
+        # The repr of a BytesIO, in PIL's own message, is an address: it says nothing and differs in every run.
+        try:
+            return Image.open(io.BytesIO(encoded.source)).convert("RGB")
+        except UnidentifiedImageError as error:
+            raise ValueError("no known image format") from error
+    with Image.open(encoded.source) as image:
+        return image.convert("RGB")
+
+
+def _check_one_square_size(pixels: Sequence[tuple[str, NDArray[np.uint8]]]) -> None:
+    first_name, first = pixels[0]
+    for name, image in pixels:
+        height, width = image.shape[1:]
+        if height != width:
+            raise InputError(
+                f"{name} is {width}×{height} pixels, not square; set image_size to scale and cut all images"
+            )
+        if image.shape != first.shape:
+            raise InputError(
+                f"{name} is {width}×{height} pixels, {first_name} is {first.shape[2]}×{first.shape[1]}; "
+                "set image_size to scale all images"
+            )

@@ -1,0 +1,109 @@
+"""One call from the name of a data set to its three parts in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tune_kd.data.cache import decode_cached
+from tune_kd.data.decode import Decoded
+from tune_kd.data.digits import list_digits
+from tune_kd.data.image_set import ImageData, ImageSet
+from tune_kd.data.layout import list_folder
+from tune_kd.data.listing import Listing
+from tune_kd.data.split import Indices, limit, split
+from tune_kd.errors import InputError
+
+TEST_FRACTION = 0.15  # split off where the source has no test set of its own
+_TEST, _LIMIT, _VALIDATION = range(3)  # each draw has a stream of its own, so that none moves another
+
+
+def load(
+    source: str,
+    *,
+    image_size: int | None,
+    validation_fraction: float,
+    split_seed: int,
+    train_limit: int | None = None,
+    skip_bad_images: bool = False,
+    cache: Path | None = None,
+) -> ImageData:
+    """The images of ``source``: "digits", or a folder in ImageFolder layout or of Hugging Face Parquet files.
+
+    The test set is the folder's ``test*``, else its ``valid*`` or ``val``, else a stratified 15 % of all. The
+    validation set is a stratified ``validation_fraction`` of the training set, after ``train_limit`` has reduced that
+    to a stratified part of so many images. The split is a function of the source, ``split_seed``,
+    ``validation_fraction`` and ``train_limit`` alone.
+
+    Images are scaled to ``image_size`` pixels (None: they all have one square size already). Decoded images are kept
+    in the folder ``cache`` (None: nowhere). Raises InputError for whatever in the arguments or the data cannot be used.
+    """
+    _check(image_size, validation_fraction, split_seed)
+    pool, test_set = (list_digits(), None) if source == "digits" else list_folder(source)
+    whole = pool if test_set is None else pool.joined(test_set)
+    train, validation, test = _split(pool, test_set, validation_fraction, split_seed, train_limit)
+    # Decoded in the order of the source, whatever the split: another split seed finds the same file in the cache.
+    used = np.sort(np.concatenate([train, validation, test]))
+    decoded = decode_cached(
+        whole.take(used).images,
+        image_size=image_size,
+        skip_bad_images=skip_bad_images,
+        cache=None if source == "digits" else cache,
+    )
+    row = np.full(len(whole), -1)  # of each image in decoded.images; −1 for the bad and the unused
+    row[used[decoded.kept]] = np.arange(len(decoded.images))
+    data = ImageData(
+        name=source if source == "digits" else Path(source).expanduser().resolve().name,
+        classes=whole.classes,
+        train=_gather(decoded, row[train], whole.labels[train]),
+        validation=_gather(decoded, row[validation], whole.labels[validation]),
+        test=_gather(decoded, row[test], whole.labels[test]),
+        skipped_images=int((~decoded.kept).sum()),
+    )
+    _check_still_complete(data)
+    return data
+
+
+def _split(
+    pool: Listing, test_set: Listing | None, validation_fraction: float, seed: int, train_limit: int | None
+) -> tuple[Indices, Indices, Indices]:
+    """Train, validation and test: indices into ``pool``, followed by ``test_set`` where there is one."""
+    if test_set is None:
+        rest, test = split(pool, fraction=TEST_FRACTION, seed=(seed, _TEST), part="test")
+    else:
+        rest, test = np.arange(len(pool)), len(pool) + np.arange(len(test_set))
+    rest = rest[limit(pool.take(rest), train_limit, seed=(seed, _LIMIT))]
+    train, validation = split(
+        pool.take(rest), fraction=validation_fraction, seed=(seed, _VALIDATION), part="validation"
+    )
+    return rest[train], rest[validation], test
+
+
+def _gather(decoded: Decoded, rows: Indices, labels: NDArray[np.int64]) -> ImageSet:
+    """The images in ``rows`` of ``decoded`` and their labels, without those of row −1."""
+    good = rows >= 0
+    return ImageSet(images=decoded.images[rows[good]], labels=labels[good])
+
+
+def _check(image_size: int | None, validation_fraction: float, split_seed: int) -> None:
+    if image_size is not None and image_size < 1:
+        raise InputError(f"image_size must be > 0 pixels, got {image_size}")
+    if not 0 < validation_fraction < 1:
+        raise InputError(f"validation_fraction must be between 0 and 1, both excluded, got {validation_fraction}")
+    if split_seed < 0:
+        raise InputError(f"split_seed must be ≥ 0, got {split_seed}")
+
+
+def _check_still_complete(data: ImageData) -> None:
+    """What was skipped must not have emptied a class of a part that needs it."""
+    parts: Sequence[tuple[str, ImageSet]] = (("training", data.train), ("validation", data.validation))
+    for name, part in parts:
+        counts = np.bincount(part.labels, minlength=len(data.classes))
+        if not counts.all():
+            missing = data.classes[int(counts.argmin())]
+            raise InputError(f"class {missing!r} has no decodable image left in the {name} set; at least 1 needed")
+    if not len(data.test):
+        raise InputError("no image of the test set can be decoded; at least 1 needed")

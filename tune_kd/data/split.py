@@ -1,0 +1,63 @@
+"""Seeded, stratified parts of a list of labels.
+
+Not scikit-learn's ``train_test_split``: it refuses to leave out fewer images than there are classes (a ``train_limit``
+just below the whole set), and it may leave a small class out of a part without a word.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tune_kd.data.listing import Listing
+from tune_kd.errors import InputError
+
+Indices = NDArray[np.int64]
+
+
+def stratified_part(labels: NDArray[np.int64], size: int, seed: Sequence[int]) -> Indices:
+    """``size`` indices into ``labels``, ascending, each class in its share (largest remainders round up).
+
+    A pure function of its arguments.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    share = counts * size / len(labels)
+    quota = np.floor(share).astype(np.int64)
+    remainder_order = np.argsort(quota - share, kind="stable")
+    quota[remainder_order[: size - int(quota.sum())]] += 1
+    rng = np.random.default_rng(seed)
+    chosen = [rng.permutation(np.flatnonzero(labels == label))[:n] for label, n in zip(classes, quota, strict=True)]
+    return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def split(listing: Listing, *, fraction: float, seed: Sequence[int], part: str) -> tuple[Indices, Indices]:
+    """Indices (rest, part): the part holds ``fraction`` of ``listing``, and at least one image of every class.
+
+    Raises InputError for a class that is too small to be in both.
+    """
+    size = max(round(fraction * len(listing)), len(listing.classes))
+    rest_size = max(len(listing) - size, 1)
+    needed = max(math.ceil(len(listing) / size), math.ceil(len(listing) / rest_size), 2)
+    counts = np.bincount(listing.labels, minlength=len(listing.classes))
+    smallest = int(counts.argmin())
+    if counts[smallest] < needed:
+        raise InputError(
+            f"class {listing.classes[smallest]!r} has too few images to split off a {part} set of {fraction:.0%}: "
+            f"{counts[smallest]} there, at least {needed} needed"
+        )
+    chosen = stratified_part(listing.labels, size, seed)
+    return np.setdiff1d(np.arange(len(listing)), chosen), chosen
+
+
+def limit(listing: Listing, size: int | None, *, seed: Sequence[int]) -> Indices:
+    """Indices of a stratified part of ``size`` images; all of them where ``size`` is None or more than there are."""
+    classes = len(listing.classes)
+    needed = 2 * classes  # one to train and one to validate, for each class
+    if size is not None and size < needed:
+        raise InputError(f"train_limit must be at least {needed} (2 images for each of {classes} classes), got {size}")
+    if size is None or size >= len(listing):
+        return np.arange(len(listing))
+    return stratified_part(listing.labels, size, seed)

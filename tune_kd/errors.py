@@ -1,0 +1,35 @@
+"""Errors a user can mend: one line that says what is wrong, what was given and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Input that cannot be used. Its text is one line, shown as it is; the command line exits with code 2."""
+
+
+class StoreError(RuntimeError):
+    """A store that cannot be read or written as asked. Its text is one line."""
+
+
+def nearest(given: str, choices: Iterable[str]) -> str:
+    """The hint that ends an error about a name: the nearest choice, then all of them."""
+    names = sorted(choices)
+    close = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}choices: {', '.join(names)}"
+
+
+def unknown(kind: str, given: str, choices: Iterable[str]) -> InputError:
+    """An :class:`InputError` for a name that is not in a catalogue."""
+    return InputError(f"unknown {kind} {given!r}; {nearest(given, choices)}")
+
+
+class RunFailed(RuntimeError):
+    """Every trial of a run failed; its text is one line with the first error. The command line exits with 1."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped a study. Its text is one line that says what is kept and how to go on; exit code 130."""

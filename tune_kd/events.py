@@ -1,0 +1,137 @@
+"""The one stream of events of a run, which ledger, journal and progress consume.
+
+Ray Tune is one source of it (``runner.py``); a simulator can be another. All costs in an
+:class:`EpochReport` are cumulative over its attempt, in base units (J, FLOP, s, g). ``None`` means
+"not measured". Every event is plain data: :func:`to_json` and :func:`from_json` are inverse.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialStarted:
+    """An attempt at a student training begins; the first event of its journal."""
+
+    run_id: str
+    trial_id: str
+    attempt: int
+    at: datetime
+    index: int
+    seed: int
+    params: Mapping[str, float]
+    tau: float | None  # None when τ moves within the trial
+    alpha: float | None
+    pue: float
+    carbon_g_per_kwh: float
+    carbon_source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochReport:
+    """One epoch of one attempt, after its validation."""
+
+    run_id: str
+    trial_id: str
+    attempt: int
+    at: datetime
+    epoch: int  # 1 is the first
+    node_id: str
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    checkpoint_epoch: int  # the epoch whose weights the checkpoint rule chooses so far
+    lr: float
+    tau_mean: float | None
+    tau_min: float | None
+    tau_max: float | None
+    energy_j: float | None
+    energy_cpu_j: float | None
+    energy_gpu_j: float | None
+    energy_ram_j: float | None
+    energy_idle_j: float | None
+    energy_method: str | None
+    co2e_g: float | None
+    flops_executed: int
+    flops_teacher: int
+    flops_forward: int
+    flops_backward: int
+    flops_eval: int
+    flops_paper: int
+    flops_uncounted_ops: str  # names of operators that were not counted, comma-separated
+    duration_s: float
+    train_s: float
+    eval_s: float
+    teacher_s: float
+    other_s: float
+    peak_memory_bytes: int | None
+    co_tenants: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnded:
+    """An attempt is over: completed, stopped (by budget or scheduler) or failed."""
+
+    run_id: str
+    trial_id: str
+    attempt: int
+    at: datetime
+    status: str
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialTested:
+    """The one reading of the test set, at the checkpoint that validation chose."""
+
+    run_id: str
+    trial_id: str
+    attempt: int
+    at: datetime
+    test_accuracy: float
+    precision_macro: float
+    recall_macro: float
+    specificity_macro: float
+    f1_macro: float
+    kappa: float
+    prevalence: float
+    confusion: list[list[int]]  # rows: true class, columns: predicted
+    per_class: list[dict[str, float]]  # precision, recall, f1
+    inference_s: float
+    inference_energy_j: float | None
+    inference_co2e_g: float | None
+    energy_test_j: float | None
+
+
+Event = TrialStarted | EpochReport | TrialEnded | TrialTested
+Listener = Callable[[Event], None]
+
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in (TrialStarted, EpochReport, TrialEnded, TrialTested)}
+
+
+def to_json(event: Event) -> str:
+    """One line of JSON, without the line end."""
+    fields = {"event": type(event).__name__, **dataclasses.asdict(event), "at": event.at.isoformat()}
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def from_json(line: str) -> Event:
+    """The event of a line written by :func:`to_json`. Raises ValueError on anything else."""
+    fields = json.loads(line)
+    if not isinstance(fields, dict) or fields.get("event") not in _KINDS:
+        raise ValueError(f"not an event: {line[:80]!r}")
+    kind = _KINDS[fields.pop("event")]
+    known = {field.name for field in dataclasses.fields(kind)}
+    # A journal of a newer version may hold more: what this version does not know is dropped.
+    fields = {name: value for name, value in fields.items() if name in known}
+    return kind(**{**fields, "at": datetime.fromisoformat(fields["at"])})
+
+
+def utc_now() -> datetime:
+    """Now, in UTC, at the store's resolution (µs)."""
+    return datetime.now(UTC)

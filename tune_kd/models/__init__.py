@@ -1,0 +1,63 @@
+"""The networks that can be teacher or student, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from tune_kd.errors import InputError, unknown
+from tune_kd.models import cifar, digits
+from tune_kd.models.wrn import WideResNet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """An entry of the catalogue: what the network is, and how one with fresh random weights is made."""
+
+    description: str
+    make: Callable[[int, int, int], nn.Module]  # (classes, channels, image_size)
+
+
+def _wide_resnet(depth: int, width: int) -> Model:
+    return Model(
+        description=f"wide residual network, {depth} layers, {width}× as wide (Zagoruyko & Komodakis 2016)",
+        make=lambda classes, channels, _: WideResNet(depth=depth, width=width, classes=classes, channels=channels),
+    )
+
+
+MODELS: dict[str, Model] = {
+    "digits-teacher": Model(
+        description="two convolutions and a hidden layer for 8×8 digits, 78k parameters",
+        make=digits.teacher,
+    ),
+    "digits-student": Model(description="two thin convolutions for 8×8 digits, 0.7k parameters", make=digits.student),
+    "resnet18": Model(description="ResNet-18 of torchvision, stem for 32×32", make=cifar.resnet18),
+    "mobilenetv2": Model(description="MobileNetV2 of torchvision, stem for 32×32", make=cifar.mobilenetv2),
+    "shufflenetv2": Model(description="ShuffleNetV2 ×1.0 of torchvision, stem for 32×32", make=cifar.shufflenetv2),
+    "wrn-16-1": _wide_resnet(16, 1),
+    "wrn-16-2": _wide_resnet(16, 2),
+    "wrn-40-1": _wide_resnet(40, 1),
+    "wrn-40-2": _wide_resnet(40, 2),
+}
+
+
+def build(name: str, *, classes: int, channels: int, image_size: int) -> nn.Module:
+    """The network ``name`` for images [B, channels, image_size, image_size] and logits [B, classes].
+
+    Its weights come from torch's global generator: seed it first. Raises InputError for a name that is not in
+    :data:`MODELS`, fewer than 2 classes, other than 1 or 3 channels, or images below 8×8.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    if classes < 2:
+        raise InputError(f"model {name!r} needs at least 2 classes, got {classes}")
+    if channels not in (1, 3):
+        raise InputError(f"model {name!r} takes 1 or 3 channels, got {channels}")
+    if image_size < 8:
+        raise InputError(f"model {name!r} takes images of at least 8×8 pixels, got {image_size}×{image_size}")
+    return MODELS[name].make(classes, channels, image_size)
+
+
+__all__ = ["MODELS", "Model", "build"]
