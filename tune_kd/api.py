@@ -1,0 +1,74 @@
+"""From Python what ``tune-kd run`` and ``tune-kd compare`` do on the command line, with the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from tune_kd.errors import InputError
+from tune_kd.meter.carbon import carbon
+from tune_kd.plan import plan_study
+from tune_kd.progress import Progress
+from tune_kd.runner import Execution, Outcome, default_cache, execute, load_data
+from tune_kd.store import create_store
+
+
+class Options(TypedDict, total=False):
+    """What ``run`` and ``compare`` share; every name is also a command-line option."""
+
+    scenario: str | None  # a preset or a TOML file; digits, or images where data is given
+    space: str
+    budget: str  # a number with its unit: 20trials, 50Wh, 10min
+    track: str  # recipe or budget
+    replicates: int
+    seed: int
+    data: str | Path | None  # a folder of images
+    train_limit: int | None
+    settings: Mapping[str, Any] | None  # fields of the scenario: {"recipe.lr": 0.05}
+    store: str | Path
+    cache: str | Path | None
+    address: str | None
+    cpus_per_trial: float
+    gpus_per_trial: float | None
+    max_concurrent: int | None
+    max_failures: int
+    country: str | None
+    carbon_intensity: float | None
+    pue: float
+    progress: Progress | None
+
+
+def run(policy: str = "stochastic", **options: Unpack[Options]) -> Outcome:
+    """Run one policy. Raises InputError before anything starts, RunFailed and Interrupted after."""
+    return _study([policy], "run", options)
+
+
+def compare(policies: Sequence[str], **options: Unpack[Options]) -> Outcome:
+    """Run several policies on the same scenario under the same budget, replicate by replicate."""
+    if isinstance(policies, str):
+        raise InputError(f"policies must be a list of names, got the text {policies!r}")
+    return _study(policies, "compare", options)
+
+
+PLANNED = ("scenario", "space", "budget", "track", "replicates", "seed", "data", "train_limit", "settings")
+EXECUTED = ("address", "cpus_per_trial", "gpus_per_trial", "max_concurrent", "max_failures")
+
+
+def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
+    given: dict[str, Any] = dict(options)
+    study = plan_study(policies=policies, name=name, **_take(given, PLANNED))
+    execution = Execution(
+        cache=Path(given.get("cache") or default_cache()),
+        carbon=carbon(given.get("country"), given.get("carbon_intensity"), given.get("pue", 1.0)),
+        **_take(given, EXECUTED),
+    )
+    progress = given.get("progress") or Progress()
+    progress.stage("reading the data")
+    data = load_data(study.scenario, execution.cache)
+    store = create_store(given.get("store", "runs"))
+    return execute(study, data, store, execution, progress)
+
+
+def _take(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: options[name] for name in names if name in options}

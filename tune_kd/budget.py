@@ -1,0 +1,144 @@
+"""The same budget for every policy: one currency, one limit, and a ledger that charges everything spent."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tune_kd.errors import InputError
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted
+
+# What one of each unit is worth in its currency's base unit.
+UNITS: dict[str, tuple[str, float]] = {
+    "trials": ("trials", 1),
+    "trial": ("trials", 1),
+    "epochs": ("epochs", 1),
+    "epoch": ("epochs", 1),
+    "flops": ("flops", 1),
+    "gflops": ("flops", 1e9),
+    "tflops": ("flops", 1e12),
+    "pflops": ("flops", 1e15),
+    "j": ("joules", 1),
+    "kj": ("joules", 1e3),
+    "mj": ("joules", 1e6),
+    "wh": ("joules", 3600),
+    "kwh": ("joules", 3.6e6),
+    "g": ("gco2e", 1),
+    "kg": ("gco2e", 1e3),
+    "s": ("seconds", 1),
+    "min": ("seconds", 60),
+    "h": ("seconds", 3600),
+}
+EXAMPLES = "20trials, 400epochs, 3e15flops, 50Wh, 15g, 10min"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much a run may spend: ``limit`` in trials, epochs, flops, joules, gco2e or seconds."""
+
+    currency: str
+    limit: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.limit) and self.limit > 0):
+            raise InputError(f"the budget must be > 0 {self.currency}, got {self.limit:g}; for example {EXAMPLES}")
+        if self.currency == "trials" and self.limit != int(self.limit):
+            raise InputError(f"a budget in trials must be a whole number, got {self.limit:g}")
+
+
+def parse_budget(text: str) -> Budget:
+    """``20trials``, ``0.05kWh``, …: a number and its unit. Raises InputError."""
+    match = re.fullmatch(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*", text.lower())
+    if match is None:
+        raise InputError(f"the budget {text!r} is not a number with a unit; for example {EXAMPLES}")
+    number, unit = match.groups()
+    if unit not in UNITS:
+        what = f"the unit {unit!r} is unknown" if unit else "the unit is missing"
+        raise InputError(f"budget {text!r}: {what}; for example {EXAMPLES}")
+    currency, worth = UNITS[unit]
+    return Budget(currency=currency, limit=float(number) * worth)
+
+
+# What an attempt has spent by the time of a report, in each currency that a report can be charged in.
+SPENT: dict[str, Callable[[EpochReport], float | None]] = {
+    "flops": lambda report: report.flops_executed,
+    "joules": lambda report: report.energy_j,
+    "gco2e": lambda report: report.co2e_g,
+    "seconds": lambda report: report.duration_s,
+}
+
+
+@dataclass(kw_only=True)
+class _Attempt:
+    first_epoch: int
+    epoch: int
+    spent: float = 0.0
+    ended: bool = False
+
+    @property
+    def epochs(self) -> int:
+        return self.epoch - self.first_epoch + 1
+
+
+@dataclass(kw_only=True)
+class Ledger:
+    """What a run has spent, from its events; says when no trial may start and when one must stop.
+
+    Attempts are charged by (trial, attempt, epoch), so that an event that comes twice counts once.
+    """
+
+    budget: Budget
+    max_trials: int | None = None  # the recipe track's cap: the policy's native number of trials
+    trials: set[str] = field(default_factory=set)
+    attempts: dict[tuple[str, int], _Attempt] = field(default_factory=dict)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, TrialStarted):
+            self.trials.add(event.trial_id)
+        elif isinstance(event, EpochReport):
+            self._charge(event)
+        elif isinstance(event, TrialEnded) and (attempt := self.attempts.get((event.trial_id, event.attempt))):
+            attempt.ended = True
+
+    def reserve(self, trial_id: str) -> None:
+        """Count a trial as started from its suggestion on, so that no other takes its place meanwhile."""
+        self.trials.add(trial_id)
+
+    def _charge(self, report: EpochReport) -> None:
+        key = (report.trial_id, report.attempt)
+        attempt = self.attempts.setdefault(key, _Attempt(first_epoch=report.epoch, epoch=report.epoch))
+        attempt.epoch = max(attempt.epoch, report.epoch)
+        if self.budget.currency in SPENT:
+            attempt.spent = max(attempt.spent, SPENT[self.budget.currency](report) or 0.0)
+
+    @property
+    def spent(self) -> float:
+        """In the budget's currency; started trials count however short, and however often they were retried."""
+        if self.budget.currency == "trials":
+            return len(self.trials)
+        if self.budget.currency == "epochs":
+            return sum(attempt.epochs for attempt in self.attempts.values())
+        return math.fsum(attempt.spent for attempt in self.attempts.values())
+
+    @property
+    def overshoot(self) -> float:
+        """By how much the limit was passed: at most one epoch for each trial that was running."""
+        return max(0.0, self.spent - self.budget.limit)
+
+    def may_start(self) -> bool:
+        """Is there budget for one more trial?"""
+        if self.max_trials is not None and len(self.trials) >= self.max_trials:
+            return False
+        return self.spent < self.budget.limit
+
+    def must_stop(self, trial_id: str, attempt: int) -> bool:
+        """Is what remains less than one mean epoch of this attempt? A trial that has started may end, in trials."""
+        if self.budget.currency == "trials":
+            return False
+        known = self.attempts.get((trial_id, attempt))
+        if known is None:
+            return self.spent >= self.budget.limit
+        mean_epoch = 1.0 if self.budget.currency == "epochs" else known.spent / known.epochs
+        return self.budget.limit - self.spent < mean_epoch

@@ -1,0 +1,40 @@
+"""Our packages have generic names; this makes sure that ``import policies`` means ours.
+
+A folder with its own ``policies/`` comes first on ``sys.path`` when a script starts there, and Ray puts that
+folder on its workers' path too. So whoever imports tune_kd, driver or worker, gets the packages that lie
+beside it, whatever the path says.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+HOUSE = Path(__file__).resolve().parent.parent
+PACKAGES = ("analysis", "policies", "search_spaces")
+
+
+class HouseFinder(MetaPathFinder):
+    """Finds our top-level packages beside tune_kd and leaves every other import alone."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return PathFinder.find_spec(fullname, [str(HOUSE)]) if fullname in PACKAGES else None
+
+
+def claim() -> None:
+    """Put the finder first. Raises ImportError where a foreign package has already taken one of our names."""
+    for name in PACKAGES:
+        taken = getattr(sys.modules.get(name), "__file__", None)
+        if taken is not None and Path(taken).resolve().parent != HOUSE / name:
+            raise ImportError(
+                f"tune-kd's package {name!r} is shadowed by {taken}, which was imported first; "
+                f"import tune_kd before it, or give that folder another name"
+            )
+    if not any(isinstance(finder, HouseFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, HouseFinder())

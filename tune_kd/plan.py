@@ -1,0 +1,150 @@
+"""What a command is going to do, validated before anything starts: a study and its runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from policies import Policy
+from search_spaces import Space
+from tune_kd import catalogue, models
+from tune_kd.budget import Budget, parse_budget
+from tune_kd.errors import InputError, unknown
+from tune_kd.events import utc_now
+from tune_kd.scenario import Scenario, load_scenario
+from tune_kd.seeds import replicate_seed
+
+TRACKS = ("recipe", "budget")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """One policy, one scenario, one budget, one replicate seed."""
+
+    run_id: str
+    study_id: str
+    scenario: Scenario
+    space: Space
+    policy: Policy
+    label: str  # the policy as it was named, options and all
+    budget: Budget
+    track: str
+    replicate: int
+    seed: int
+
+    @property
+    def max_trials(self) -> int | None:
+        """The recipe track runs each policy at its native number of trials; other tracks only have the budget."""
+        return self.policy.native_trials(self.space) if self.track == "recipe" else None
+
+    @property
+    def trials_at_most(self) -> int | None:
+        """How many trials there can be, where that is known beforehand."""
+        limits = [self.max_trials, int(self.budget.limit) if self.budget.currency == "trials" else None]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """The runs of one command, in the order in which they are run."""
+
+    study_id: str
+    name: str
+    created_at: datetime
+    runs: tuple[RunPlan, ...]
+
+    @property
+    def scenario(self) -> Scenario:
+        return self.runs[0].scenario
+
+
+def plan_study(
+    *,
+    policies: Sequence[str],
+    scenario: str | None = None,
+    space: str = "tau",
+    budget: str = "20trials",
+    track: str = "recipe",
+    replicates: int = 1,
+    seed: int = 0,
+    data: str | Path | None = None,
+    train_limit: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    name: str = "run",
+) -> Study:
+    """Everything that a command will run, all of its input checked. Raises InputError in one line."""
+    if track not in TRACKS:
+        raise unknown("track", track, TRACKS)
+    if replicates < 1:
+        raise InputError(f"replicates must be ≥ 1, got {replicates}")
+    if seed < 0:
+        raise InputError(f"the seed must be ≥ 0, got {seed}")
+    if not policies:
+        raise InputError("no policy was named; for example --policies grid,stochastic")
+    chosen = _scenario(scenario, data, train_limit, settings or {})
+    where, limit = catalogue.make_space(space), parse_budget(budget)
+    made = [(label, catalogue.make_policy(label)) for label in dict.fromkeys(policies)]
+    for label, policy in made:
+        _check_pair(label, policy, where)
+    created_at = utc_now()
+    study_id = f"{created_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    runs = tuple(
+        RunPlan(
+            run_id=f"{study_id}-{_slug(label)}-r{replicate}",
+            study_id=study_id,
+            scenario=chosen,
+            space=where,
+            policy=policy,
+            label=label,
+            budget=limit,
+            track=track,
+            replicate=replicate,
+            seed=replicate_seed(seed, replicate),
+        )
+        for replicate in range(replicates)
+        for label, policy in made
+    )
+    return Study(study_id=study_id, name=name, created_at=created_at, runs=runs)
+
+
+def _scenario(
+    name: str | None, data: str | Path | None, train_limit: int | None, settings: Mapping[str, Any]
+) -> Scenario:
+    """The named scenario, on the given data; a folder without a scenario gets the one for image sets."""
+    scenario = load_scenario(name or ("images" if data is not None else "digits"))
+    short: dict[str, Any] = {}
+    if data is not None:
+        short["data"] = str(Path(data).resolve())
+    if train_limit is not None:
+        short["train_limit"] = train_limit
+    scenario = scenario.changed({**short, **settings})
+    for role in ("teacher", "student"):
+        if getattr(scenario, role) not in models.MODELS:
+            raise unknown(f"{role} model", getattr(scenario, role), models.MODELS)
+    if scenario.data != "digits" and not Path(scenario.data).is_dir():
+        raise InputError(f"there is no data folder {scenario.data!r}; give one with --data DIR, or use data = 'digits'")
+    return scenario
+
+
+def _check_pair(label: str, policy: Policy, space: Space) -> None:
+    """Can this policy work in this space at all? Asked before Ray starts."""
+    try:
+        policy.native_trials(space)
+        policy.temperature({"tau": space.tau.low, **policy.restart_params(space)}, seed=0)
+    except ValueError as error:
+        raise InputError(f"policy {label!r} in space {space.name!r}: {error}") from error
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+
+
+def space_record(space: Space) -> str:
+    """A space as the JSON text that a record keeps."""
+    return json.dumps(space.to_dict())

@@ -1,0 +1,32 @@
+"""What a command shows while it works. Every display is a listener of the run's events."""
+
+from __future__ import annotations
+
+from tune_kd.budget import Ledger
+from tune_kd.events import Event
+from tune_kd.plan import RunPlan, Study
+
+
+class Progress:
+    """Shows nothing; the displays override what they show."""
+
+    def study_started(self, study: Study, store: str) -> None:
+        """Before anything is run."""
+
+    def stage(self, text: str) -> None:
+        """What is being prepared: data, teacher, Ray."""
+
+    def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
+        """A run begins; ``ledger`` is its own, up to date at every event."""
+
+    def event(self, event: Event) -> None:
+        """One event of the run that began last."""
+
+    def run_ended(self, plan: RunPlan, status: str) -> None:
+        """A run is over: completed, stopped or failed."""
+
+    def note(self, text: str) -> None:
+        """One line that must not be lost."""
+
+    def close(self) -> None:
+        """After everything, also after an error."""

@@ -1,0 +1,120 @@
+"""Rows of the ``runs`` and ``nodes`` tables: all that a run needs to be repeated and judged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from importlib import metadata
+from typing import Any
+
+from tune_kd import catalogue, house
+from tune_kd.budget import Ledger
+from tune_kd.data import ImageData
+from tune_kd.events import utc_now
+from tune_kd.meter.carbon import Carbon
+from tune_kd.meter.power import PowerModel, this_machine
+from tune_kd.plan import RunPlan, Study, space_record
+from tune_kd.scenario import to_record
+from tune_kd.session import Resources
+from tune_kd.teacher import Teacher
+
+PACKAGES = ("torch", "torchvision", "ray", "optuna", "codecarbon")
+
+
+def planned(study: Study, plan: RunPlan, data: ImageData) -> dict[str, Any]:
+    """The row of a run before it starts."""
+    scenario = to_record(plan.scenario)
+    return {
+        "run_id": plan.run_id,
+        "study": study.name,
+        "study_id": study.study_id,
+        "scenario": plan.scenario.name,
+        "scenario_json": scenario,
+        "scenario_sha256": hashlib.sha256(scenario.encode()).hexdigest(),
+        "equivalence_margin": plan.scenario.equivalence_margin,
+        "policy": plan.label,
+        "policy_json": catalogue.policy_record(plan.policy),
+        "policy_sha256": catalogue.policy_sha256(plan.policy),
+        "space": plan.space.name,
+        "space_json": space_record(plan.space),
+        "replicate": plan.replicate,
+        "seed": plan.seed,
+        "track": plan.track,
+        "budget_currency": plan.budget.currency,
+        "budget_limit": plan.budget.limit,
+        "split_sha256": data.split_sha256,
+        "skipped_images": data.skipped_images,
+        "status": "planned",
+        **code(),
+    }
+
+
+def started(teacher: Teacher, resources: Resources, carbon: Carbon) -> dict[str, Any]:
+    """What is known of a run once it starts."""
+    return {
+        "teacher_id": teacher.teacher_id,
+        "teacher_energy_j": teacher.energy_j,
+        "teacher_co2e_g": carbon.co2e_g(teacher.energy_j),
+        "teacher_flops": teacher.flops,
+        "teacher_duration_s": teacher.duration_s,
+        "teacher_val_accuracy": teacher.val_accuracy,
+        "teacher_test_accuracy": teacher.test_accuracy,
+        "cpus_per_trial": resources.cpus,
+        "gpus_per_trial": resources.gpus,
+        "started_at": utc_now(),
+        "status": "running",
+    }
+
+
+def ended(ledger: Ledger, status: str, error: str | None) -> dict[str, Any]:
+    """What is known of a run once it is over."""
+    return {
+        "spent": ledger.spent,
+        "overshoot": ledger.overshoot,
+        "ended_at": utc_now(),
+        "status": status,
+        "error": error,
+    }
+
+
+def code() -> dict[str, Any]:
+    """Version of tune-kd; revision and changes where it runs from a git checkout, else null."""
+    revision = _git("rev-parse", "HEAD")
+    return {
+        "code_version": metadata.version("tune-kd"),
+        "code_revision": revision,
+        "code_dirty": None if revision is None else bool(_git("status", "--porcelain", "--untracked-files=no")),
+    }
+
+
+def _git(*words: str) -> str | None:
+    # Only our own checkout counts: an installed package may lie inside somebody else's repository.
+    if not (house.HOUSE / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", house.HOUSE, *words], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def node(node_id: str, power: PowerModel, gpu: dict[str, Any]) -> dict[str, Any]:
+    """The row of the node that this process runs on; ``gpu`` holds its GPU columns."""
+    machine = this_machine()
+    return {
+        "node_id": node_id,
+        "cpu_model": machine.cpu_model,
+        "cpus": machine.cpus,
+        "ram_bytes": round(machine.ram_gib * 2**30),
+        "os": platform.platform(),
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in PACKAGES},
+        "meter_method_cpu": "model",
+        "meter_method_ram": "model",
+        "meter_params_json": json.dumps(vars(power)),
+        **gpu,
+    }

@@ -1,0 +1,115 @@
+"""What is known of a run while it goes, from the one stream of its events: the numbers behind the displays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tune_kd.budget import Ledger
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted
+from tune_kd.plan import RunPlan
+
+
+@dataclass(kw_only=True)
+class AttemptView:
+    """What is known of one attempt at a trial."""
+
+    started: TrialStarted
+    last: EpochReport | None = None
+    accuracies: dict[int, float] = field(default_factory=dict)  # validation, by epoch
+    tau_low: float | None = None
+    tau_high: float | None = None
+    ended: TrialEnded | None = None
+
+    def report(self, report: EpochReport) -> None:
+        """Take in an epoch."""
+        self.last = report
+        self.accuracies[report.epoch] = report.val_accuracy
+        for tau in (report.tau_min, report.tau_max):
+            if tau is not None:
+                self.tau_low = tau if self.tau_low is None else min(self.tau_low, tau)
+                self.tau_high = tau if self.tau_high is None else max(self.tau_high, tau)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Validation accuracy of the weights that the checkpoint rule chooses so far."""
+        if self.last is None:
+            return None
+        return self.accuracies.get(self.last.checkpoint_epoch, self.last.val_accuracy)
+
+    @property
+    def epochs(self) -> int:
+        return 0 if self.last is None else self.last.epoch
+
+    @property
+    def energy_j(self) -> float | None:
+        return None if self.last is None else self.last.energy_j
+
+    @property
+    def duration_s(self) -> float | None:
+        return None if self.last is None else self.last.duration_s
+
+
+@dataclass(kw_only=True)
+class RunView:
+    """What is known of one run, from its events."""
+
+    plan: RunPlan
+    ledger: Ledger
+    started_s: float
+    attempts: dict[tuple[str, int], AttemptView] = field(default_factory=dict)
+    status: str | None = None  # None while it runs
+    duration_s: float | None = None
+
+    def event(self, event: Event) -> AttemptView | None:
+        """Take in an event; the attempt that it changed."""
+        key = (event.trial_id, event.attempt)
+        if isinstance(event, TrialStarted):
+            self.attempts[key] = AttemptView(started=event)
+        elif (attempt := self.attempts.get(key)) is None:
+            return None
+        elif isinstance(event, EpochReport):
+            attempt.report(event)
+        elif isinstance(event, TrialEnded):
+            attempt.ended = event
+        return self.attempts[key]
+
+    @property
+    def name(self) -> str:
+        return f"{self.plan.label} r{self.plan.replicate}"
+
+    @property
+    def trials(self) -> list[AttemptView]:
+        """The latest attempt at each trial."""
+        return list({trial_id: attempt for (trial_id, _), attempt in self.attempts.items()}.values())
+
+    @property
+    def trials_done(self) -> int:
+        return sum(trial.ended is not None for trial in self.trials)
+
+    @property
+    def best(self) -> float | None:
+        """The best validation accuracy so far, of the checkpoints that would be handed in."""
+        return max((trial.accuracy for trial in self.trials if trial.accuracy is not None), default=None)
+
+    @property
+    def energy_j(self) -> float | None:
+        """What all attempts spent; None if one of them was not measured, as a partial sum would pass for a saving."""
+        spent = [attempt.last.energy_j for attempt in self.attempts.values() if attempt.last]
+        return sum(joules for joules in spent if joules is not None) if spent and None not in spent else None
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0–1: of the trials there can be or of the budget, whichever is nearer its end."""
+        if self.status is not None:
+            return 1.0
+        done = 0.0 if self.ledger.budget.currency == "trials" else self.ledger.spent / self.ledger.budget.limit
+        if self.plan.trials_at_most:
+            epochs = self.plan.scenario.recipe.epochs
+            trained = sum(1.0 if trial.ended else trial.epochs / epochs for trial in self.trials)
+            done = max(done, trained / self.plan.trials_at_most)
+        return min(done, 1.0)
+
+
+def time_left_s(fraction: float, elapsed_s: float) -> float | None:
+    """Seconds that remain if the rest goes as what is done went; None before anything is done."""
+    return elapsed_s * (1 - fraction) / fraction if fraction > 0 else None

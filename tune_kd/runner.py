@@ -1,0 +1,169 @@
+"""Runs a study: one Ray for all of it, one Tuner a run, every event journaled as it comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tune_kd import records
+from tune_kd.budget import Ledger
+from tune_kd.data import ImageData, load
+from tune_kd.errors import InputError, Interrupted, RunFailed
+from tune_kd.meter.carbon import Carbon, carbon
+from tune_kd.plan import RunPlan, Study
+from tune_kd.progress import Progress
+from tune_kd.scenario import Scenario
+from tune_kd.session import ray_session, resources
+from tune_kd.store import Store
+from tune_kd.workshop import Workshop
+
+
+def default_cache() -> Path:
+    """Where teachers, decoded data and checkpoints live: ``TUNE_KD_CACHE``, else in the user's cache folder."""
+    chosen = os.environ.get("TUNE_KD_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(chosen) if chosen else Path(base) / "tune-kd"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How a study is run: what changes where and how fast, never what is trained."""
+
+    address: str | None = None
+    cpus_per_trial: float = 1
+    gpus_per_trial: float | None = None  # None: a whole one where there is any
+    max_concurrent: int | None = None  # None: as many as fit
+    max_failures: int = 1
+    carbon: Carbon = field(default_factory=carbon)
+    cache: Path = field(default_factory=default_cache)
+
+    def __post_init__(self) -> None:
+        least = {"cpus_per_trial": 0.01, "gpus_per_trial": 0, "max_concurrent": 1, "max_failures": 0}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if value is not None and value < bound:
+                raise InputError(f"--{name.replace('_', '-')} must be ≥ {bound}, got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A study that has been run: its records are in the store."""
+
+    study: Study
+    store: Store
+    statuses: dict[str, str]  # run_id: completed, stopped or failed
+
+
+def load_data(scenario: Scenario, cache: Path) -> ImageData:
+    """The scenario's images, split. Raises InputError."""
+    return load(
+        scenario.data,
+        image_size=scenario.image_size,
+        validation_fraction=scenario.validation_fraction,
+        split_seed=scenario.split_seed,
+        train_limit=scenario.train_limit,
+        skip_bad_images=scenario.skip_bad_images,
+        cache=cache / "data",
+    )
+
+
+def execute(study: Study, data: ImageData, store: Store, execution: Execution, progress: Progress) -> Outcome:
+    """Run every run of the study in turn. A run that fails does not keep the rest from running.
+
+    Raises RunFailed at the end if a run had no trial that ended well, Interrupted when the user stops it.
+    """
+    location = str(store.location)
+    rows = {plan.run_id: records.planned(study, plan, data) for plan in study.runs}
+    for row in rows.values():
+        store.write_run(row)
+    statuses: dict[str, str] = {}
+    try:
+        progress.study_started(study, location)
+        progress.stage("starting Ray")
+        with ray_session(execution.address) as ray:
+            fits = resources(ray, execution.cpus_per_trial, execution.gpus_per_trial, execution.max_concurrent)
+            workshop = Workshop(ray, fits, execution.carbon, execution.cache, data, study.scenario)
+            if not workshop.teacher_is_kept:
+                progress.stage(f"training the teacher, {study.scenario.teacher}")
+            workshop.open()
+            for plan in study.runs:
+                row = {**rows[plan.run_id], **records.started(workshop.teacher, fits, execution.carbon)}
+                statuses[plan.run_id] = _run(plan, row, store, workshop, execution, progress)
+                if statuses[plan.run_id] == "stopped":
+                    raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        done = sum(status == "completed" for status in statuses.values())
+        raise Interrupted(
+            f"interrupted: {done} of {len(study.runs)} runs are complete and every finished trial is in "
+            f"{location}; go on with: tune-kd resume {study.study_id} --store {location}"
+        ) from None
+    finally:
+        progress.close()
+    failed = [run_id for run_id, status in statuses.items() if status == "failed"]
+    if failed:
+        first = str(store.runs().set_index("run_id").at[failed[0], "error"])
+        raise RunFailed(f"{len(failed)} of {len(statuses)} runs failed; the first, {failed[0]}: {first}")
+    return Outcome(study=study, store=store, statuses=statuses)
+
+
+def _run(
+    plan: RunPlan, row: dict[str, Any], store: Store, workshop: Workshop, execution: Execution, progress: Progress
+) -> str:
+    """One run from its first trial to its sealed records; its status."""
+    from tune_kd.recorder import Recorder
+    from tune_kd.tune_events import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
+
+    ledger = Ledger(budget=plan.budget, max_trials=plan.max_trials)
+    with store.lease(plan.run_id):
+        store.write_run(row)
+        store.write_nodes(plan.run_id, [node.row for node in workshop.nodes.values()])
+        progress.run_started(plan, ledger)
+        shared = workshop.share(plan)
+        recorder = Recorder(store, workshop.examiner(shared))
+        source = TuneEvents(plan, execution.carbon, [ledger, recorder, progress.event])
+        tuner = workshop.tuner(
+            shared,
+            searcher=BudgetedSearcher(plan.policy.searcher(plan.space, plan.seed), ledger, source),
+            scheduler=plan.policy.scheduler(),
+            stopper=BudgetStopper(ledger, source),
+            listener=TuneListener(source),
+            max_failures=execution.max_failures,
+        )
+        try:
+            with interruptible(source):
+                tuner.fit()
+        finally:
+            source.abandon()
+            recorder.finish()
+        for problem in recorder.problems:
+            progress.note(problem)
+        if source.failure:
+            raise source.failure
+        status, error = source.verdict()
+        store.write_run({**row, **records.ended(ledger, status, error)})
+        progress.run_ended(plan, status)
+    return status
+
+
+@contextmanager
+def interruptible(source: Any) -> Iterator[None]:
+    """The first Ctrl-C lets the run close its records; the second is an ordinary KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        source.interrupted = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,171 @@
+"""What is trained: data, teacher, student, loss and recipe. Presets are the TOML files in ``scenarios/``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tune_kd.errors import InputError, unknown
+
+PRESETS = Path(__file__).parent / "scenarios"
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recipe(_Frozen):
+    """How a network is trained. Milestones are epochs at which the learning rate is multiplied by ``gamma``."""
+
+    epochs: Count = 100
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: Positive = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: NotNegative = 5e-4
+    milestones: tuple[Count, ...] = (40, 60, 80)
+    gamma: Positive = 0.2
+    warmup_epochs: Annotated[int, Field(ge=0)] = 0
+    flip: bool = False
+    crop_padding: Annotated[int, Field(ge=0)] = 0
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 0
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Recipe:
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise ValueError("nesterov needs optimizer = 'sgd' and momentum > 0")
+        return self
+
+    def scaled(self, epochs: int) -> Recipe:
+        """The same recipe over another number of epochs, its milestones in proportion."""
+        milestones = [max(1, round(milestone * epochs / self.epochs)) for milestone in self.milestones]
+        return Recipe.model_validate({**self.model_dump(), "epochs": epochs, "milestones": milestones})
+
+
+class Scenario(_Frozen):
+    """What is trained, in full: with the seeds and the package versions this repeats a run."""
+
+    name: str
+    description: str = ""
+    data: str  # "digits", or a folder
+    image_size: Count | None = None  # None: as the images are
+    train_limit: Count | None = None
+    skip_bad_images: bool = False
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    teacher: str
+    teacher_seed: Annotated[int, Field(ge=0)] = 0
+    teacher_recipe: Recipe = Recipe()
+    student: str
+    recipe: Recipe = Recipe()
+    loss: Literal["hkd"] = "hkd"
+    alpha: Fraction = 0.95
+    reduction: Literal["batchmean", "classmean"] = "batchmean"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    checkpoint: Literal["last", "best"] = "last"  # which epoch's weights a trial hands in
+    equivalence_margin: Annotated[float, Field(gt=0, lt=1)] = 0.003  # a fraction of accuracy, fixed beforehand
+
+    def changed(self, settings: Mapping[str, Any]) -> Scenario:
+        """This scenario with some fields set; ``recipe.lr`` reaches into a recipe, ``recipe.epochs`` scales it.
+
+        Raises InputError, naming the field, what was given and what would be right.
+        """
+        fields = self.model_dump()
+        for key, value in settings.items():
+            table, name = _reach(fields, key)
+            if name == "epochs" and isinstance(value, int) and value >= 1:
+                scaled = Recipe.model_validate(table).scaled(value)
+                table.update(scaled.model_dump())
+            else:
+                table[name] = value
+        return _validated(fields, f"scenario {self.name!r}")
+
+
+def scenario_names() -> list[str]:
+    """The names of the presets."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def load_scenario(name: str) -> Scenario:
+    """A preset by its name, or the scenario of a TOML file. Raises InputError."""
+    path = PRESETS / f"{name}.toml"
+    if name.endswith(".toml"):
+        path = Path(name)
+    elif not path.is_file():
+        raise unknown("scenario", name, scenario_names())
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"cannot read the scenario file {path}: {error}") from error
+    return _validated({"name": path.stem, **fields}, f"scenario file {path}")
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` words as settings; a value is TOML (``0.1``, ``true``, ``[3, 5]``), else a plain string."""
+    settings = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not (key and equals):
+            raise InputError(f"--set takes key=value, got {pair!r}; for example --set recipe.lr=0.05")
+        try:
+            settings[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            settings[key] = text
+    return settings
+
+
+def to_record(scenario: Scenario) -> str:
+    """The scenario as the JSON text that a record keeps."""
+    return json.dumps(scenario.model_dump(mode="json"), ensure_ascii=False)
+
+
+def from_record(text: str) -> Scenario:
+    """The inverse of :func:`to_record`."""
+    return _validated(json.loads(text), "the recorded scenario")
+
+
+def _reach(fields: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    """The table that holds the dotted ``key``, and its name there."""
+    *tables, name = key.split(".")
+    for table in tables:
+        if not isinstance(fields.get(table), dict):
+            raise unknown("scenario field", key, _dotted(fields))
+        fields = fields[table]
+    if name not in fields or isinstance(fields[name], dict):
+        raise unknown("scenario field", key, _dotted(fields))
+    return fields, name
+
+
+def _dotted(fields: Mapping[str, Any]) -> list[str]:
+    names: list[str] = []
+    for name, value in fields.items():
+        names += [f"{name}.{inner}" for inner in value] if isinstance(value, dict) else [name]
+    return names
+
+
+def _validated(fields: Mapping[str, Any], what: str) -> Scenario:
+    try:
+        return Scenario.model_validate(fields)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            names = _dotted(Scenario(name="", data="", teacher="", student="").model_dump())
+            close = difflib.get_close_matches(place, names, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; choices: {', '.join(names)}"
+            raise InputError(f"{what}: unknown field {place!r}{hint}") from error
+        message = problem["msg"].removeprefix("Value error, ")
+        given = "" if problem["type"] == "missing" else f", got {problem['input']!r}"
+        raise InputError(f"{what}: {place}: {message[0].lower() + message[1:]}{given}") from error

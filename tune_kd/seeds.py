@@ -1,0 +1,25 @@
+"""Who gets which seed. Pure functions, so that a trial can be repeated from its record alone.
+
+The batch stream is a function of (replicate seed, epoch), the same for all trials of a replicate, so that
+trials are paired; initial weights and τ draws are functions of (replicate seed, trial index), so that
+restarts are independent and a value suggested twice is not the same training twice.
+"""
+
+from __future__ import annotations
+
+from numpy.random import SeedSequence
+
+
+def replicate_seed(seed: int, replicate: int) -> int:
+    """The seed of replicate 0, 1, … of a study; adding replicates leaves the earlier ones as they were."""
+    return _derived(seed, replicate)
+
+
+def trial_seed(replicate: int, index: int) -> int:
+    """The seed of trial ``index`` in the replicate with the seed ``replicate``."""
+    return _derived(replicate, index)
+
+
+def _derived(*entropy: int) -> int:
+    # 31 bits: every library's seed, Optuna's and numpy's included, takes them.
+    return int(SeedSequence(entropy).generate_state(1)[0] >> 1)

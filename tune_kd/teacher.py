@@ -1,0 +1,107 @@
+"""The teacher: trained once for whatever makes it, kept under a hash of that, used by every run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tune_kd import checkpoints, training
+from tune_kd.data import ImageData
+from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
+from tune_kd.meter import flops
+from tune_kd.scenario import Scenario
+from tune_kd.seeds import trial_seed
+from tune_kd.trial import Meter, build
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """A trained teacher and what its training cost; that cost stays out of every budget."""
+
+    teacher_id: str
+    weights: dict[str, Tensor]
+    val_accuracy: float
+    test_accuracy: float
+    flops: int
+    energy_j: float | None
+    energy_method: str | None
+    duration_s: float
+
+    def network(self, scenario: Scenario, data: ImageData) -> nn.Module:
+        """The teacher in evaluation mode, its parameters frozen."""
+        model = build(scenario.teacher, data)
+        model.load_state_dict(self.weights)
+        return model.eval().requires_grad_(False)
+
+
+def teacher_id(scenario: Scenario, data: ImageData) -> str:
+    """A hash of everything that makes the teacher; anything else may change without training it again."""
+    ingredients = {
+        "data": data.split_sha256,
+        "model": scenario.teacher,
+        "recipe": scenario.teacher_recipe.model_dump(mode="json"),
+        "seed": scenario.teacher_seed,
+        "precision": scenario.precision,
+        "torch": torch.__version__,
+    }
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def teacher_path(cache: Path, identity: str) -> Path:
+    """Where the teacher with this id is kept."""
+    return cache / "teachers" / f"{identity}.pt"
+
+
+def load_teacher(path: Path) -> Teacher | None:
+    """The teacher kept at ``path``; None where there is none."""
+    state = checkpoints.load(path)
+    return None if state is None else Teacher(**state)
+
+
+def save_teacher(path: Path, teacher: Teacher) -> None:
+    """Keep ``teacher`` at ``path``."""
+    checkpoints.save(path, vars(teacher))
+
+
+def train_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, meter: Meter) -> Teacher:
+    """Train the scenario's teacher on the labels alone, by its own recipe; its last epoch is what counts."""
+    started, recipe = time.perf_counter(), scenario.teacher_recipe
+    seed = trial_seed(scenario.teacher_seed, 0)
+    torch.manual_seed(seed)
+    model = build(scenario.teacher, data).to(device)
+    images = DeviceImages(data.train, device)
+    steps = steps_per_epoch(len(images), recipe.batch_size)
+    optimizer = training.optimizer(recipe, list(model.parameters()))
+    schedule = training.schedule(recipe, optimizer, steps)
+
+    def loss_of(step: int, batch: Batch) -> Tensor:
+        with training.autocast(device, scenario.precision):
+            logits = model(batch.images)
+        return F.cross_entropy(logits.float(), batch.labels)
+
+    for epoch in range(recipe.epochs):
+        batches = training.training_batches(images, data, recipe, seed=seed, epoch=epoch)
+        training.train_epoch(model, batches, optimizer, schedule, loss_of)
+    energy = meter.mark()
+    counted = flops.count(model, (data.channels, data.image_size, data.image_size))
+    scores: dict[str, Any] = {
+        f"{part}_accuracy": training.evaluate(model, DeviceImages(images, device), data, scenario.precision).accuracy
+        for part, images in (("val", data.validation), ("test", data.test))
+    }
+    return Teacher(
+        teacher_id=teacher_id(scenario, data),
+        weights={name: tensor.cpu() for name, tensor in model.state_dict().items()},
+        flops=(counted.forward + counted.backward) * len(images) * recipe.epochs,
+        energy_j=energy.total_j,
+        energy_method=energy.method,
+        duration_s=time.perf_counter() - started,
+        **scores,
+    )

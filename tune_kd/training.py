@@ -1,0 +1,136 @@
+"""The pieces of a training loop: optimizer, schedule, evaluation. Torch only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
+
+from tune_kd.data import ImageData
+from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
+from tune_kd.scenario import Recipe
+
+EVAL_BATCH = 512
+
+
+def optimizer(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """The recipe's optimizer over ``parameters``."""
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        parameters,
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
+    """The learning rate by step, ``steps`` of them an epoch: linear warm-up from 0, then drops at the milestones."""
+
+    def factor(step: int) -> float:
+        warmup = recipe.warmup_epochs * steps
+        if step < warmup:
+            return (step + 1) / warmup
+        drops = sum(step >= milestone * steps for milestone in recipe.milestones)
+        return recipe.gamma**drops
+
+    return LambdaLR(optimizer, factor)
+
+
+def train_epoch(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    optimizer: torch.optim.Optimizer,
+    schedule: LambdaLR,
+    loss_of: Callable[[int, Batch], Tensor],
+) -> float:
+    """One optimizer step a batch on ``loss_of(step, batch)``, a scalar; the mean loss. Waits for the device once."""
+    model.train()
+    losses = []
+    for step, batch in enumerate(batches):
+        loss = loss_of(step, batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.detach())
+    return torch.stack(losses).mean().item()
+
+
+def training_batches(
+    images: DeviceImages, data: ImageData, recipe: Recipe, *, seed: int, epoch: int
+) -> Iterator[Batch]:
+    """The recipe's batches of one epoch: order and augmentation are a pure function of (seed, epoch)."""
+    return epoch_batches(
+        images,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        epoch=epoch,
+        augmentation=Augmentation(
+            flip=recipe.flip, crop_padding=recipe.crop_padding, rotation_degrees=recipe.rotation_degrees
+        ),
+        mean=data.mean,
+        std=data.std,
+    )
+
+
+class Evaluation(NamedTuple):
+    """What a pass over labelled images gives."""
+
+    loss: float  # mean cross-entropy
+    accuracy: float  # a fraction
+    predictions: Tensor  # [N] int64 on the CPU
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, images: DeviceImages, data: ImageData, precision: str) -> Evaluation:
+    """One pass in evaluation mode over ``images``, in their order."""
+    model.eval()
+    losses, predictions, correct = [], [], []
+    for batch in eval_batches(images, batch_size=EVAL_BATCH, mean=data.mean, std=data.std):
+        with autocast(batch.images.device, precision):
+            logits = model(batch.images)
+        losses.append(F.cross_entropy(logits.float(), batch.labels, reduction="sum"))
+        predictions.append(logits.argmax(dim=1))
+        correct.append((predictions[-1] == batch.labels).sum())
+    total = len(images)
+    return Evaluation(
+        loss=torch.stack(losses).sum().item() / total,
+        accuracy=torch.stack(correct).sum().item() / total,
+        predictions=torch.cat(predictions).cpu(),
+    )
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The networks' precision; losses widen their logits themselves."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+class Phases:
+    """Seconds by phase, from a monotonic clock; on a GPU the clock waits for the device at a phase's end."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds: dict[str, float] = {}
+        self._device = device
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Add the time of the ``with`` block to ``name``."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)
+            self.add(name, time.perf_counter() - started)
+
+    def add(self, name: str, seconds: float) -> None:
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds

@@ -1,0 +1,283 @@
+"""One trial from start to end: a student trained under a policy, as a generator of epoch reports. No Ray in it."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from policies import Policy
+from policies.base import Temperature
+from tune_kd import checkpoints, models, training
+from tune_kd.data import ImageData
+from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
+from tune_kd.events import EpochReport, utc_now
+from tune_kd.losses import LOSSES
+from tune_kd.meter import flops
+from tune_kd.meter.carbon import Carbon
+from tune_kd.meter.energy import Energy
+from tune_kd.scenario import Scenario
+from tune_kd.seeds import trial_seed
+
+
+class Meter(Protocol):
+    """What a trial asks of whatever meters it."""
+
+    def mark(self) -> Energy:
+        """The energy since the trial began."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """What makes a trial: with the data and the teacher this repeats it."""
+
+    run_id: str
+    trial_id: str
+    index: int
+    replicate_seed: int
+    scenario: Scenario
+    policy: Policy
+    params: Mapping[str, float]
+
+    @property
+    def seed(self) -> int:
+        """Of the initial weights and the τ draws."""
+        return trial_seed(self.replicate_seed, self.index)
+
+    @property
+    def alpha(self) -> float:
+        """The weight of the distillation term: the trial's own, where α is searched, else the scenario's."""
+        return self.params.get("alpha", self.scenario.alpha)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a trial runs and what measures it there."""
+
+    device: torch.device
+    meter: Meter
+    carbon: Carbon
+    node_id: str
+    checkpoint: Path | None = None  # None: a trial that is not meant to be resumed or tested
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFlops:
+    """FLOPs per image of a scenario's two networks. Counting takes a second: do it once for all trials."""
+
+    student: flops.ModelFlops
+    teacher: flops.ModelFlops
+
+    @classmethod
+    def count(cls, scenario: Scenario, data: ImageData) -> NetworkFlops:
+        """Counted on freshly built networks."""
+        shape = (data.channels, data.image_size, data.image_size)
+        student, teacher = (build(name, data) for name in (scenario.student, scenario.teacher))
+        return cls(student=flops.count(student, shape), teacher=flops.count(teacher, shape))
+
+
+def build(name: str, data: ImageData) -> nn.Module:
+    """A freshly initialised model of the catalogue for ``data``."""
+    return models.build(name, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
+
+
+class Trial:
+    """A student, its optimizer and its temperature, from the first epoch or from a checkpoint."""
+
+    def __init__(
+        self, spec: TrialSpec, data: ImageData, teacher: nn.Module, place: Place, counted: NetworkFlops | None = None
+    ) -> None:
+        self.started = time.perf_counter()
+        reset_peak_memory(place.device)
+        self.spec, self.data, self.place = spec, data, place
+        self.recipe, device = spec.scenario.recipe, place.device
+        torch.manual_seed(spec.seed)
+        self.student = build(spec.scenario.student, data).to(device)
+        self.teacher = teacher.to(device).eval()
+        self.temperature: Temperature = spec.policy.temperature(spec.params, spec.seed).to(device)
+        self.train_images = DeviceImages(data.train, device)
+        self.validation_images = DeviceImages(data.validation, device)
+        self.steps = steps_per_epoch(len(self.train_images), self.recipe.batch_size)
+        learned = [*self.student.parameters(), *self.temperature.parameters()]
+        self.optimizer = training.optimizer(self.recipe, learned)
+        self.schedule = training.schedule(self.recipe, self.optimizer, self.steps)
+        self.phases = training.Phases(device)
+        self.costs = Costs(counted or NetworkFlops.count(spec.scenario, data))
+        self.epoch = 0  # epochs done
+        self.chosen = Chosen(rule=spec.scenario.checkpoint)
+        self._resume()
+
+    def fit(self) -> Iterator[EpochReport]:
+        """Train to the end; one report an epoch, yielded after its checkpoint is written."""
+        while self.epoch < self.recipe.epochs:
+            lr = self.optimizer.param_groups[0]["lr"]
+            step = DistillationStep(self)
+            with self.phases.phase("train"):
+                train_loss = self._train(step)
+            with self.phases.phase("eval"):
+                validation = training.evaluate(
+                    self.student, self.validation_images, self.data, self.spec.scenario.precision
+                )
+            self.epoch += 1
+            self.costs.add_epoch(self.train_images, self.validation_images, self.recipe.batch_size)
+            self.chosen.offer(self.epoch, validation.accuracy, self.student)
+            report = self._report(lr, train_loss, validation, step.taus())
+            self.temperature.observe({"val_loss": validation.loss, "val_accuracy": validation.accuracy})
+            self._save()
+            yield report
+
+    def _train(self, step: DistillationStep) -> float:
+        self.temperature.begin_epoch(self.epoch, self.recipe.epochs, self.steps)
+        batches = training.training_batches(
+            self.train_images, self.data, self.recipe, seed=self.spec.replicate_seed, epoch=self.epoch
+        )
+        return training.train_epoch(self.student, batches, self.optimizer, self.schedule, step)
+
+    def _report(self, lr: float, train_loss: float, validation: training.Evaluation, taus: Tensor) -> EpochReport:
+        energy = self.place.meter.mark()
+        seconds, duration_s = self.phases.seconds, time.perf_counter() - self.started
+        return EpochReport(
+            run_id=self.spec.run_id,
+            trial_id=self.spec.trial_id,
+            attempt=0,  # the driver, which counts the attempts, puts the number in
+            at=utc_now(),
+            epoch=self.epoch,
+            node_id=self.place.node_id,
+            train_loss=train_loss,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
+            checkpoint_epoch=self.chosen.epoch,
+            lr=lr,
+            tau_mean=taus.mean().item(),
+            tau_min=taus.min().item(),
+            tau_max=taus.max().item(),
+            energy_j=energy.total_j,
+            energy_cpu_j=energy.cpu_j,
+            energy_gpu_j=energy.gpu_j,
+            energy_ram_j=energy.ram_j,
+            energy_idle_j=energy.idle_j,
+            energy_method=energy.method,
+            co2e_g=self.place.carbon.co2e_g(energy.total_j),
+            **self.costs.columns(),
+            duration_s=duration_s,
+            train_s=seconds["train"],
+            eval_s=seconds["eval"],
+            teacher_s=seconds["teacher"],
+            other_s=duration_s - seconds["train"] - seconds["eval"],
+            peak_memory_bytes=peak_memory_bytes(self.place.device),
+            co_tenants=None,
+        )
+
+    def _save(self) -> None:
+        if self.place.checkpoint is None:
+            return
+        state = {name: getattr(self, name).state_dict() for name in STATEFUL}
+        checkpoints.save(self.place.checkpoint, {**state, "epoch": self.epoch})
+
+    def _resume(self) -> None:
+        state = self.place.checkpoint and checkpoints.load(self.place.checkpoint, self.place.device)
+        if not state:
+            return
+        for name in STATEFUL:
+            getattr(self, name).load_state_dict(state[name])
+        self.epoch = state["epoch"]
+
+
+STATEFUL = ("student", "optimizer", "schedule", "temperature", "chosen")
+
+
+class DistillationStep:
+    """The loss of one batch, and what the epoch's report wants to know of it."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self.loss = LOSSES[trial.spec.scenario.loss]
+        self._taus: list[Tensor] = []
+
+    def __call__(self, number: int, batch: Batch) -> Tensor:
+        trial, scenario = self.trial, self.trial.spec.scenario
+        with training.autocast(batch.images.device, scenario.precision):
+            with trial.phases.phase("teacher"), torch.no_grad():
+                teacher_logits = trial.teacher(batch.images)
+            student_logits = trial.student(batch.images)
+        softening = trial.temperature(number, student_logits, teacher_logits)
+        self._taus.append(softening.tau_student.detach().reshape(-1))
+        return self.loss(student_logits, teacher_logits, batch.labels, softening, trial.spec.alpha, scenario.reduction)
+
+    def taus(self) -> Tensor:
+        """Every τ of the student in this epoch, in order."""
+        return torch.cat(self._taus)
+
+
+class Chosen:
+    """The epoch whose weights a trial hands in: the last, or the best by validation (the earliest of equals)."""
+
+    def __init__(self, *, rule: str) -> None:
+        self.rule, self.epoch = rule, 0
+        self._accuracy = -math.inf
+        self._weights: dict[str, Tensor] = {}
+
+    def offer(self, epoch: int, accuracy: float, student: nn.Module) -> None:
+        """Consider the weights after ``epoch``."""
+        if self.rule == "last" or accuracy > self._accuracy:
+            self.epoch, self._accuracy = epoch, accuracy
+            self._weights = {name: tensor.detach().clone() for name, tensor in student.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "accuracy": self._accuracy, "weights": self._weights}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.epoch, self._accuracy, self._weights = state["epoch"], state["accuracy"], state["weights"]
+
+
+class Costs:
+    """FLOPs of an attempt so far, counted exactly from the images that passed through each network."""
+
+    def __init__(self, counted: NetworkFlops) -> None:
+        self.student, self.teacher = counted.student, counted.teacher
+        self.trained = self.validated = 0
+
+    def add_epoch(self, train: DeviceImages, validation: DeviceImages, batch_size: int) -> None:
+        """One pass over the training images that fill the batches, and one over the validation images."""
+        alone = len(train) % batch_size == 1  # a trailing batch of one image is not trained on
+        self.trained += len(train) - alone
+        self.validated += len(validation)
+
+    def columns(self) -> dict[str, Any]:
+        """The report's FLOP columns. ``flops_paper``: forward only, teacher and student, training images."""
+        forward, backward = self.student.forward * self.trained, self.student.backward * self.trained
+        teacher, evaluation = self.teacher.forward * self.trained, self.student.forward * self.validated
+        return {
+            "flops_forward": forward,
+            "flops_backward": backward,
+            "flops_teacher": teacher,
+            "flops_eval": evaluation,
+            "flops_executed": forward + backward + teacher + evaluation,
+            "flops_paper": forward + teacher,
+            "flops_uncounted_ops": ",".join(sorted({*self.student.uncounted, *self.teacher.uncounted})),
+        }
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Forget the peak of whatever ran in this process before: workers are reused."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_memory_bytes(device: torch.device) -> int | None:
+    """The device's peak allocation, or this process's peak resident set, since the reset."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), None)
+    return None

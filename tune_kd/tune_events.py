@@ -1,0 +1,212 @@
+"""Ray Tune as a source of the run's events: a searcher, a stopper and a callback around one stream.
+
+Each event is published once to every listener (ledger, journal, progress), in this order, in the driver's
+main thread. Tune calls the stopper before callbacks, and again for a result that it repeats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ray.tune import Callback, Stopper
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.search import Searcher
+
+from tune_kd.budget import Ledger
+from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialStarted, from_json, utc_now
+from tune_kd.meter.carbon import Carbon
+from tune_kd.plan import RunPlan
+from tune_kd.seeds import trial_seed
+
+
+@dataclass(kw_only=True)
+class _Known:
+    """A trial by our name, and how far it is."""
+
+    trial_id: str
+    index: int
+    params: dict[str, float]
+    attempt: int = -1
+    epoch: int = 0
+    open: bool = False
+
+
+class TuneEvents:
+    """The stream of one run: knows every trial under Tune's name and under ours."""
+
+    def __init__(self, plan: RunPlan, carbon: Carbon, listeners: list[Listener]) -> None:
+        self._plan, self._carbon, self._listeners = plan, carbon, listeners
+        self._trials: dict[str, _Known] = {}
+        self._first_error: str | None = None
+        self._ended_well = False
+        self.failure: Exception | None = None
+        self.interrupted = False
+
+    def suggest(self, tune_id: str, params: dict[str, float]) -> dict[str, Any]:
+        """Name a new trial; the config that its worker gets."""
+        index = len(self._trials)
+        self._trials[tune_id] = _Known(trial_id=f"{self._plan.run_id}-{index:04d}", index=index, params=params)
+        return {"trial_id": self._trials[tune_id].trial_id, "index": index, "params": params}
+
+    def started(self, tune_id: str) -> None:
+        """An attempt begins on a worker."""
+        trial = self._trials[tune_id]
+        trial.attempt, trial.open = trial.attempt + 1, True
+        self._publish(
+            TrialStarted(
+                run_id=self._plan.run_id,
+                trial_id=trial.trial_id,
+                attempt=trial.attempt,
+                at=utc_now(),
+                index=trial.index,
+                seed=trial_seed(self._plan.seed, trial.index),
+                params=trial.params,
+                tau=trial.params.get("tau"),
+                alpha=trial.params.get("alpha", self._plan.scenario.alpha),
+                pue=self._carbon.pue,
+                carbon_g_per_kwh=self._carbon.intensity_g_per_kwh,
+                carbon_source=self._carbon.source,
+            )
+        )
+
+    def reported(self, tune_id: str, result: dict[str, Any]) -> EpochReport | None:
+        """A result of Tune's as a report, published if it is new; None for a result that is none of ours."""
+        trial = self._trials[tune_id]
+        if "report" not in result:
+            return None
+        report = replace(from_json(result["report"]), attempt=trial.attempt)
+        assert isinstance(report, EpochReport)
+        if report.epoch > trial.epoch:
+            trial.epoch = report.epoch
+            self._publish(report)
+        return report
+
+    def ended(self, tune_id: str, error: str | None = None) -> None:
+        """An attempt is over: completed if it saw its last epoch, failed with an error, else stopped."""
+        trial = self._trials[tune_id]
+        if not trial.open:
+            return
+        trial.open = False
+        finished = trial.epoch >= self._plan.scenario.recipe.epochs
+        status = "failed" if error else "completed" if finished else "stopped"
+        self._ended_well |= status != "failed"
+        self._first_error = self._first_error or error
+        self._publish(self._end(trial, status, error))
+
+    def verdict(self) -> tuple[str, str | None]:
+        """The run's status and its error: failed where no trial ended well, stopped where the user stopped it."""
+        if self.interrupted:
+            return "stopped", "interrupted"
+        return ("completed", None) if self._ended_well else ("failed", self._first_error or "no trial was started")
+
+    def abandon(self) -> None:
+        """Close what an interruption left open: lost, to be gone on with from its checkpoint."""
+        for trial in self._trials.values():
+            if trial.open:
+                trial.open = False
+                self._publish(self._end(trial, "lost", "interrupted"))
+
+    def _end(self, trial: _Known, status: str, error: str | None) -> TrialEnded:
+        return TrialEnded(
+            run_id=self._plan.run_id,
+            trial_id=trial.trial_id,
+            attempt=trial.attempt,
+            at=utc_now(),
+            status=status,
+            error=error,
+        )
+
+    def _publish(self, event: Event) -> None:
+        # An exception here would make Tune mark a good trial as failed. It is kept, and the run stops.
+        try:
+            for listener in self._listeners:
+                listener(event)
+        except Exception as failure:
+            self.failure = self.failure or failure
+
+
+class _NotSaved:
+    """Tune pickles what it is given, for its snapshots. A run goes on from the store instead: these stay empty."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class BudgetedSearcher(_NotSaved, Searcher):
+    """A policy's searcher that asks the ledger before every trial."""
+
+    def __init__(self, searcher: Searcher, ledger: Ledger, source: TuneEvents) -> None:
+        super().__init__(metric="val_accuracy", mode="max")
+        self._searcher, self._ledger, self._source = searcher, ledger, source
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if not self._ledger.may_start() or self._source.failure or self._source.interrupted:
+            return Searcher.FINISHED
+        params = self._searcher.suggest(trial_id)
+        if params is None or params == Searcher.FINISHED:
+            return params
+        config = self._source.suggest(trial_id, params)
+        self._ledger.reserve(config["trial_id"])
+        return config
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        self._searcher.on_trial_result(trial_id, result)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        self._searcher.on_trial_complete(trial_id, result, error)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: see ``_NotSaved``."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: see ``_NotSaved``."""
+
+
+class BudgetStopper(_NotSaved, Stopper):
+    """Ends each trial gracefully once what remains is less than its own mean epoch."""
+
+    def __init__(self, ledger: Ledger, source: TuneEvents) -> None:
+        self._ledger, self._source = ledger, source
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        report = self._source.reported(trial_id, result)
+        return report is not None and self._ledger.must_stop(report.trial_id, report.attempt)
+
+    def stop_all(self) -> bool:
+        """Only for what is abrupt anyway: an interruption, or a store that can no longer be written."""
+        return self._source.interrupted or self._source.failure is not None
+
+
+class TuneListener(_NotSaved, Callback):
+    """Tune's hooks, passed on to the stream."""
+
+    def __init__(self, source: TuneEvents) -> None:
+        self._source = source
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        self._source.started(trial.trial_id)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        self._source.reported(trial.trial_id, result)
+
+    def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        self._source.ended(trial.trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        self._source.ended(trial.trial_id, error=_first_line(trial))
+
+    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        self._source.ended(trial.trial_id, error=_first_line(trial))
+
+
+def _first_line(trial: TuneTrial) -> str:
+    """Why a trial failed, as the exception says it in its last line."""
+    try:
+        text = str(trial.get_pickled_error() or trial.get_error() or "unknown error")
+    except Exception as error:  # an exception of a user's module may not unpickle here
+        text = str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "unknown error"

@@ -1,0 +1,147 @@
+"""What the runs of a study share on Ray: data, teacher, the nodes' power models, and how work is started."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tune_kd import catalogue
+from tune_kd.data import ImageData, ImageSet
+from tune_kd.meter.carbon import Carbon
+from tune_kd.plan import RunPlan
+from tune_kd.scenario import Scenario, to_record
+from tune_kd.session import Resources
+from tune_kd.teacher import Teacher, load_teacher, teacher_id, teacher_path
+from tune_kd.trainable import (
+    NodeInfo,
+    Shared,
+    count_flops,
+    examine_student,
+    look_at_node,
+    make_teacher,
+    prepare_process,
+    train_student,
+)
+from tune_kd.trial import NetworkFlops
+
+
+class Workshop:
+    """Everything on Ray that outlives a run: put there once, used by all of them."""
+
+    def __init__(
+        self, ray: Any, resources: Resources, carbon: Carbon, cache: Path, data: ImageData, scenario: Scenario
+    ) -> None:
+        self.ray, self.resources, self.carbon, self.cache = ray, resources, carbon, cache
+        self.scenario = scenario
+        # Trials get data without the test images: what they cannot see they cannot choose by.
+        self.data = ray.put(replace(data, test=without_images(data.test)))
+        self.all_data = ray.put(data)
+        self._teacher_path = teacher_path(cache, teacher_id(scenario, data))
+        self._teacher = load_teacher(self._teacher_path)
+        self._folder = tempfile.TemporaryDirectory(prefix="tune-kd-")  # Tune's own files: nothing of them is kept
+
+    @property
+    def teacher_is_kept(self) -> bool:
+        """Was this teacher trained before?"""
+        return self._teacher is not None
+
+    def open(self) -> None:
+        """Look at the nodes, and train the teacher unless it is kept."""
+        looks = [self._on_node(node["NodeID"]) for node in self.ray.nodes() if node["Alive"]]
+        counting = self._task(count_flops, cpus=0).remote(to_record(self.scenario), self.data)
+        # While the teacher trains, workers load torch; Ray gives idle workers to the first run's trials.
+        warming = [
+            self._task(prepare_process, cpus=0).remote(self.resources.cpus) for _ in range(self.resources.concurrent)
+        ]
+        if self._teacher is None:
+            train = self._task(make_teacher, cpus=self.resources.cpus)
+            self._teacher = self.ray.get(
+                train.remote(
+                    to_record(self.scenario),
+                    self.all_data,
+                    str(self._teacher_path),
+                    self.resources.cpus,
+                    self.resources.gpus,
+                )
+            )
+        self.nodes: dict[str, NodeInfo] = {info.node_id: info for info in self.ray.get(looks)}
+        self.counted: NetworkFlops = self.ray.get(counting)
+        self.ray.get(warming)
+        self._teacher_ref = self.ray.put(self._teacher)
+
+    @property
+    def teacher(self) -> Teacher:
+        assert self._teacher is not None, "open() comes first"
+        return self._teacher
+
+    def share(self, plan: RunPlan) -> Shared:
+        """What the workers of one run get."""
+        return Shared(
+            run_id=plan.run_id,
+            scenario_json=to_record(plan.scenario),
+            policy_json=catalogue.policy_record(plan.policy),
+            replicate_seed=plan.seed,
+            data=self.data,
+            teacher=self._teacher_ref,
+            counted=self.counted,
+            checkpoints=str(self.cache / "checkpoints" / plan.run_id),
+            carbon=self.carbon,
+            power={node_id: info.power for node_id, info in self.nodes.items()},
+            cpus=self.resources.cpus,
+            gpus=self.resources.gpus,
+        )
+
+    def examiner(self, shared: Shared) -> Callable[[str], Any]:
+        """Starts the examination of a trial and gives the reference to its result."""
+        # No CPU is asked for: the trials of the run hold them all, and an ended trial's test should not wait.
+        examine = self._task(examine_student, cpus=0)
+        return lambda trial_id: examine.remote(shared, trial_id, self.all_data)
+
+    def tuner(
+        self, shared: Shared, *, searcher: Any, scheduler: Any, stopper: Any, listener: Any, max_failures: int
+    ) -> Any:
+        """One Tuner for one run. Its actors are reused from trial to trial."""
+        from ray import tune
+
+        work = tune.with_parameters(train_student, shared=shared)
+        return tune.Tuner(
+            tune.with_resources(work, {"cpu": self.resources.cpus, "gpu": self.resources.gpus}),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler,
+                num_samples=-1,
+                max_concurrent_trials=self.resources.concurrent,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name=shared.run_id,
+                storage_path=self._folder.name,
+                stop=stopper,
+                callbacks=[listener],
+                failure_config=tune.FailureConfig(max_failures=max_failures),
+                verbose=0,
+            ),
+        )
+
+    def close(self) -> None:
+        """Remove what only this command needed."""
+        self._folder.cleanup()
+
+    def _task(self, function: Callable[..., Any], *, cpus: float) -> Any:
+        return self.ray.remote(max_retries=2)(function).options(num_cpus=cpus, num_gpus=self.resources.gpus)
+
+    def _on_node(self, node_id: str) -> Any:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(node_id, soft=False)
+        return self.ray.remote(look_at_node).options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+def without_images(part: ImageSet) -> ImageSet:
+    """The same kind of set with nothing in it."""
+    return ImageSet(images=part.images[:0].copy(), labels=np.empty(0, dtype=np.int64))
