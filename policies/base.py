@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,7 @@ class Temperature(nn.Module, ABC):
     def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
         """The softening of batch ``step`` of the epoch; both logits are [B, classes]."""
 
-    def observe(self, report: Mapping[str, float]) -> None:
+    def observe(self, report: Mapping[str, Any]) -> None:
         """Feedback after each epoch: the columns of the store's ``reports`` table."""
 
 

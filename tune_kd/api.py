@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from tune_kd import resuming
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import carbon
 from tune_kd.plan import plan_study
 from tune_kd.progress import Progress
-from tune_kd.runner import Execution, Outcome, default_cache, execute, load_data
-from tune_kd.store import create_store
+from tune_kd.runner import Execution, Outcome, default_cache, execute, load_data, plan_rows
+from tune_kd.store import create_store, open_store
 
 
 class Options(TypedDict, total=False):
@@ -51,6 +52,25 @@ def compare(policies: Sequence[str], **options: Unpack[Options]) -> Outcome:
     return _study(policies, "compare", options)
 
 
+def resume(run: str | None = None, *, force: bool = False, **options: Unpack[Options]) -> Outcome:
+    """Go on with a run or a study by its id; with the latest unfinished study by default.
+
+    What has ended is not run again, and what was spent stays spent. Raises InputError where data or code are
+    not what they were, unless ``force``d.
+    """
+    given: dict[str, Any] = dict(options)
+    store = open_store(given.get("store", "runs"))
+    progress, execution = given.get("progress") or Progress(), _execution(given)
+    for orphan in store.seal_orphans():
+        progress.note(f"sealed as lost: {orphan.trial_id or orphan.run_id}")
+    rows = resuming.unfinished_rows(store, run)
+    study = resuming.study_of(rows)
+    progress.stage("reading the data")
+    data = load_data(study.scenario, execution.cache)
+    resuming.check_unchanged(rows, data, force=force)
+    return execute(study, {row["run_id"]: row for row in rows}, data, store, execution, progress)
+
+
 PLANNED = ("scenario", "space", "budget", "track", "replicates", "seed", "data", "train_limit", "settings")
 EXECUTED = ("address", "cpus_per_trial", "gpus_per_trial", "max_concurrent", "max_failures")
 
@@ -58,16 +78,19 @@ EXECUTED = ("address", "cpus_per_trial", "gpus_per_trial", "max_concurrent", "ma
 def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
     given: dict[str, Any] = dict(options)
     study = plan_study(policies=policies, name=name, **_take(given, PLANNED))
-    execution = Execution(
+    execution, progress = _execution(given), given.get("progress") or Progress()
+    progress.stage("reading the data")
+    data = load_data(study.scenario, execution.cache)
+    store = create_store(given.get("store", "runs"))
+    return execute(study, plan_rows(study, data, store), data, store, execution, progress)
+
+
+def _execution(given: Mapping[str, Any]) -> Execution:
+    return Execution(
         cache=Path(given.get("cache") or default_cache()),
         carbon=carbon(given.get("country"), given.get("carbon_intensity"), given.get("pue", 1.0)),
         **_take(given, EXECUTED),
     )
-    progress = given.get("progress") or Progress()
-    progress.stage("reading the data")
-    data = load_data(study.scenario, execution.cache)
-    store = create_store(given.get("store", "runs"))
-    return execute(study, data, store, execution, progress)
 
 
 def _take(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -127,6 +127,11 @@ class Ledger:
         """By how much the limit was passed: at most one epoch for each trial that was running."""
         return max(0.0, self.spent - self.budget.limit)
 
+    @property
+    def exhausted(self) -> bool:
+        """Is nothing left, not even for a trial that was started before? In trials a started one may always end."""
+        return self.budget.currency != "trials" and self.spent >= self.budget.limit
+
     def may_start(self) -> bool:
         """Is there budget for one more trial?"""
         if self.max_trials is not None and len(self.trials) >= self.max_trials:

@@ -7,7 +7,6 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,6 @@ class Study:
 
     study_id: str
     name: str
-    created_at: datetime
     runs: tuple[RunPlan, ...]
 
     @property
@@ -92,8 +90,7 @@ def plan_study(
     made = [(label, catalogue.make_policy(label)) for label in dict.fromkeys(policies)]
     for label, policy in made:
         _check_pair(label, policy, where)
-    created_at = utc_now()
-    study_id = f"{created_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    study_id = f"{utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     runs = tuple(
         RunPlan(
             run_id=f"{study_id}-{_slug(label)}-r{replicate}",
@@ -110,7 +107,7 @@ def plan_study(
         for replicate in range(replicates)
         for label, policy in made
     )
-    return Study(study_id=study_id, name=name, created_at=created_at, runs=runs)
+    return Study(study_id=study_id, name=name, runs=runs)
 
 
 def _scenario(

@@ -31,7 +31,7 @@ class Recorder:
         if isinstance(event, EpochReport):
             self._reported.add(key)
         if isinstance(event, TrialEnded):
-            if event.status in ("completed", "stopped") and key in self._reported:
+            if event.status == "completed" or (event.status == "stopped" and key in self._reported):
                 self._examinations[self._examine(event.trial_id)] = event
             else:
                 self._seal(event)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tune_kd.budget import Ledger
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted
-from tune_kd.plan import RunPlan
+
+if TYPE_CHECKING:
+    from tune_kd.budget import Ledger
+    from tune_kd.plan import RunPlan
 
 
 @dataclass(kw_only=True)
@@ -77,6 +80,13 @@ class RunView:
     def name(self) -> str:
         return f"{self.plan.label} r{self.plan.replicate}"
 
+    def short_name(self, most: int) -> str:
+        """The name in ``most`` characters: the policy's options are cut, the replicate is not."""
+        replicate = f" r{self.plan.replicate}"
+        room = max(most - len(replicate), 1)
+        label = self.plan.label
+        return (label if len(label) <= room else f"{label[: room - 1]}…") + replicate
+
     @property
     def trials(self) -> list[AttemptView]:
         """The latest attempt at each trial."""
@@ -100,7 +110,7 @@ class RunView:
     @property
     def fraction(self) -> float:
         """How much is done, 0–1: of the trials there can be or of the budget, whichever is nearer its end."""
-        if self.status is not None:
+        if self.status in ("completed", "failed"):
             return 1.0
         done = 0.0 if self.ledger.budget.currency == "trials" else self.ledger.spent / self.ledger.budget.limit
         if self.plan.trials_at_most:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,22 +73,37 @@ def load_data(scenario: Scenario, cache: Path) -> ImageData:
     )
 
 
-def execute(study: Study, data: ImageData, store: Store, execution: Execution, progress: Progress) -> Outcome:
-    """Run every run of the study in turn. A run that fails does not keep the rest from running.
-
-    Raises RunFailed at the end if a run had no trial that ended well, Interrupted when the user stops it.
-    """
-    location = str(store.location)
+def plan_rows(study: Study, data: ImageData, store: Store) -> dict[str, dict[str, Any]]:
+    """Write the whole plan before anything of it is run; the rows by run id."""
     rows = {plan.run_id: records.planned(study, plan, data) for plan in study.runs}
     for row in rows.values():
         store.write_run(row)
+    return rows
+
+
+def execute(
+    study: Study,
+    rows: Mapping[str, dict[str, Any]],
+    data: ImageData,
+    store: Store,
+    execution: Execution,
+    progress: Progress,
+) -> Outcome:
+    """Run every run of the study in turn. A run that fails does not keep the rest from running.
+
+    ``rows`` are the runs' rows in the store, by run id. Raises RunFailed at the end if a run had no trial that
+    ended well, Interrupted when the user stops it.
+    """
+    location = str(store.location)
     statuses: dict[str, str] = {}
     try:
         progress.study_started(study, location)
         progress.stage("starting Ray")
-        with ray_session(execution.address) as ray:
+        with ExitStack() as stack:
+            ray = stack.enter_context(ray_session(execution.address))
             fits = resources(ray, execution.cpus_per_trial, execution.gpus_per_trial, execution.max_concurrent)
             workshop = Workshop(ray, fits, execution.carbon, execution.cache, data, study.scenario)
+            stack.callback(workshop.close)
             if not workshop.teacher_is_kept:
                 progress.stage(f"training the teacher, {study.scenario.teacher}")
             workshop.open()
@@ -116,20 +131,26 @@ def _run(
     plan: RunPlan, row: dict[str, Any], store: Store, workshop: Workshop, execution: Execution, progress: Progress
 ) -> str:
     """One run from its first trial to its sealed records; its status."""
+    from tune_kd.past import past_of
     from tune_kd.recorder import Recorder
     from tune_kd.tune_events import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
 
-    ledger = Ledger(budget=plan.budget, max_trials=plan.max_trials)
     with store.lease(plan.run_id):
+        past = past_of(store, plan.run_id)
+        ledger = Ledger(budget=plan.budget, max_trials=plan.max_trials)
+        for event in past.events:
+            ledger(event)
+        searcher = plan.policy.searcher(plan.space, plan.seed)
+        past.replay(searcher)
         store.write_run(row)
         store.write_nodes(plan.run_id, [node.row for node in workshop.nodes.values()])
         progress.run_started(plan, ledger)
         shared = workshop.share(plan)
         recorder = Recorder(store, workshop.examiner(shared))
-        source = TuneEvents(plan, execution.carbon, [ledger, recorder, progress.event])
+        source = TuneEvents(plan, execution.carbon, [ledger, recorder, progress.event], past)
         tuner = workshop.tuner(
             shared,
-            searcher=BudgetedSearcher(plan.policy.searcher(plan.space, plan.seed), ledger, source),
+            searcher=BudgetedSearcher(searcher, ledger, source),
             scheduler=plan.policy.scheduler(),
             stopper=BudgetStopper(ledger, source),
             listener=TuneListener(source),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -118,7 +119,7 @@ class Phases:
     """Seconds by phase, from a monotonic clock; on a GPU the clock waits for the device at a phase's end."""
 
     def __init__(self, device: torch.device) -> None:
-        self.seconds: dict[str, float] = {}
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._device = device
 
     @contextmanager
@@ -130,7 +131,4 @@ class Phases:
         finally:
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)
-            self.add(name, time.perf_counter() - started)
-
-    def add(self, name: str, seconds: float) -> None:
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+            self.seconds[name] += time.perf_counter() - started

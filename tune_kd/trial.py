@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from policies.base import Temperature
 from tune_kd import checkpoints, models, training
 from tune_kd.data import ImageData
 from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
-from tune_kd.events import EpochReport, utc_now
+from tune_kd.events import EpochReport, from_json, to_json, utc_now
 from tune_kd.losses import LOSSES
 from tune_kd.meter import flops
 from tune_kd.meter.carbon import Carbon
@@ -112,10 +113,16 @@ class Trial:
         self.costs = Costs(counted or NetworkFlops.count(spec.scenario, data))
         self.epoch = 0  # epochs done
         self.chosen = Chosen(rule=spec.scenario.checkpoint)
+        self.last: EpochReport | None = None
         self._resume()
 
     def fit(self) -> Iterator[EpochReport]:
-        """Train to the end; one report an epoch, yielded after its checkpoint is written."""
+        """Train to the end; one report an epoch, yielded after its checkpoint is written.
+
+        Where the checkpoint is of the last epoch already, its report comes again, with this attempt's costs.
+        """
+        if self.epoch == self.recipe.epochs and self.last is not None:
+            yield dataclasses.replace(self.last, at=utc_now(), **self._spent())
         while self.epoch < self.recipe.epochs:
             lr = self.optimizer.param_groups[0]["lr"]
             step = DistillationStep(self)
@@ -128,10 +135,10 @@ class Trial:
             self.epoch += 1
             self.costs.add_epoch(self.train_images, self.validation_images, self.recipe.batch_size)
             self.chosen.offer(self.epoch, validation.accuracy, self.student)
-            report = self._report(lr, train_loss, validation, step.taus())
-            self.temperature.observe({"val_loss": validation.loss, "val_accuracy": validation.accuracy})
+            self.last = self._report(lr, train_loss, validation, step.taus())
+            self.temperature.observe(vars(self.last))
             self._save()
-            yield report
+            yield self.last
 
     def _train(self, step: DistillationStep) -> float:
         self.temperature.begin_epoch(self.epoch, self.recipe.epochs, self.steps)
@@ -141,15 +148,12 @@ class Trial:
         return training.train_epoch(self.student, batches, self.optimizer, self.schedule, step)
 
     def _report(self, lr: float, train_loss: float, validation: training.Evaluation, taus: Tensor) -> EpochReport:
-        energy = self.place.meter.mark()
-        seconds, duration_s = self.phases.seconds, time.perf_counter() - self.started
         return EpochReport(
             run_id=self.spec.run_id,
             trial_id=self.spec.trial_id,
             attempt=0,  # the driver, which counts the attempts, puts the number in
             at=utc_now(),
             epoch=self.epoch,
-            node_id=self.place.node_id,
             train_loss=train_loss,
             val_loss=validation.loss,
             val_accuracy=validation.accuracy,
@@ -158,28 +162,38 @@ class Trial:
             tau_mean=taus.mean().item(),
             tau_min=taus.min().item(),
             tau_max=taus.max().item(),
-            energy_j=energy.total_j,
-            energy_cpu_j=energy.cpu_j,
-            energy_gpu_j=energy.gpu_j,
-            energy_ram_j=energy.ram_j,
-            energy_idle_j=energy.idle_j,
-            energy_method=energy.method,
-            co2e_g=self.place.carbon.co2e_g(energy.total_j),
-            **self.costs.columns(),
-            duration_s=duration_s,
-            train_s=seconds["train"],
-            eval_s=seconds["eval"],
-            teacher_s=seconds["teacher"],
-            other_s=duration_s - seconds["train"] - seconds["eval"],
-            peak_memory_bytes=peak_memory_bytes(self.place.device),
-            co_tenants=None,
+            **self._spent(),
         )
+
+    def _spent(self) -> dict[str, Any]:
+        """What this attempt has cost so far, as columns of its report."""
+        energy = self.place.meter.mark()
+        seconds, duration_s = self.phases.seconds, time.perf_counter() - self.started
+        return {
+            "node_id": self.place.node_id,
+            "energy_j": energy.total_j,
+            "energy_cpu_j": energy.cpu_j,
+            "energy_gpu_j": energy.gpu_j,
+            "energy_ram_j": energy.ram_j,
+            "energy_idle_j": energy.idle_j,
+            "energy_method": energy.method,
+            "co2e_g": self.place.carbon.co2e_g(energy.total_j),
+            **self.costs.columns(),
+            "duration_s": duration_s,
+            "train_s": seconds["train"],
+            "eval_s": seconds["eval"],
+            "teacher_s": seconds["teacher"],
+            "other_s": duration_s - seconds["train"] - seconds["eval"],
+            "peak_memory_bytes": peak_memory_bytes(self.place.device),
+            "co_tenants": None,
+        }
 
     def _save(self) -> None:
         if self.place.checkpoint is None:
             return
         state = {name: getattr(self, name).state_dict() for name in STATEFUL}
-        checkpoints.save(self.place.checkpoint, {**state, "epoch": self.epoch})
+        report = to_json(self.last) if self.last else None
+        checkpoints.save(self.place.checkpoint, {**state, "epoch": self.epoch, "report": report})
 
     def _resume(self) -> None:
         state = self.place.checkpoint and checkpoints.load(self.place.checkpoint, self.place.device)
@@ -188,6 +202,7 @@ class Trial:
         for name in STATEFUL:
             getattr(self, name).load_state_dict(state[name])
         self.epoch = state["epoch"]
+        self.last = cast(EpochReport, from_json(state["report"]))
 
 
 STATEFUL = ("student", "optimizer", "schedule", "temperature", "chosen")

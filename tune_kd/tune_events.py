@@ -6,7 +6,9 @@ main thread. Tune calls the stopper before callbacks, and again for a result tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback, Stopper
@@ -16,43 +18,50 @@ from ray.tune.search import Searcher
 from tune_kd.budget import Ledger
 from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialStarted, from_json, utc_now
 from tune_kd.meter.carbon import Carbon
+from tune_kd.past import KnownTrial, Past, tell
 from tune_kd.plan import RunPlan
 from tune_kd.seeds import trial_seed
-
-
-@dataclass(kw_only=True)
-class _Known:
-    """A trial by our name, and how far it is."""
-
-    trial_id: str
-    index: int
-    params: dict[str, float]
-    attempt: int = -1
-    epoch: int = 0
-    open: bool = False
 
 
 class TuneEvents:
     """The stream of one run: knows every trial under Tune's name and under ours."""
 
-    def __init__(self, plan: RunPlan, carbon: Carbon, listeners: list[Listener]) -> None:
+    def __init__(self, plan: RunPlan, carbon: Carbon, listeners: list[Listener], past: Past) -> None:
         self._plan, self._carbon, self._listeners = plan, carbon, listeners
-        self._trials: dict[str, _Known] = {}
+        self._trials: dict[str, KnownTrial] = {}  # by Tune's name
+        self._unfinished = [trial for trial in past.trials if trial.unfinished]
+        self._count = len(past.trials)
         self._first_error: str | None = None
-        self._ended_well = False
+        self._ended_well = any(trial.status in ("completed", "stopped") for trial in past.trials)
         self.failure: Exception | None = None
         self.interrupted = False
 
-    def suggest(self, tune_id: str, params: dict[str, float]) -> dict[str, Any]:
-        """Name a new trial; the config that its worker gets."""
-        index = len(self._trials)
-        self._trials[tune_id] = _Known(trial_id=f"{self._plan.run_id}-{index:04d}", index=index, params=params)
-        return {"trial_id": self._trials[tune_id].trial_id, "index": index, "params": params}
+    def next_unfinished(self, tune_id: str) -> dict[str, Any] | None:
+        """The config of a trial that an earlier driver left behind; None when there is none left."""
+        return self._assign(tune_id, self._unfinished.pop(0)) if self._unfinished else None
+
+    def next_id(self) -> str:
+        """Our name of the next new trial."""
+        return f"{self._plan.run_id}-{self._count:04d}"
+
+    def begin(self, tune_id: str, params: dict[str, float]) -> dict[str, Any]:
+        """A new trial; the config that its worker gets."""
+        trial = KnownTrial(trial_id=self.next_id(), index=self._count, params=params)
+        self._count += 1
+        return self._assign(tune_id, trial)
+
+    def known(self, tune_id: str) -> KnownTrial | None:
+        """The trial that Tune calls ``tune_id``."""
+        return self._trials.get(tune_id)
+
+    def _assign(self, tune_id: str, trial: KnownTrial) -> dict[str, Any]:
+        self._trials[tune_id] = trial
+        return {"trial_id": trial.trial_id, "index": trial.index, "params": trial.params}
 
     def started(self, tune_id: str) -> None:
         """An attempt begins on a worker."""
         trial = self._trials[tune_id]
-        trial.attempt, trial.open = trial.attempt + 1, True
+        trial.attempt, trial.reported, trial.open = trial.attempt + 1, 0, True
         self._publish(
             TrialStarted(
                 run_id=self._plan.run_id,
@@ -77,8 +86,9 @@ class TuneEvents:
             return None
         report = replace(from_json(result["report"]), attempt=trial.attempt)
         assert isinstance(report, EpochReport)
-        if report.epoch > trial.epoch:
-            trial.epoch = report.epoch
+        if report.epoch > trial.reported:
+            trial.reported = trial.epoch = report.epoch
+            trial.val_accuracy = result["val_accuracy"]
             self._publish(report)
         return report
 
@@ -89,10 +99,10 @@ class TuneEvents:
             return
         trial.open = False
         finished = trial.epoch >= self._plan.scenario.recipe.epochs
-        status = "failed" if error else "completed" if finished else "stopped"
-        self._ended_well |= status != "failed"
+        trial.status = "failed" if error else "completed" if finished else "stopped"
+        self._ended_well |= trial.status != "failed"
         self._first_error = self._first_error or error
-        self._publish(self._end(trial, status, error))
+        self._publish(self._end(trial, trial.status, error))
 
     def verdict(self) -> tuple[str, str | None]:
         """The run's status and its error: failed where no trial ended well, stopped where the user stopped it."""
@@ -107,7 +117,7 @@ class TuneEvents:
                 trial.open = False
                 self._publish(self._end(trial, "lost", "interrupted"))
 
-    def _end(self, trial: _Known, status: str, error: str | None) -> TrialEnded:
+    def _end(self, trial: KnownTrial, status: str, error: str | None) -> TrialEnded:
         return TrialEnded(
             run_id=self._plan.run_id,
             trial_id=trial.trial_id,
@@ -141,20 +151,26 @@ class BudgetedSearcher(_NotSaved, Searcher):
         self._searcher, self._ledger, self._source = searcher, ledger, source
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if not self._ledger.may_start() or self._source.failure or self._source.interrupted:
+        if self._source.failure or self._source.interrupted:
             return Searcher.FINISHED
-        params = self._searcher.suggest(trial_id)
+        if self._ledger.exhausted:
+            return Searcher.FINISHED
+        if left_behind := self._source.next_unfinished(trial_id):
+            return left_behind
+        if not self._ledger.may_start():
+            return Searcher.FINISHED
+        params = self._searcher.suggest(self._source.next_id())
         if params is None or params == Searcher.FINISHED:
             return params
-        config = self._source.suggest(trial_id, params)
+        config = self._source.begin(trial_id, params)
         self._ledger.reserve(config["trial_id"])
         return config
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        self._searcher.on_trial_result(trial_id, result)
-
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        self._searcher.on_trial_complete(trial_id, result, error)
+        if trial := self._source.known(trial_id):
+            if error:  # Tune tells its searcher before its callbacks
+                trial.status = "failed"
+            tell(self._searcher, trial)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: see ``_NotSaved``."""
@@ -196,17 +212,17 @@ class TuneListener(_NotSaved, Callback):
         self._source.ended(trial.trial_id)
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        self._source.ended(trial.trial_id, error=_first_line(trial))
+        self._source.ended(trial.trial_id, error=_reason(trial))
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        self._source.ended(trial.trial_id, error=_first_line(trial))
+        self._source.ended(trial.trial_id, error=_reason(trial))
 
 
-def _first_line(trial: TuneTrial) -> str:
-    """Why a trial failed, as the exception says it in its last line."""
-    try:
-        text = str(trial.get_pickled_error() or trial.get_error() or "unknown error")
-    except Exception as error:  # an exception of a user's module may not unpickle here
-        text = str(error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "unknown error"
+def _reason(trial: TuneTrial) -> str:
+    """Why the last attempt failed, in one line: the exception, or what Ray says of a worker that died."""
+    if trial.error_file is None:
+        return "unknown error"
+    failure = Path(trial.error_file).read_text(encoding="utf-8", errors="replace").split("Failure # ")[-1]
+    lines = [line.strip() for line in failure.splitlines()[1:] if line.strip()]
+    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line)]
+    return (raised[-1:] or lines[:1] or ["unknown error"])[0]

@@ -12,6 +12,7 @@ import numpy as np
 
 from tune_kd import catalogue
 from tune_kd.data import ImageData, ImageSet
+from tune_kd.errors import RunFailed
 from tune_kd.meter.carbon import Carbon
 from tune_kd.plan import RunPlan
 from tune_kd.scenario import Scenario, to_record
@@ -24,7 +25,6 @@ from tune_kd.trainable import (
     examine_student,
     look_at_node,
     make_teacher,
-    prepare_process,
     train_student,
 )
 from tune_kd.trial import NetworkFlops
@@ -54,25 +54,23 @@ class Workshop:
         """Look at the nodes, and train the teacher unless it is kept."""
         looks = [self._on_node(node["NodeID"]) for node in self.ray.nodes() if node["Alive"]]
         counting = self._task(count_flops, cpus=0).remote(to_record(self.scenario), self.data)
-        # While the teacher trains, workers load torch; Ray gives idle workers to the first run's trials.
-        warming = [
-            self._task(prepare_process, cpus=0).remote(self.resources.cpus) for _ in range(self.resources.concurrent)
-        ]
         if self._teacher is None:
-            train = self._task(make_teacher, cpus=self.resources.cpus)
-            self._teacher = self.ray.get(
-                train.remote(
-                    to_record(self.scenario),
-                    self.all_data,
-                    str(self._teacher_path),
-                    self.resources.cpus,
-                    self.resources.gpus,
-                )
-            )
+            self._teacher = self._train_teacher()
         self.nodes: dict[str, NodeInfo] = {info.node_id: info for info in self.ray.get(looks)}
         self.counted: NetworkFlops = self.ray.get(counting)
-        self.ray.get(warming)
         self._teacher_ref = self.ray.put(self._teacher)
+
+    def _train_teacher(self) -> Teacher:
+        cpus, gpus = self.resources.cpus, self.resources.gpus
+        train = self._task(make_teacher, cpus=cpus)
+        try:
+            teacher: Teacher = self.ray.get(
+                train.remote(to_record(self.scenario), self.all_data, str(self._teacher_path), cpus, gpus)
+            )
+        except self.ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise RunFailed(f"the teacher {self.scenario.teacher} could not be trained: {reason}") from error
+        return teacher
 
     @property
     def teacher(self) -> Teacher:

@@ -1,0 +1,19 @@
+"""One Ray for all tests of real runs, and one cache, so that the teacher is trained once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tune_kd.session import ray_session
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def ray_running():
+    """Ray, started once; runs find it and leave it running."""
+    with ray_session(None) as ray:
+        yield ray

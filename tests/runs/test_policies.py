@@ -1,0 +1,169 @@
+"""Real runs: Ray Tune with every policy, on the embedded digits."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+import tune_kd
+from policies import POLICIES
+from tune_kd import events
+from tune_kd.errors import InputError, RunFailed
+from tune_kd.progress import Progress
+
+pytestmark = pytest.mark.slow
+
+SMALL = {"recipe.epochs": 2, "teacher_recipe.epochs": 1}
+RESULTS = [
+    "index",
+    "params_json",
+    "tau",
+    "alpha",
+    "seed",
+    "status",
+    "epochs",
+    "val_accuracy",
+    "val_loss",
+    "test_accuracy",
+]
+
+
+class Heard(Progress):
+    """Keeps what a display would be told."""
+
+    def __init__(self) -> None:
+        self.events: list[events.Event] = []
+        self.notes: list[str] = []
+
+    def event(self, event: events.Event) -> None:
+        self.events.append(event)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture(scope="module")
+def everything(ray_running, cache, tmp_path_factory):
+    """One compare of all policies, two replicates."""
+    heard = Heard()
+    outcome = tune_kd.compare(
+        policies=list(POLICIES),
+        budget="4trials",
+        replicates=2,
+        settings=SMALL,
+        store=tmp_path_factory.mktemp("everything") / "runs",
+        cache=cache,
+        country="BGD",
+        pue=1.67,
+        progress=heard,
+    )
+    return outcome, heard
+
+
+def test_every_policy_runs_its_trials_to_the_end(everything):
+    outcome, _ = everything
+    runs, trials = outcome.store.runs(), outcome.store.trials()
+    assert set(runs.status) == {"completed"}
+    assert (trials.status == "completed").all()
+    counts = trials.merge(runs[["run_id", "policy"]]).groupby("policy").size()
+    one_trial = {name: 2 * (4 if name in ("grid", "random", "tpe") else 1) for name in POLICIES}
+    assert counts.to_dict() == one_trial
+    assert (runs.spent == runs.run_id.map(trials.groupby("run_id").size())).all()
+    assert (runs.overshoot == 0).all()
+
+
+def test_every_trial_and_epoch_is_recorded_with_its_costs(everything):
+    outcome, heard = everything
+    trials, reports = outcome.store.trials(), outcome.store.reports()
+    assert len(reports) == 2 * len(trials)
+    for table in (trials, reports):
+        costs = table[["energy_j", "energy_cpu_j", "energy_ram_j", "co2e_g", "flops_executed", "train_s", "eval_s"]]
+        assert (costs > 0).all(axis=None)
+        assert table.energy_gpu_j.isna().all()
+        assert set(table.energy_method) == {"model"}
+    last = reports[reports.epoch == 2].set_index("trial_id")
+    by_id = trials.set_index("trial_id")
+    pd.testing.assert_series_equal(by_id.energy_j, last.energy_j)
+    pd.testing.assert_series_equal(by_id.val_accuracy, last.val_accuracy)
+    assert trials.test_accuracy.between(0, 1).all()
+    assert len([event for event in heard.events if isinstance(event, events.EpochReport)]) == len(reports)
+
+
+def test_carbon_is_energy_times_pue_times_intensity(everything):
+    trials = everything[0].store.trials()
+    expected = trials.energy_j / 3.6e6 * 1.67 * trials.carbon_g_per_kwh
+    pd.testing.assert_series_equal(trials.co2e_g, expected, check_names=False)
+    assert trials.carbon_source.str.contains("Bangladesh|BGD").all()
+
+
+def test_tau_moves_within_a_trial_or_stays_as_the_policy_says(everything):
+    outcome, _ = everything
+    trials = outcome.store.trials().merge(outcome.store.runs()[["run_id", "policy"]])
+    reports = outcome.store.reports().merge(trials[["trial_id", "policy", "tau"]])
+    searched = reports[reports.policy.isin(["grid", "random", "tpe"])]
+    assert (searched.tau_min == searched.tau).all()
+    assert (searched.tau_max == searched.tau).all()
+    assert sorted(trials[trials.policy == "grid"].tau) == sorted([2, 3, 4, 5] * 2)
+    moving = reports[reports.policy.isin(["annealing", "stochastic"])]
+    assert moving.tau.isna().all()
+    assert (moving.tau_min < moving.tau_mean).all()
+    assert (moving.tau_mean < moving.tau_max).all()
+    assert moving.tau_min.min() == 2
+    assert moving.tau_max.max() == 20
+
+
+def test_a_run_records_what_it_needs_to_be_repeated(everything):
+    outcome, _ = everything
+    runs, nodes = outcome.store.runs(), outcome.store.nodes()
+    needed = ["scenario_json", "policy_json", "policy_sha256", "space_json", "seed", "split_sha256", "teacher_id"]
+    assert runs[[*needed, "code_version", "teacher_test_accuracy", "teacher_energy_j"]].notna().all(axis=None)
+    assert json.loads(runs.scenario_json[0])["recipe"]["epochs"] == 2
+    assert runs.teacher_id.nunique() == 1
+    assert nodes[["cpu_model", "cpus", "torch", "ray", "meter_params_json"]].notna().all(axis=None)
+    assert runs.groupby("replicate").seed.nunique().eq(1).all()
+    assert runs.seed.nunique() == 2
+
+
+def test_the_same_seed_gives_the_same_results_at_any_concurrency(everything, cache, tmp_path):
+    outcome, _ = everything
+    again = tune_kd.run(
+        "tpe", budget="4trials", replicates=1, settings=SMALL, store=tmp_path / "a", cache=cache, max_concurrent=1
+    )
+    other = tune_kd.run("tpe", budget="4trials", settings=SMALL, store=tmp_path / "b", cache=cache, seed=1)
+    first = outcome.store.runs().query("policy == 'tpe' and replicate == 0").run_id.item()
+    expected = outcome.store.trials().query("run_id == @first")[RESULTS].reset_index(drop=True)
+    pd.testing.assert_frame_equal(again.store.trials()[RESULTS].reset_index(drop=True), expected)
+    assert not other.store.trials().val_loss.equals(again.store.trials().val_loss)
+
+
+def test_alpha_is_searched_where_the_space_has_it(ray_running, cache, tmp_path):
+    outcome = tune_kd.run(
+        "random", space="tau-alpha", budget="3trials", settings=SMALL, store=tmp_path / "runs", cache=cache
+    )
+    assert outcome.store.trials().alpha.isin([0.5, 0.65, 0.8, 0.95]).all()
+    assert outcome.store.trials().alpha.nunique() > 1
+
+
+def test_a_run_in_which_every_trial_fails_is_failed_with_the_first_error(ray_running, cache, tmp_path):
+    unusable = tmp_path / "cache"
+    unusable.mkdir()
+    (cache / "teachers").mkdir(exist_ok=True)
+    (unusable / "teachers").symlink_to(cache / "teachers")
+    (unusable / "checkpoints").write_text("a file where the folder of checkpoints should be")
+    with pytest.raises(RunFailed, match="1 of 1 runs failed.*checkpoints"):
+        tune_kd.run("grid", budget="2trials", settings=SMALL, store=tmp_path / "runs", cache=unusable)
+    store = tune_kd.open_store(tmp_path / "runs")
+    assert store.runs().status.item() == "failed"
+    trials = store.trials()
+    assert sorted(trials.attempt) == [0, 0, 1, 1], "each trial is retried once"
+    assert set(trials.status) == {"failed"}
+    assert trials.error.str.contains("checkpoints").all()
+    assert store.runs().spent.item() == 2, "in trials, retries are free"
+
+
+def test_bad_input_is_refused_before_anything_is_written(cache, tmp_path):
+    with pytest.raises(InputError, match="did you mean 'stochastic'"):
+        tune_kd.run("stochastik", store=tmp_path / "runs", cache=cache)
+    assert not (tmp_path / "runs").exists()

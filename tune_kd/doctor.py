@@ -1,0 +1,201 @@
+"""What this machine can do for a run, and what to do where it cannot: the checks of ``tune-kd doctor``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from tune_kd import formats
+
+OK, ABSENT, WARN, FAIL = MARKS = "ok", "–", "warn", "FAIL"
+GIB = 2**30
+LEAST_DISK_BYTES = 5 * GIB
+LEAST_MEMORY_BYTES = 2 * GIB
+LEAST_SHM_BYTES = 1 * GIB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was looked at: it works, is absent and not needed, could be better, or makes a run impossible."""
+
+    name: str
+    mark: str
+    found: str
+    advice: str = ""
+
+    def __post_init__(self) -> None:
+        if self.mark not in MARKS:
+            raise ValueError(f"a mark is one of {', '.join(MARKS)}, got {self.mark!r}")
+
+
+def examine(*, store: Path, cache: Path, start_ray: bool = False) -> Iterator[Check]:
+    """Every check, in the order in which a user should read them; each comes as soon as it is done."""
+    yield python()
+    yield from packages()
+    yield cpus()
+    yield memory()
+    yield ray_starts() if start_ray else ray_imports()
+    yield from gpus()
+    yield from energy_readers()
+    yield carbon_tables()
+    yield disk("store", store)
+    yield disk("cache", cache)
+    yield shared_memory(Path("/dev/shm"))
+
+
+def python() -> Check:
+    """The interpreter; that it is new enough is seen by whoever installs."""
+    return Check(name="Python", mark=OK, found=f"{platform.python_version()}, {sys.executable}")
+
+
+def packages() -> Iterator[Check]:
+    """What tune-kd is built on, against what it asks for."""
+    from packaging.requirements import Requirement
+
+    try:
+        wanted = [Requirement(text) for text in metadata.requires("tune-kd") or ()]
+    except metadata.PackageNotFoundError:
+        yield Check(name="packages", mark=WARN, found="tune-kd is not installed", advice="pip install tune-kd")
+        return
+    found, wrong = [], []
+    for requirement in wanted:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        found.append(f"{requirement.name} {version}")
+        if not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} {version} is not {requirement.specifier}")
+    yield Check(name="packages", mark=OK, found=f"tune-kd {metadata.version('tune-kd')}, {', '.join(found)}")
+    if wrong:
+        yield Check(name="packages", mark=FAIL, found="; ".join(wrong), advice="pip install --upgrade tune-kd")
+
+
+def cpus() -> Check:
+    """How many CPUs this process may use, and whether they are free."""
+    import psutil
+
+    there, load = psutil.cpu_count() or 1, psutil.getloadavg()[0]
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
+    found = f"{usable} of {there} usable, {_cpu_model()}, load {load:.1f}"
+    if load > 0.5 * there:
+        return Check(name="CPU", mark=WARN, found=found, advice="other work on this machine makes trials slower")
+    return Check(name="CPU", mark=OK, found=found)
+
+
+def _cpu_model() -> str:
+    from tune_kd.meter.power import this_machine
+
+    return this_machine().cpu_model or "unknown model"
+
+
+def memory() -> Check:
+    """How much memory is free."""
+    import psutil
+
+    there = psutil.virtual_memory()
+    found = f"{formats.size(there.available)} free of {formats.size(there.total)}"
+    if there.available < LEAST_MEMORY_BYTES:
+        advice = f"Ray and one trial take about {formats.size(LEAST_MEMORY_BYTES)}: free some, or --max-concurrent 1"
+        return Check(name="memory", mark=WARN, found=found, advice=advice)
+    return Check(name="memory", mark=OK, found=found)
+
+
+def ray_imports() -> Check:
+    """Whether Ray Tune can be imported."""
+    try:
+        from ray import __version__, tune  # noqa: F401
+    except ImportError as error:
+        return Check(name="Ray", mark=FAIL, found=f"cannot be imported: {error}", advice="pip install 'ray[tune]'")
+    return Check(name="Ray", mark=OK, found=f"{__version__} can be imported; --start-ray also starts it")
+
+
+def ray_starts() -> Check:
+    """Whether Ray starts here and runs a task."""
+    imported = ray_imports()
+    if imported.mark == FAIL:
+        return imported
+    from tune_kd.session import ray_session
+
+    try:
+        with ray_session(None) as ray:
+            pid = ray.get(ray.remote(lambda: os.getpid()).remote(), timeout=60)
+            found = f"{ray.__version__} starts and runs a task (process {pid}), {ray.cluster_resources()['CPU']:g} CPUs"
+    except Exception as error:  # whatever keeps Ray from starting is the finding
+        found = f"does not start: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        return Check(name="Ray", mark=FAIL, found=found, advice="see the logs that the message names")
+    return Check(name="Ray", mark=OK, found=found)
+
+
+def gpus() -> Iterator[Check]:
+    """What torch can train on."""
+    import torch
+
+    if not torch.cuda.is_available():
+        built = torch.version.cuda
+        why = "this torch is built for CPUs" if built is None else f"torch (CUDA {built}) sees no device"
+        yield Check(name="GPU", mark=ABSENT, found=f"none: {why}; trials run on CPUs")
+    for index in range(torch.cuda.device_count()):
+        there = torch.cuda.get_device_properties(index)
+        yield Check(name=f"GPU {index}", mark=OK, found=f"{there.name}, {formats.size(there.total_memory)}")
+
+
+def energy_readers() -> Iterator[Check]:
+    """What energy can be read here and how; without counters there is always the power model."""
+    import torch
+
+    from tune_kd.meter.probe import probe
+
+    for finding in probe():
+        needed = finding.reader != "NVML" or torch.cuda.is_available()
+        mark = OK if finding.works else WARN if needed else ABSENT
+        yield Check(name=finding.reader, mark=mark, found=finding.why, advice=finding.remedy)
+
+
+def carbon_tables() -> Check:
+    """Whether CO2e can be told, and from what intensity."""
+    from tune_kd.meter.carbon import carbon
+
+    default = carbon()
+    found = f"{default.intensity_g_per_kwh:g} g CO2e/kWh, {default.source}"
+    return Check(name="carbon", mark=OK, found=found, advice="--country ISO3 takes your country's")
+
+
+def disk(name: str, folder: Path) -> Check:
+    """Whether ``folder`` can be written, or made, and how much room it has."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return Check(
+            name=name, mark=FAIL, found=f"{folder}: {there} cannot be written", advice=f"give another one with --{name}"
+        )
+    free_bytes = shutil.disk_usage(there).free
+    found = f"{folder}, {formats.size(free_bytes)} free"
+    if free_bytes < LEAST_DISK_BYTES:
+        return Check(name=name, mark=WARN, found=found, advice=f"give one with more room with --{name}")
+    return Check(name=name, mark=OK, found=found)
+
+
+def shared_memory(folder: Path) -> Check:
+    """Room for Ray's object store, which holds the data that trials share."""
+    if not folder.is_dir():
+        return Check(name="shared memory", mark=OK, found=f"no {folder} on this system; Ray uses files")
+    total_bytes = shutil.disk_usage(folder).total
+    found = f"{folder}, {formats.size(total_bytes)}"
+    if total_bytes < LEAST_SHM_BYTES:
+        advice = "Ray falls back to slow files: start the container with --shm-size=2g"
+        return Check(name="shared memory", mark=WARN, found=found, advice=advice)
+    return Check(name="shared memory", mark=OK, found=found)
+
+
+def worst(checks: Iterable[Check]) -> str:
+    """The worst mark among ``checks``."""
+    return max((check.mark for check in checks), key=MARKS.index, default=OK)

@@ -1,0 +1,84 @@
+"""Numbers as people read them. Records keep base units; these are only for what is shown."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "—"  # what was not measured
+
+JOULES_PER_WH = 3600.0
+_ENERGY_UNITS = (("kWh", 1000 * JOULES_PER_WH), ("Wh", JOULES_PER_WH), ("mWh", JOULES_PER_WH / 1000))
+_BYTE_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """``value`` at so many significant digits, without an exponent and without rounding whole numbers."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    after_point = digits - 1 - math.floor(math.log10(abs(value)))
+    # 0.9996 has three digits after its point, the 1.00 that it becomes has two.
+    after_point = digits - 1 - math.floor(math.log10(abs(round(value, after_point))))
+    return f"{value:.{max(after_point, 0)}f}"
+
+
+def energy(joules: float | None) -> str:
+    """Joules in kWh, Wh or mWh, whichever is at least 1; an em dash where nothing was measured."""
+    if joules is None:
+        return MISSING
+    if joules == 0:
+        return "0 Wh"
+    unit, worth = next((entry for entry in _ENERGY_UNITS if joules >= entry[1]), _ENERGY_UNITS[-1])
+    return f"{significant(joules / worth)} {unit}"
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction 0–1 as ``90.8 %``."""
+    return MISSING if fraction is None else f"{100 * fraction:.1f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``1.3 s``, ``41 s``, ``2 min 05 s``, ``1 h 02 min`` or ``3 d 04 h``."""
+    if seconds is None:
+        return MISSING
+    if round(seconds, 1) < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for size, unit, part, part_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part:02d} {part_unit}"
+    return f"{whole} s"
+
+
+def tau(low: float | None, high: float | None) -> str:
+    """The τ of a trial: ``4``, or the range ``2–20`` in which it moved."""
+    if low is None or high is None:
+        return MISSING
+    return f"{low:g}" if low == high else f"{low:g}–{high:g}"
+
+
+def amount(value: float, currency: str) -> str:
+    """A limit in its currency's base unit, as people say it: ``20 trials``, ``50.0 Wh``, ``15 g CO2e``."""
+    match currency:
+        case "joules":
+            return energy(value)
+        case "seconds":
+            return duration(value)
+        case "gco2e":
+            return f"{value:g} g CO2e"
+        case "flops":
+            return f"{value:g} FLOPs"
+        case _:
+            return plural(int(value), currency.removesuffix("s"))
+
+
+def size(count: float) -> str:
+    """Bytes in the largest unit that leaves at least 1."""
+    step = min(int(math.log(count, 1024)), len(_BYTE_UNITS) - 1) if count >= 1 else 0
+    return f"{significant(count / 1024**step)} {_BYTE_UNITS[step]}"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 run``, ``2 runs``, ``3 policies``."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"

@@ -1,0 +1,105 @@
+"""What a run has already done, read from the store: its events again, and what is left of its trials."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from ray.tune.search import Searcher
+
+from tune_kd.errors import StoreError
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted
+from tune_kd.store import Store
+
+
+@dataclass(kw_only=True)
+class KnownTrial:
+    """A trial by our name, and how far it is."""
+
+    trial_id: str
+    index: int
+    params: dict[str, float]
+    attempt: int = -1  # the last one that began
+    epoch: int = 0  # the last one that was reported
+    reported: int = 0  # the same, by the attempt under way
+    open: bool = False  # is an attempt under way?
+    status: str | None = None  # how the last attempt ended
+    val_accuracy: float | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        """Did its last attempt die without anybody's decision? Then it goes on from its checkpoint."""
+        return self.status == "lost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """The trials of a run in the order of their suggestion, and every event that the ledger charged."""
+
+    trials: tuple[KnownTrial, ...] = ()
+    events: tuple[Event, ...] = field(default=())
+
+    def replay(self, searcher: Searcher) -> None:
+        """Bring a fresh searcher to where the old one was: the same suggestions, the same results.
+
+        Raises StoreError where it suggests something else than what was run.
+        """
+        for trial in self.trials:
+            params = searcher.suggest(trial.trial_id)
+            if params != trial.params:
+                raise StoreError(
+                    f"trial {trial.trial_id} was run with {trial.params}, but its searcher now suggests {params}: "
+                    f"the search cannot be repeated with the packages that are installed here"
+                )
+            if not trial.unfinished:
+                tell(searcher, trial)
+
+
+def tell(searcher: Searcher, trial: KnownTrial) -> None:
+    """Give a searcher a trial's result."""
+    failed = trial.status == "failed" or trial.val_accuracy is None
+    result = None if failed else {"val_accuracy": trial.val_accuracy}
+    searcher.on_trial_complete(trial.trial_id, result, failed)
+
+
+def past_of(store: Store, run_id: str) -> Past:
+    """The past of a run; empty for one that has not begun. Journals must be sealed before."""
+    trials, reports = store.trials(), store.reports()
+    trials, reports = trials[trials.run_id == run_id], reports[reports.run_id == run_id]
+    known: dict[str, KnownTrial] = {}
+    events: list[Event] = []
+    for row in _rows(trials.sort_values(["index", "attempt"])):
+        trial = known.setdefault(
+            row["trial_id"],
+            KnownTrial(trial_id=row["trial_id"], index=row["index"], params=json.loads(row["params_json"])),
+        )
+        trial.attempt, trial.status = row["attempt"], row["status"]
+        trial.epoch = max(trial.epoch, row["epochs"])
+        trial.val_accuracy = row["val_accuracy"] if row["val_accuracy"] is not None else trial.val_accuracy
+        of_attempt = (reports.trial_id == row["trial_id"]) & (reports.attempt == row["attempt"])
+        events += events_of(row, _rows(reports[of_attempt].sort_values("epoch")))
+    return Past(trials=tuple(known.values()), events=tuple(events))
+
+
+def events_of(trial: Mapping[str, Any], reports: Iterator[Mapping[str, Any]]) -> Iterator[Event]:
+    """The events of an attempt, from its rows in the store: what the ledger needs to charge it again."""
+    started = {**trial, "params": json.loads(trial["params_json"]), "at": trial["started_at"]}
+    yield TrialStarted(**_fields(TrialStarted, started))
+    for report in reports:
+        yield EpochReport(**_fields(EpochReport, report))
+    yield TrialEnded(**_fields(TrialEnded, {**trial, "at": trial["ended_at"]}))
+
+
+def _fields(kind: type, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: row[field.name] for field in dataclasses.fields(kind)}
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows as plain values, None where null."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    for row in plain.to_dict("records"):
+        yield {str(name): value for name, value in row.items()}

@@ -1,0 +1,88 @@
+"""Goes on with what an interruption left: the plan comes from the store, and so does everything already spent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from search_spaces import Space
+from tune_kd import catalogue, records
+from tune_kd.budget import Budget
+from tune_kd.data import ImageData
+from tune_kd.errors import InputError, unknown
+from tune_kd.plan import RunPlan, Study
+from tune_kd.scenario import from_record
+from tune_kd.store import Store
+
+UNFINISHED = ("planned", "running", "stopped", "lost")
+
+
+def unfinished_rows(store: Store, name: str | None) -> list[dict[str, Any]]:
+    """The rows of the unfinished runs of a run, a study, or the latest study that has any. Raises InputError."""
+    runs = store.runs()
+    left = runs[runs.status.isin(UNFINISHED)]
+    if name is None:
+        if left.empty:
+            raise InputError(f"nothing to resume in {store.location}: all of its {len(runs)} runs have ended")
+        name = left.study_id.max()  # ids begin with the time at which they were planned
+    named = runs[(runs.run_id == name) | (runs.study_id == name)]
+    if named.empty:
+        raise unknown("run or study", name, sorted({*runs.run_id, *runs.study_id.dropna()}))
+    chosen = named[named.status.isin(UNFINISHED)]
+    if chosen.empty:
+        raise InputError(
+            f"nothing to resume in {name}: its {len(named)} runs are {', '.join(sorted(set(named.status)))}"
+        )
+    return [_plain(row) for row in chosen.to_dict("records")]
+
+
+def study_of(rows: Sequence[Mapping[str, Any]]) -> Study:
+    """The study as it was planned, as far as ``rows`` hold it."""
+    first = rows[0]
+    runs = sorted((_plan(row) for row in rows), key=lambda plan: plan.replicate)
+    return Study(study_id=first["study_id"], name=first["study"], runs=tuple(runs))
+
+
+def check_unchanged(rows: Sequence[dict[str, Any]], data: ImageData, *, force: bool) -> None:
+    """Refuse to go on with other data or code than a run began with; forced, the difference goes into its row.
+
+    Raises InputError, naming what differs.
+    """
+    for row in rows:
+        policy = catalogue.policy_from_record(row["policy_json"])
+        here = {"split_sha256": data.split_sha256, "policy_sha256": catalogue.policy_sha256(policy), **records.code()}
+        differing = [
+            f"{name}: {row[name]} then, {now} now"
+            for name, now in here.items()
+            if row.get(name) != now and name != "code_dirty"
+        ]
+        if not differing:
+            continue
+        if not force:
+            raise InputError(f"run {row['run_id']} cannot go on unchanged ({'; '.join(differing)}); --force goes on")
+        row["forced_changes"] = "; ".join(filter(None, [row.get("forced_changes"), *differing]))
+
+
+def _plan(row: Mapping[str, Any]) -> RunPlan:
+    return RunPlan(
+        run_id=row["run_id"],
+        study_id=row["study_id"],
+        scenario=from_record(row["scenario_json"]),
+        space=Space.from_dict(row["space"], json.loads(row["space_json"])),
+        policy=catalogue.policy_from_record(row["policy_json"]),
+        label=row["policy"],
+        budget=Budget(currency=row["budget_currency"], limit=row["budget_limit"]),
+        track=row["track"],
+        replicate=int(row["replicate"]),
+        seed=int(row["seed"]),
+    )
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row that can be written again: None where pandas has its own nulls, and no column that the store adds."""
+    values = {str(name): None if pd.isna(value) else value for name, value in row.items()}
+    values.pop("schema_version", None)
+    return values
