@@ -5,6 +5,7 @@ All of them write to stderr: stdout is for results.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # a display is on the screen before torch, which these need, 
 
 Clock = Callable[[], float]
 WIDE = 100  # columns that are enough for long bars and gaps
+REDRAW_S = 0.1
 FIGURES = ("trials", "epoch", "best val", "energy", "")
 
 
@@ -144,6 +146,7 @@ class RichProgress(Watching):
         self.live = Live(console=self.console, refresh_per_second=4)
         self.preparing = ""
         self.closing = False
+        self.shown_s = -math.inf
 
     def study_started(self, study: Study, store: str) -> None:
         super().study_started(study, store)
@@ -161,7 +164,9 @@ class RichProgress(Watching):
 
     def event(self, event: Event) -> None:
         self.runs[event.run_id].event(event)
-        self._show()
+        # A table takes milliseconds, and the events of short epochs come as fast.
+        if self.clock() - self.shown_s >= REDRAW_S:
+            self._show()
 
     def run_ended(self, plan: RunPlan, status: str) -> None:
         super().run_ended(plan, status)
@@ -181,6 +186,7 @@ class RichProgress(Watching):
         # A live display cannot scroll: of many runs, the last ones that fit.
         fitting = max(self.console.height - 5, 1)
         self.live.update(self.renderable(list(self.runs.values())[-fitting:]))
+        self.shown_s = self.clock()
 
     def renderable(self, runs: list[RunView]) -> RenderableType:
         """What is on the screen now."""

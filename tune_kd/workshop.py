@@ -61,7 +61,8 @@ class Workshop:
         self._teacher_ref = self.ray.put(self._teacher)
 
     def _train_teacher(self) -> Teacher:
-        cpus, gpus = self.resources.cpus, self.resources.gpus
+        # Nothing else runs meanwhile: the teacher gets a whole node's CPUs.
+        cpus, gpus = max(node["Resources"].get("CPU", 0) for node in self.ray.nodes()), self.resources.gpus
         train = self._task(make_teacher, cpus=cpus)
         try:
             teacher: Teacher = self.ray.get(

@@ -1,0 +1,111 @@
+"""What a run spent, in any currency and under any accounting rule, replayed from the same records.
+
+The rule is part of a result: charging all trials instead of the fastest has moved winners of benchmarks. The default
+is the project's: everything that was spent, failures included, without the test evaluation and without the teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tune_kd import errors
+
+
+@dataclass(frozen=True)
+class Currency:
+    """A cost in base units, and the columns that hold it: of a trial, of what a run's trials share, of the teacher.
+
+    ``test`` is what the test evaluation of a trial cost, where that is recorded.
+    """
+
+    name: str
+    unit: str
+    trial: str
+    shared: str | None = None
+    teacher: str | None = None
+    test: str | None = None
+
+
+CURRENCIES = {
+    currency.name: currency
+    for currency in (
+        Currency("energy", "J", "energy_j", "shared_energy_j", "teacher_energy_j", "energy_test_j"),
+        Currency("flops", "FLOP", "flops_executed", "shared_flops", "teacher_flops"),
+        Currency("co2e", "g", "co2e_g", "shared_co2e_g", "teacher_co2e_g"),
+        Currency("time", "s", "duration_s", "shared_s", "teacher_duration_s"),
+        Currency("epochs", "epochs", "epochs"),
+    )
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accounting:
+    """What is charged to a run; the teacher's cost is spread over ``teacher_runs`` runs, or left out (None)."""
+
+    currency: str = "energy"
+    failed: bool = True
+    test: bool = False
+    teacher_runs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.currency not in CURRENCIES:
+            raise errors.unknown("currency", self.currency, CURRENCIES)
+        if self.teacher_runs is not None and self.teacher_runs < 1:
+            raise errors.InputError(f"the teacher is shared by at least 1 run, got {self.teacher_runs}")
+
+
+def as_float(values: pd.Series) -> pd.Series:
+    """Any numeric column, nullable or object, as float64 with NaN where it was null."""
+    return pd.to_numeric(values, errors="coerce").astype("float64")
+
+
+def columns(frame: pd.DataFrame, names: Iterable[str | None]) -> pd.DataFrame:
+    """A copy of ``frame`` that surely has ``names``; what an older store did not record is null."""
+    missing = dict.fromkeys(name for name in names if name and name not in frame.columns)
+    return frame.reindex(columns=[*frame.columns, *missing])
+
+
+def attempt_costs(trials: pd.DataFrame, accounting: Accounting) -> pd.Series:
+    """What each attempt (row of ``trials``) is charged, in base units; NaN where it trained but was not measured.
+
+    An attempt that died before its first report has nothing on record and costs 0.
+    """
+    currency = CURRENCIES[accounting.currency]
+    trials = columns(trials, (currency.trial, currency.test, "epochs", "status", "test_accuracy"))
+    spent = as_float(trials[currency.trial])
+    spent = spent.where(spent.notna() | (as_float(trials["epochs"]).fillna(0) > 0), 0.0)
+    if accounting.test and currency.test:
+        tested = as_float(trials["test_accuracy"]).notna()
+        spent = spent + as_float(trials[currency.test]).where(tested, 0.0)
+    if not accounting.failed:
+        spent = spent.where(~trials["status"].isin(("failed", "lost")), 0.0)
+    return spent
+
+
+def run_overheads(runs: pd.DataFrame, accounting: Accounting) -> pd.Series:
+    """What each run is charged beside its trials, by run_id: what they share, and its part of the teacher."""
+    currency = CURRENCIES[accounting.currency]
+    runs = columns(runs, (currency.shared, currency.teacher, "shared_flops")).set_index("run_id")
+    overhead = pd.Series(0.0, index=runs.index)
+    if currency.shared:
+        shared = as_float(runs[currency.shared])
+        # Nothing shared is 0; shared but not measured is unknown.
+        overhead += shared.where(shared.notna() | (as_float(runs["shared_flops"]).fillna(0) > 0), 0.0)
+    if accounting.teacher_runs and currency.teacher:
+        overhead += as_float(runs[currency.teacher]) / accounting.teacher_runs
+    return overhead
+
+
+def run_costs(runs: pd.DataFrame, trials: pd.DataFrame, accounting: Accounting) -> pd.Series:
+    """What each run spent, in base units, by run_id; NaN where a part of it is not known or no trial has started.
+
+    One attempt that was not measured makes the sum unknown: a partial sum would pass for a saving.
+    """
+    column = CURRENCIES[accounting.currency].trial
+    spent, measured = attempt_costs(trials, accounting), as_float(columns(trials, (column,))[column]).notna()
+    by_run = pd.DataFrame({"spent": spent, "unknown": spent.isna(), "measured": measured}).groupby(trials["run_id"])
+    known = ~by_run["unknown"].any() & by_run["measured"].any()
+    return by_run["spent"].sum().where(known).reindex(runs["run_id"]) + run_overheads(runs, accounting)

@@ -1,0 +1,244 @@
+"""Which differences between policies are differences: for every pair a verdict, and the ranks that the verdicts allow.
+
+Accuracy is test accuracy of the validation-chosen incumbent, paired by replicate (the same seeds, the same batches).
+For every pair: the mean difference with its t interval and one verdict: better, worse, equivalent (TOST within the
+scenario's margin) or inconclusive; Holm over the pairs of a comparison, for each of the two questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from analysis.accounting import CURRENCIES
+from analysis.outcomes import notices
+from analysis.paired import LEVEL, VERDICTS, paired, replicates_needed, verdicts
+from analysis.paired import holm as holm_adjusted
+from analysis.script import Records, main
+from analysis.summary import comparison_title, order_in_words, rank, screening, shown_unit, tabulate
+from analysis.table import MISSING, Table, as_rows, number, percent
+
+# fmt: off
+PAIR_COLUMNS = (
+    "comparison", "a", "b", "n", "difference", "std", "low", "high", "p_difference", "p_difference_holm",
+    "p_equivalence", "p_equivalence_holm", "margin", "verdict", "replicates_needed",
+    "ratio", "ratio_low", "ratio_high", "ratio_lower", "ratio_upper",
+)
+# fmt: on
+OPPOSITE = {"better": "worse", "worse": "better"}
+
+
+def replicate_matrix(comparison: pd.DataFrame, column: str) -> pd.DataFrame:
+    """``column`` of the counted runs of one comparison: [replicates × policies], NaN where a run is missing."""
+    counted = comparison[comparison["counted"]]
+    matrix = counted.pivot(index="replicate", columns="label", values=column).astype(float)
+    return matrix.reindex(columns=comparison["label"].unique())
+
+
+def pair_table(outcomes: pd.DataFrame, currency: str = "energy") -> pd.DataFrame:
+    """One row per comparison and pair of policies (a, b); differences are a − b, fractions of accuracy.
+
+    Columns: comparison, a, b, n (replicates both have), difference, std, low, high (95 % t interval), p_difference,
+    p_difference_holm, p_equivalence, p_equivalence_holm, margin, verdict (on a), replicates_needed (for a verdict if
+    the difference is as seen; NaN: more than 1,000, or unknown), and the fields of :class:`CostRatio` for the cost of a
+    over that of b in ``currency``.
+    """
+    parts = [_pairs(comparison, currency) for _, comparison in outcomes.groupby("comparison", sort=True)]
+    parts = [part for part in parts if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(PAIR_COLUMNS))
+
+
+class CostRatio(NamedTuple):
+    """A ratio of paired costs, its 95 % interval, and its one-sided 95 % bounds."""
+
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    ratio_lower: float
+    ratio_upper: float
+
+
+def cost_ratio(numerator: np.ndarray, denominator: np.ndarray) -> CostRatio:
+    """The geometric mean of the ratios of paired costs, with t intervals of the log ratios, since costs multiply.
+
+    "At most 1/19 of the energy" holds at the 5 % level if ratio_upper is below 1/19. NaN where it is not known; the
+    bounds need two pairs.
+    """
+    both = (numerator > 0) & (denominator > 0)
+    logs = np.log(numerator[both]) - np.log(denominator[both])
+    if len(logs) < 2:
+        return CostRatio(float(np.exp(logs[0])) if len(logs) else np.nan, *[np.nan] * 4)
+    error, freedom = logs.std(ddof=1) / np.sqrt(len(logs)), len(logs) - 1
+    two_sided, one_sided = stdtrit(freedom, 1 - LEVEL / 2) * error, stdtrit(freedom, 1 - LEVEL) * error
+    return CostRatio(*np.exp(logs.mean() + np.array([0, -two_sided, two_sided, -one_sided, one_sided])).tolist())
+
+
+def claim_holds(pair: Mapping[str, Any], cost: float) -> bool:
+    """Whether a row of :func:`pair_table` supports "the same accuracy at ``cost`` (or less) of the other's energy".
+
+    It takes both: equivalence within the margin, and an upper bound of the energy ratio below the claim.
+    """
+    return bool(pair["verdict"] == "equivalent" and pair["ratio_upper"] < cost)
+
+
+def rank_sets(pairs: pd.DataFrame, labels: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """By policy, the best and the worst rank that the verdicts of one comparison allow.
+
+    The best is one more than the policies that are better than it; the worst leaves behind those that are worse.
+    """
+    better, worse = dict.fromkeys(labels, 0), dict.fromkeys(labels, 0)
+    for a, b, verdict in zip(pairs["a"], pairs["b"], pairs["verdict"], strict=True):
+        if verdict in OPPOSITE:
+            winner, loser = (a, b) if verdict == "better" else (b, a)
+            worse[winner] += 1
+            better[loser] += 1
+    return {label: (1 + better[label], len(labels) - worse[label]) for label in labels}
+
+
+def against(pairs: pd.DataFrame, label: str, reference: str) -> dict[str, Any]:
+    """The row of ``pairs`` (of one comparison) on ``label`` against ``reference``, turned so that it is about label."""
+    for row in as_rows(pairs):
+        if (row["a"], row["b"]) == (label, reference):
+            return row
+        if (row["a"], row["b"]) == (reference, label):
+            return _turned(row)
+    return {}
+
+
+def ranking(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), currency: str = "energy") -> pd.DataFrame:
+    """:func:`analysis.summary.policy_table` with what the verdicts say.
+
+    More columns: rank_best, rank_worst, and against the reference: verdict, difference, low, high, pairs (replicates
+    both have) and the fields of :class:`CostRatio`; missing in the row of the reference itself.
+    """
+    table = tabulate(outcomes, policies=policies)
+    pairs = pair_table(outcomes, currency)
+    rows = []
+    for comparison, mine in table.groupby("comparison", sort=True):
+        here = pairs[pairs["comparison"] == comparison]
+        ranks = rank_sets(here, list(mine["label"]))
+        for row in as_rows(mine):
+            found = against(here, row["label"], row["reference"])
+            best, worst = ranks[row["label"]] if row["replicates"] else (None, None)
+            row |= {"rank_best": best, "rank_worst": worst, "verdict": found.get("verdict"), "pairs": found.get("n")}
+            names = ("difference", "low", "high", *CostRatio._fields)
+            rows.append(row | {name: found.get(name, np.nan) for name in names})
+    return pd.DataFrame(rows) if rows else table
+
+
+def ranking_tables(
+    outcomes: pd.DataFrame, *, policies: Sequence[str] = (), currency: str = "energy", order: str = ""
+) -> list[Table]:
+    """One table per comparison: accuracy, cost, and the verdict against the reference; at most 80 columns wide.
+
+    Sorted by the least of the currency, or by ``order`` (accuracy, named).
+    """
+    order = order or currency
+    table = rank(ranking(outcomes, policies=policies, currency=currency), order)
+    parts = [mine for _, mine in table.groupby("comparison", sort=True)]
+    lines = notices(outcomes)
+    return [_format(mine, currency, order, lines if i == 0 else []) for i, mine in enumerate(parts)]
+
+
+def tables(records: Records, currency: str) -> list[Table]:
+    """The ranking of each comparison, then its pairs."""
+    pairs = pair_table(records.outcomes, currency)
+    shown = []
+    for table in ranking_tables(records.outcomes, currency=currency):
+        here = pairs[pairs["comparison"] == table.data["comparison"].iloc[0]]
+        shown += [table, format_pairs(here)] if len(here) else [table]
+    return shown
+
+
+def format_pairs(pairs: pd.DataFrame) -> Table:
+    """All pairs of one comparison, in percentage points."""
+    body = []
+    for row in as_rows(pairs):
+        p_values = [number(row[name], 2) for name in ("p_difference_holm", "p_equivalence_holm")]
+        needed = MISSING if pd.isna(row["replicates_needed"]) else f"{row['replicates_needed']:.0f}"
+        cells = [row["a"], row["b"], row["verdict"], str(row["n"]), interval(row), *p_values, needed]
+        body.append([*cells, number(row["ratio"])])
+    return Table(
+        title="Every pair: a − b",
+        headers=["a", "b", "verdict on a", "n", "difference pp [95 %]", "p differ", "p equal", "n needed", "cost a/b"],
+        rows=body,
+        data=pairs,
+        notes=["p values after Holm over the pairs; n needed: replicates for a verdict, were the difference as seen"],
+        text_columns=3,
+    )
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """'+0.12 [−0.05, +0.29]' in percentage points."""
+    values = [float(row[name]) for name in ("difference", "low", "high")]
+    mean, low, high = (MISSING if np.isnan(value) else f"{100 * value:+.2f}".replace("-", "−") for value in values)
+    return mean if mean == MISSING else f"{mean} [{low}, {high}]"
+
+
+def _pairs(comparison: pd.DataFrame, currency: str) -> pd.DataFrame:
+    accuracy = replicate_matrix(comparison, "test_accuracy")
+    cost = replicate_matrix(comparison, CURRENCIES[currency].trial).to_numpy()
+    pairs = list(combinations(range(accuracy.shape[1]), 2))
+    if not pairs:
+        return pd.DataFrame()
+    values, margin = accuracy.to_numpy(), float(comparison["equivalence_margin"].iloc[0])
+    first, second = np.array(pairs).T
+    result = paired((values[:, first] - values[:, second]).T, margin)
+    frame = pd.DataFrame({"comparison": int(comparison["comparison"].iloc[0])}, index=range(len(pairs)))
+    frame["a"], frame["b"], frame["n"] = accuracy.columns[first], accuracy.columns[second], result.n
+    frame["difference"], frame["std"], frame["low"], frame["high"] = result.mean, result.std, result.low, result.high
+    for name in ("p_difference", "p_equivalence"):
+        frame[name] = getattr(result, name)
+        frame[f"{name}_holm"] = holm_adjusted(frame[name].to_numpy())
+    frame["margin"], frame["verdict"] = margin, np.array(VERDICTS)[verdicts(result)]
+    frame["replicates_needed"] = [
+        replicates_needed(mean, std, margin, tests=len(pairs)) or np.nan
+        for mean, std in zip(frame["difference"], frame["std"], strict=True)
+    ]
+    ratios = [cost_ratio(cost[:, a], cost[:, b]) for a, b in pairs]
+    frame[list(CostRatio._fields)] = ratios
+    return frame
+
+
+def _turned(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row about (a, b) as one about (b, a)."""
+    turned = {**row, "a": row["b"], "b": row["a"], "verdict": OPPOSITE.get(row["verdict"], row["verdict"])}
+    turned |= {"difference": -row["difference"], "low": -row["high"], "high": -row["low"]}
+    swapped = ("ratio", "ratio_high", "ratio_low", "ratio_upper", "ratio_lower")
+    return turned | {name: 1 / row[other] for name, other in zip(CostRatio._fields, swapped, strict=True)}
+
+
+def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str]) -> Table:
+    first, (unit, base) = rows.iloc[0], shown_unit(currency, rows[CURRENCIES[currency].trial])
+    digits = 2 if first["equivalence_margin"] < 0.01 else 1
+    body = []
+    for row in as_rows(rows):
+        verdict = "reference" if row["label"] == row["reference"] else row["verdict"] or MISSING
+        accuracy = percent(row["test_accuracy_mean"], digits)
+        cost, ratio = row[CURRENCIES[currency].trial] / base, 1.0 if verdict == "reference" else row["ratio"]
+        cells = [str(row["label"]), _ranks(row), str(row["replicates"]), accuracy, interval(row), verdict]
+        body.append([*cells, number(cost), number(ratio)])
+    legend = f"{order_in_words(order)}; verdict and Δ against {first['reference']}"
+    return Table(
+        title=comparison_title(first),
+        headers=["policy", "rank", "n", "test %", "Δ pp [95 %]", "verdict", unit, f"× {first['reference']}"],
+        rows=body,
+        data=rows,
+        notes=[legend, *filter(None, [screening(rows)]), *notes],
+    )
+
+
+def _ranks(row: Mapping[str, Any]) -> str:
+    if pd.isna(row["rank_best"]):
+        return MISSING
+    best, worst = int(row["rank_best"]), int(row["rank_worst"])
+    return str(best) if best == worst else f"{best}–{worst}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(tables, __doc__))

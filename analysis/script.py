@@ -1,0 +1,53 @@
+"""The command line that every module here shares: ``python -m analysis.X STORE [--by CURRENCY] [--format FORM]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.accounting import CURRENCIES
+from analysis.outcomes import run_outcomes
+from analysis.table import FORMATS, Table, render
+from tune_kd import errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """The tables of a store, and what each of its runs came to (:func:`analysis.outcomes.run_outcomes`)."""
+
+    runs: pd.DataFrame
+    trials: pd.DataFrame
+    reports: pd.DataFrame
+    nodes: pd.DataFrame
+    outcomes: pd.DataFrame
+
+
+def read(path: str) -> Records:
+    """The records of the store at ``path``. Raises StoreError or InputError where it is none."""
+    from tune_kd.store import open_store
+
+    store = open_store(path)
+    runs, trials, reports, nodes = store.runs(), store.trials(), store.reports(), store.nodes()
+    outcomes = run_outcomes(runs, trials, nodes)
+    return Records(runs=runs, trials=trials, reports=reports, nodes=nodes, outcomes=outcomes)
+
+
+def main(tables: Callable[[Records, str], Sequence[Table]], doc: str | None, argv: Sequence[str] | None = None) -> int:
+    """Prints ``tables(records, currency)`` of the store named on the command line. Exit code 2: wrong input."""
+    parser = argparse.ArgumentParser(description=(doc or "").strip().split("\n", 1)[0])
+    parser.add_argument("store", metavar="STORE", help="folder or address of the store")
+    parser.add_argument("--by", default="energy", metavar="CURRENCY", help=f"one of {', '.join(CURRENCIES)}")
+    parser.add_argument("--format", default="md", metavar="FORM", help=f"one of {', '.join(FORMATS)}")
+    given = parser.parse_args(argv)
+    try:
+        if given.by not in CURRENCIES:
+            raise errors.unknown("currency", given.by, CURRENCIES)
+        print(render(tables(read(given.store), given.by), given.format))
+    except (errors.InputError, errors.StoreError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,186 @@
+"""The ranking table that ends ``compare`` and ``report``: each policy's accuracy and cost, means over replicates.
+
+It orders and describes; whether a difference is one is the business of :mod:`analysis.ranking`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.accounting import CURRENCIES
+from analysis.outcomes import PLACE, SETTING, notices, run_outcomes
+from analysis.table import MISSING, Table, as_rows, number, plus_minus
+from tune_kd import errors
+
+ORDERS = (*CURRENCIES, "accuracy", "named")
+COSTS = tuple(currency.trial for currency in CURRENCIES.values())
+REPLICATES_TO_CONCLUDE = 10
+JOULES_PER_WH = 3600.0
+
+
+def policy_table(
+    runs: pd.DataFrame,
+    trials: pd.DataFrame,
+    nodes: pd.DataFrame | None = None,
+    *,
+    policies: Sequence[str] = (),
+    reference: str = "grid",
+) -> pd.DataFrame:
+    """One row per comparison and policy, in the order the policies were named; costs are means over replicates.
+
+    ``policies`` gives that order; without it, it is the order of ``runs``. Base units (fraction, FLOP, J, g, s), NaN
+    where something was not measured. Columns: comparison and what defines it, label, policy, runs (all of them),
+    replicates (counted ones), trials (started, mean per replicate), val_accuracy_mean, val_accuracy_std,
+    test_accuracy_mean, test_accuracy_std (of the validation-chosen incumbent; sample standard deviation),
+    energy_j, flops_executed, co2e_g, duration_s, epochs (all attempts and what they share), energy_ratio and reference
+    (ratio of mean energies over the replicates both have), failed, lost (attempts, of all runs).
+    """
+    return tabulate(run_outcomes(runs, trials, nodes), policies=policies, reference=reference)
+
+
+def tabulate(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), reference: str = "grid") -> pd.DataFrame:
+    """:func:`policy_table` from the rows of :func:`analysis.outcomes.run_outcomes`."""
+    place = {name: rank for rank, name in enumerate(policies)}
+    rows = []
+    for _, comparison in outcomes.groupby("comparison", sort=True):
+        policy_of = dict(zip(comparison["label"], comparison["policy"], strict=True))
+        labels = sorted(policy_of, key=lambda label: place.get(policy_of[label], len(place)))
+        base = reference_label(labels, reference)
+        rows += [_policy_row(comparison, label, base) for label in labels]
+    return pd.DataFrame(rows, columns=list(_policy_row(outcomes, "", "")) if not rows else None)
+
+
+def reference_label(labels: Sequence[str], reference: str = "grid") -> str:
+    """The policy that costs are relative to: ``reference`` where it ran, else the first named."""
+    return next((label for label in labels if label.split()[0].partition("/")[0] == reference), labels[0])
+
+
+def rank(table: pd.DataFrame, order: str = "energy") -> pd.DataFrame:
+    """The rows of :func:`policy_table` sorted within each comparison: by the least of a currency, by best test
+    ``accuracy``, or as ``named``. What has no value comes last. Raises InputError for another order.
+    """
+    if order not in ORDERS:
+        raise errors.unknown("order", order, ORDERS)
+    if order == "named":
+        return table
+    key = table[CURRENCIES[order].trial] if order in CURRENCIES else -table["test_accuracy_mean"]
+    return table.assign(key=key).sort_values(["comparison", "key"], kind="stable").drop(columns="key")
+
+
+def format_table(table: pd.DataFrame, *, order: str = "energy", notes: Sequence[str] = ()) -> list[Table]:
+    """One :class:`Table` per comparison, at most 80 columns wide; show it with ``render`` or ``rich_table``."""
+    shown: list[Table] = []
+    for _, rows in rank(table, order).groupby("comparison", sort=True):
+        shown.append(_format_comparison(rows, order, notes if not shown else ()))
+    return shown
+
+
+def summary_tables(
+    runs: pd.DataFrame,
+    trials: pd.DataFrame,
+    nodes: pd.DataFrame | None = None,
+    *,
+    policies: Sequence[str] = (),
+    order: str = "energy",
+) -> list[Table]:
+    """The whole way from the store's tables to what is shown, with the notices a reader needs."""
+    outcomes = run_outcomes(runs, trials, nodes)
+    return format_table(tabulate(outcomes, policies=policies), order=order, notes=notices(outcomes))
+
+
+def mean_ratio(numerator: pd.Series, denominator: pd.Series) -> float:
+    """Ratio of means over the replicates that both have; both indexed by replicate. NaN without a pair."""
+    pairs = pd.concat([numerator, denominator], axis=1, join="inner").dropna().to_numpy(dtype=float)
+    if not len(pairs) or pairs[:, 1].sum() <= 0:
+        return float("nan")
+    return float(pairs[:, 0].sum() / pairs[:, 1].sum())
+
+
+def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, object]:
+    mine = comparison[comparison["label"] == label]
+    counted, others = mine[mine["counted"]], comparison[(comparison["label"] == base) & comparison["counted"]]
+    setting = {key: mine[key].iloc[0] if len(mine) else None for key in ("comparison", *SETTING, *PLACE)}
+    row: dict[str, object] = {**setting, "label": label, "policy": mine["policy"].iloc[0] if len(mine) else label}
+    row |= {"runs": len(mine), "replicates": len(counted), "trials": counted["trials"].mean()}
+    for name in ("val_accuracy", "test_accuracy"):
+        row |= {f"{name}_mean": counted[name].mean(), f"{name}_std": counted[name].std(ddof=1)}
+    # A mean over only those replicates that were measured would compare different things: unknown stays unknown.
+    row |= {cost: counted[cost].mean(skipna=False) if len(counted) else np.nan for cost in COSTS}
+    energies = counted.set_index("replicate")["energy_j"], others.set_index("replicate")["energy_j"]
+    row |= {"energy_ratio": mean_ratio(*energies), "reference": base}
+    return {**row, "failed": int(mine["failed"].sum()), "lost": int(mine["lost"].sum())}
+
+
+def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> Table:
+    first, (unit, joules) = rows.iloc[0], shown_unit("energy", rows["energy_j"])
+    # A margin below 1 pp calls for hundredths, as in the paper's tables.
+    digits = 2 if first["equivalence_margin"] < 0.01 else 1
+    body = []
+    for row in as_rows(rows):
+        cells = [str(row["label"]), str(row["replicates"]), _count(row["trials"])]
+        cells += [
+            plus_minus(row[f"{part}_accuracy_mean"], row[f"{part}_accuracy_std"], digits) for part in ("val", "test")
+        ]
+        costs = row["flops_executed"] / 1e15, row["energy_j"] / joules, row["co2e_g"], row["energy_ratio"]
+        body.append([*cells, *map(number, costs)])
+    return Table(
+        title=comparison_title(first),
+        headers=["policy", "n", "trials", "val %", "test %", "PFLOPs", unit, "g CO2e", f"× {first['reference']}"],
+        rows=body,
+        data=rows,
+        notes=[_legend(rows, order), *_broken(rows), *notes],
+    )
+
+
+def shown_unit(currency: str, costs: pd.Series) -> tuple[str, float]:
+    """The one unit in which a table shows its costs, by the largest of them, and how many base units it has."""
+    largest = costs.max()
+    if currency == "energy":
+        return ("kWh", 1000 * JOULES_PER_WH) if largest >= 1000 * JOULES_PER_WH else ("Wh", JOULES_PER_WH)
+    if currency == "time":
+        return ("h", 3600.0) if largest >= 2 * 3600 else ("min", 60.0)
+    return {"flops": ("PFLOPs", 1e15), "co2e": ("g CO2e", 1.0), "epochs": ("epochs", 1.0)}[currency]
+
+
+def comparison_title(row: pd.Series) -> str:
+    """What was compared: 'digits · recipe track · 20 trials · margin 1.5 pp'."""
+    parts = [str(row["scenario"])]
+    if isinstance(row["track"], str):
+        parts.append(f"{row['track']} track")
+    if pd.notna(row["budget_limit"]):
+        parts.append(f"{row['budget_limit']:g} {row['budget_currency']}")
+    if pd.notna(row["equivalence_margin"]):
+        parts.append(f"margin {100 * row['equivalence_margin']:g} pp")
+    return " · ".join(parts)
+
+
+def _legend(rows: pd.DataFrame, order: str) -> str:
+    return f"{order_in_words(order)}; {screening(rows) or 'n replicates, mean ± standard deviation'}"
+
+
+def order_in_words(order: str) -> str:
+    """How a table is sorted, for its legend."""
+    words = {"accuracy": "best test accuracy first", "named": "in the order named"}
+    return words.get(order, f"least {order} first")
+
+
+def screening(rows: pd.DataFrame) -> str:
+    """The stamp of a comparison with too few replicates to conclude from; '' if there are enough."""
+    fewest = int(rows["replicates"].min())
+    if fewest >= REPLICATES_TO_CONCLUDE:
+        return ""
+    return f"screening: {fewest} of the {REPLICATES_TO_CONCLUDE} replicates it takes to conclude"
+
+
+def _broken(rows: pd.DataFrame) -> list[str]:
+    """A line on the attempts that failed or were lost, by policy; none where there were none."""
+    counts = [(row["label"], row["failed"] + row["lost"]) for row in as_rows(rows)]
+    named = ", ".join(f"{label} {count}" for label, count in counts if count)
+    return [f"attempts that failed or were lost, their cost included: {named}"] if named else []
+
+
+def _count(value: float) -> str:
+    return MISSING if pd.isna(value) else f"{value:g}" if value == round(value) else f"{value:.1f}"

@@ -1,0 +1,165 @@
+"""The paper's tables in its own layout and units, our numbers beside its numbers.
+
+Table 1: teacher, tuned and stochastic on one dataset. Table 4: losses × datasets. Table 5: the metrics of
+classification. Table 7: teachers × students. A number of the paper appears where dataset, loss and both networks are
+the paper's; that ours come from another protocol (fewer epochs, a part of the data) is said below the table.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.accounting import as_float, columns
+from analysis.outcomes import each_policy
+from analysis.paper import DATASETS, METHODS, STUDENT, TEACHER, paper_row
+from analysis.script import Records, main
+from analysis.table import Table, as_rows, number, plus_minus
+
+JOULES_PER_KWH = 3.6e6
+METRICS = ("precision_macro", "recall_macro", "specificity_macro", "kappa", "prevalence", "f1_macro")
+
+
+def paper_frame(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """One row per comparison and method (the teacher first), ours beside the paper's, in the paper's units.
+
+    Columns: comparison, dataset, teacher, student, loss, method, n, accuracy, spread (percent), gflops_m, energy_kwh,
+    co2e_g, paper_accuracy, paper_spread, paper_gflops_m, paper_energy_kwh, paper_co2e_g, epochs, train_limit.
+    """
+    by_run = runs.drop_duplicates("run_id").set_index("run_id")
+    trials = columns(trials, ("flops_paper",))
+    flops = as_float(trials["flops_paper"]).groupby(trials["run_id"]).sum(min_count=1)
+    rows = []
+    for comparison, mine in outcomes.groupby("comparison", sort=True):
+        setting = scenario_words(by_run.loc[mine["run_id"].iloc[0]])
+        rows.append({"comparison": comparison, **setting, **_teacher(by_run.loc[mine["run_id"]])})
+        for _, label, group in each_policy(mine):
+            method = METHODS.get(label, label)
+            rows.append({"comparison": comparison, **setting, "method": method, **_ours(group, flops)})
+    return pd.DataFrame([row | _paper(row) for row in rows])
+
+
+def scenario_words(run: pd.Series) -> dict[str, Any]:
+    """dataset, teacher, student, loss, epochs and train_limit of a row of ``runs``."""
+    fields = json.loads(run["scenario_json"]) if isinstance(run.get("scenario_json"), str) else {}
+    recipe = fields.get("recipe") or {}
+    words = {name: fields.get(name) or "" for name in ("teacher", "student", "loss")}
+    dataset = dataset_of(f"{run['scenario']} {fields.get('data', '')}") or str(run["scenario"])
+    return {"dataset": dataset, **words, "epochs": recipe.get("epochs"), "train_limit": fields.get("train_limit")}
+
+
+def dataset_of(text: str) -> str | None:
+    """Which of the paper's datasets a scenario's name or folder names; None for another one."""
+    plain = re.sub(r"[^a-z0-9]", "", text.lower())
+    return next((name for name in DATASETS if name in plain), None)
+
+
+def table1(frame: pd.DataFrame) -> list[Table]:
+    """One table per comparison: all its methods."""
+    return [
+        _layout(mine, ("method",), f"Table 1 layout: {mine['dataset'].iloc[0]}, {mine['loss'].iloc[0] or 'distilled'}")
+        for _, mine in frame.groupby("comparison", sort=True)
+    ]
+
+
+def table4(frame: pd.DataFrame) -> Table:
+    """All datasets and losses: tuned and stochastic."""
+    chosen = frame[frame["method"].isin(METHODS.values())].sort_values(["dataset", "loss"], kind="stable")
+    return _layout(chosen, ("dataset", "loss", "method"), "Table 4 layout: losses × datasets")
+
+
+def table7(frame: pd.DataFrame) -> Table:
+    """All pairs of teacher and student: tuned and stochastic."""
+    chosen = frame[frame["method"].isin(METHODS.values())].sort_values(["teacher", "student"], kind="stable")
+    return _layout(chosen, ("teacher", "student", "dataset", "method"), "Table 7 layout: teachers × students")
+
+
+def table5(outcomes: pd.DataFrame, trials: pd.DataFrame) -> Table:
+    """Precision, recall, specificity, Cohen's κ, prevalence and F1 of the incumbents, means over replicates."""
+    counted = outcomes[outcomes["counted"]][["comparison", "label", "scenario", "run_id", "incumbent"]]
+    scores = columns(trials, METRICS).dropna(subset=["test_accuracy"]).drop_duplicates("trial_id", keep="last")
+    of_incumbent = scores.set_index("trial_id")[list(METRICS)].apply(as_float).reindex(counted["incumbent"])
+    joined = pd.concat([counted, of_incumbent.set_axis(counted.index)], axis=1)
+    data = joined.groupby(["comparison", "scenario", "label"], sort=False)[list(METRICS)].mean().reset_index()
+    rows = [[row["scenario"], row["label"], *(number(row[name], 4) for name in METRICS)] for row in as_rows(data)]
+    headers = ["scenario", "policy", "precision", "recall", "specificity", "κ", "prevalence", "F1"]
+    notes = ["macro means over classes, fractions; on the test set, at the validation-chosen incumbent"]
+    return Table(title="Table 5 layout: metrics", headers=headers, rows=rows, data=data, notes=notes, text_columns=2)
+
+
+def tables(records: Records, currency: str) -> list[Table]:
+    """All of them; the paper's tables have all their currencies side by side."""
+    if records.outcomes.empty:
+        return []
+    frame = paper_frame(records.outcomes, records.runs, records.trials)
+    return [*table1(frame), table4(frame), table5(records.outcomes, records.trials), table7(frame)]
+
+
+def _teacher(runs: pd.DataFrame) -> dict[str, Any]:
+    """The teachers of some runs, each once."""
+    names = ("teacher_id", "teacher_test_accuracy", "teacher_energy_j", "teacher_co2e_g")
+    teachers = columns(runs, names).drop_duplicates("teacher_id")
+    mean = {name: as_float(teachers[name]).mean() for name in names[1:]}
+    spread = as_float(teachers["teacher_test_accuracy"]).std(ddof=1)
+    costs = {"energy_kwh": mean["teacher_energy_j"] / JOULES_PER_KWH, "co2e_g": mean["teacher_co2e_g"]}
+    # The paper's convention counts teacher and student of a distillation; a teacher's own training is another thing.
+    row = {
+        "method": "teacher",
+        "n": len(teachers),
+        "accuracy": 100 * mean["teacher_test_accuracy"],
+        "spread": 100 * spread,
+    }
+    return {**row, "gflops_m": np.nan, **costs}
+
+
+def _ours(group: pd.DataFrame, flops_paper: pd.Series) -> dict[str, Any]:
+    counted = group[group["counted"]]
+    accuracy = 100 * counted["test_accuracy"]
+    row = {"n": len(counted), "accuracy": accuracy.mean(), "spread": accuracy.std(ddof=1)}
+    row["gflops_m"] = counted["run_id"].map(flops_paper).mean(skipna=False) / 1e15 if len(counted) else np.nan
+    row["energy_kwh"] = counted["energy_j"].mean(skipna=False) / JOULES_PER_KWH if len(counted) else np.nan
+    return {**row, "co2e_g": counted["co2e_g"].mean(skipna=False) if len(counted) else np.nan}
+
+
+def _paper(row: dict[str, Any]) -> dict[str, Any]:
+    def plain(name: str) -> str:
+        return re.sub(r"[^a-z0-9]", "", str(row[name]).lower())
+
+    same = (plain("teacher"), plain("student")) == (TEACHER, STUDENT)
+    found = paper_row(row["dataset"], row["loss"], row["method"]) if same else None
+    names = ("accuracy", "spread", "gflops_m", "energy_kwh", "co2e_g")
+    return {f"paper_{name}": getattr(found, name) if found else None for name in names}
+
+
+def _layout(rows: pd.DataFrame, words: Sequence[str], title: str) -> Table:
+    body = []
+    for row in as_rows(rows.astype(object).where(rows.notna(), np.nan)):
+        cells = [str(row[word]) for word in words]
+        accuracies = ((row[f"{side}accuracy"] / 100, row[f"{side}spread"] / 100) for side in ("", "paper_"))
+        cells += [plus_minus(mean, spread, 2) for mean, spread in accuracies]
+        for name in ("gflops_m", "energy_kwh", "co2e_g"):
+            cells += [number(row[name], 4), number(row[f"paper_{name}"], 5)]
+        body.append(cells)
+    headers = [*words, "acc. %", "paper", "GFLOPs (M)", "paper", "kWh", "paper", "g CO2e", "paper"]
+    return Table(title=title, headers=headers, rows=body, data=rows, notes=_protocol(rows), text_columns=len(words))
+
+
+def _protocol(rows: pd.DataFrame) -> list[str]:
+    ours = []
+    for _, row in rows.drop_duplicates(["dataset", "epochs", "train_limit"]).iterrows():
+        part = "all training images" if pd.isna(row["train_limit"]) else f"{row['train_limit']:g} training images"
+        ours.append(f"{row['dataset']}: {row['epochs'] or 'an unknown number of'} epochs on {part}")
+    lines = ["ours: " + "; ".join(ours)] if ours else []
+    return [
+        *lines,
+        "paper: 100 epochs on all images, the best epoch on the test set; GFLOPs in its convention",
+    ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(tables, __doc__))

@@ -1,0 +1,195 @@
+"""What it costs to reach a target accuracy: success rate, RMST, ERT, PAR-2 and Kaplan–Meier curves.
+
+A run's cost to target is what it had spent when its incumbent's validation accuracy first reached the target. A run
+that never does is right-censored at the budget B, which is the same for all policies of a comparison: the budget
+where it is in this currency, else the largest that any of its runs spent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from analysis.accounting import CURRENCIES, Accounting, as_float, columns
+from analysis.curves import run_curves, t_interval
+from analysis.outcomes import ENDED, each_policy
+from analysis.script import Records, main
+from analysis.summary import shown_unit
+from analysis.table import Table, as_rows, number, percent
+
+OVER = ("completed", "failed")  # not interrupted: what was cut off from outside is not the policy's miss
+REFERENCE_TAU = 4.0  # Hinton, Vinyals & Dean 2015 and most of the field after them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A validation accuracy to reach, as a fraction, and where it comes from."""
+
+    accuracy: float
+    source: str
+
+
+def target_of(outcomes: pd.DataFrame, trials: pd.DataFrame, *, tau: float = REFERENCE_TAU) -> Target | None:
+    """The target of one comparison: the median validation accuracy of fixed τ over its replicates, less the margin.
+
+    Fixed τ is every ended trial at that constant ``tau``, whichever policy suggested it, the first of each replicate;
+    None where there is none. Without a margin nothing is taken off.
+    """
+    counted = outcomes[outcomes["counted"]].set_index("run_id")
+    trials = columns(trials, ("tau",))
+    fixed = trials[trials["run_id"].isin(counted.index) & (as_float(trials["tau"]) == tau)]
+    fixed = fixed[fixed["status"].isin(ENDED)].sort_values(["ended_at", "index"], kind="stable")
+    replicate = fixed["run_id"].map(counted["replicate"])
+    accuracy = as_float(fixed["val_accuracy"])[~replicate.duplicated()].dropna()
+    if accuracy.empty:
+        return None
+    margin = outcomes["equivalence_margin"].fillna(0.0).iloc[0]
+    source = f"median validation accuracy of τ = {tau:g} over {len(accuracy)} replicates − {100 * margin:g} pp"
+    return Target(accuracy=float(accuracy.median() - margin), source=source)
+
+
+def budget_of(outcomes: pd.DataFrame, currency: str) -> float:
+    """B of one comparison, in base units; NaN where no cost is known."""
+    if (outcomes["budget_currency"] == currency).all() and outcomes["budget_limit"].notna().all():
+        return float(outcomes["budget_limit"].iloc[0])
+    return float(outcomes.loc[outcomes["counted"], CURRENCIES[currency].trial].max())
+
+
+def times_to_target(curves: pd.DataFrame, accuracy: float, budget: float) -> pd.DataFrame:
+    """One row a run of :func:`analysis.curves.run_curves`: comparison, label, run_id, cost, reached, spent.
+
+    ``cost`` is that of the first incumbent with v(e) ≥ ``accuracy`` within ``budget``, else ``budget`` (censored);
+    ``spent`` is what the run paid until then or, if it missed, until its end, at most the budget.
+    """
+    hits = curves[(curves["val_accuracy"] >= accuracy) & (curves["cost"] <= budget)]
+    runs = curves.groupby(["comparison", "label", "run_id"], sort=False)["cost"].max().clip(upper=budget).reset_index()
+    cost = runs["run_id"].map(hits.groupby("run_id")["cost"].min())
+    return runs.assign(reached=cost.notna(), spent=cost.fillna(runs["cost"]), cost=cost.fillna(budget))
+
+
+def failed_runs(comparison: pd.DataFrame, currency: str, budget: float) -> pd.DataFrame:
+    """The runs of one comparison that ended with nothing to show, as misses in the form of :func:`times_to_target`.
+
+    A replicate that failed and was run again is that later run. What a run spent that nobody measured is the budget.
+    """
+    done = comparison[comparison["counted"]].set_index(["label", "replicate"]).index
+    over = comparison["status"].isin(OVER) & ~comparison["counted"] & ~comparison["repeated"]
+    empty = comparison[over & ~comparison.set_index(["label", "replicate"]).index.isin(done)]
+    spent = empty[CURRENCIES[currency].trial].fillna(budget).clip(upper=budget)
+    return empty[["comparison", "label", "run_id"]].assign(cost=budget, reached=False, spent=spent)
+
+
+def rmst(cost: np.ndarray, budget: float) -> float:
+    """Restricted mean cost to target: the mean of min(cost, budget), which is the area under the survival curve."""
+    return float(np.minimum(cost, budget).mean())
+
+
+def expected_cost(spent: np.ndarray, reached: np.ndarray) -> float:
+    """ERT: all that was spent over the number of successes: the expected cost of running again until it succeeds."""
+    return float(spent.sum() / reached.sum()) if reached.any() else float("inf")
+
+
+def par2(cost: np.ndarray, reached: np.ndarray, budget: float) -> float:
+    """PAR-2: the mean cost with every miss counted as twice the budget."""
+    return float(np.where(reached, cost, 2 * budget).mean())
+
+
+def wilson(successes: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion; (0, 1) for n = 0."""
+    if n == 0:
+        return 0.0, 1.0
+    z, rate = float(ndtri((1 + level) / 2)), successes / n
+    centre, scale = rate + z * z / (2 * n), 1 + z * z / n
+    half = z * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return float(max(0.0, (centre - half) / scale)), float(min(1.0, (centre + half) / scale))
+
+
+def kaplan_meier(cost: np.ndarray, reached: np.ndarray) -> pd.DataFrame:
+    """Columns cost, missing (the share of runs that have not reached the target by then) and its standard error.
+
+    statsmodels' SurvfuncRight; starts at (0, 1). Censored runs leave the curve where it is.
+    """
+    from statsmodels.duration.survfunc import SurvfuncRight
+
+    if not reached.any():
+        return pd.DataFrame({"cost": [0.0, cost.max()], "missing": 1.0, "error": np.nan})
+    curve = SurvfuncRight(cost, reached.astype(int))
+    start = pd.DataFrame({"cost": [0.0], "missing": [1.0], "error": [0.0]})
+    steps = pd.DataFrame({"cost": curve.surv_times, "missing": curve.surv_prob, "error": curve.surv_prob_se})
+    return pd.concat([start, steps], ignore_index=True)
+
+
+def target_table(
+    outcomes: pd.DataFrame,
+    runs: pd.DataFrame,
+    trials: pd.DataFrame,
+    *,
+    accounting: Accounting | None = None,
+    target: float | None = None,
+) -> pd.DataFrame:
+    """One row per comparison and policy, by RMST within a comparison. ``target`` overrules :func:`target_of`.
+
+    Columns: comparison, label, target, source, budget, n, reached, success, success_low, success_high (Wilson 95 %),
+    rmst, rmst_low, rmst_high (95 % t interval, cut at 0), ert, par2. Costs in base
+    units. A comparison without a target, or a policy none of whose costs is known, has no rows.
+    """
+    rule = accounting or Accounting()
+    curves, parts = run_curves(outcomes, runs, trials, rule), []
+    for comparison, mine in outcomes.groupby("comparison", sort=True):
+        found = Target(accuracy=target, source="given") if target is not None else target_of(mine, trials)
+        here = curves[curves["comparison"] == comparison]
+        if found is None or here.empty:
+            continue
+        # Under another rule the runs' totals are other ones, and B with them.
+        budget = budget_of(mine, rule.currency) if rule == Accounting(currency=rule.currency) else here["cost"].max()
+        misses = failed_runs(mine, rule.currency, budget)
+        times = pd.concat([times_to_target(here, found.accuracy, budget), misses], ignore_index=True)
+        rows = [{"comparison": key, "label": name, **_row(group, budget)} for key, name, group in each_policy(times)]
+        frame = pd.DataFrame(rows).assign(target=found.accuracy, source=found.source, budget=budget)
+        parts.append(frame.sort_values("rmst", kind="stable"))
+    names = ["comparison", "label", "target", "source", "budget", "n", "reached", "success", "success_low"]
+    names += ["success_high", "rmst", "rmst_low", "rmst_high", "ert", "par2"]
+    return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
+
+
+def format_target(table: pd.DataFrame, currency: str) -> Table:
+    """:func:`target_table` of one comparison as text."""
+    first, (unit, base) = table.iloc[0], shown_unit(currency, table["budget"])
+    body = []
+    for row in as_rows(table):
+        rate = f"{percent(row['success'], 0)} [{percent(row['success_low'], 0)}, {percent(row['success_high'], 0)}]"
+        costs = [number(row[name] / base) for name in ("rmst", "rmst_low", "rmst_high", "ert", "par2")]
+        body.append([row["label"], str(row["n"]), rate, costs[0], f"[{costs[1]}, {costs[2]}]", *costs[3:]])
+    return Table(
+        title=f"{currency} to {percent(first['target'], 2)} % validation accuracy",
+        headers=["policy", "n", "reached %", f"RMST {unit}", "95 %", f"ERT {unit}", f"PAR-2 {unit}"],
+        rows=body,
+        data=table,
+        notes=[f"least RMST first; target: {first['source']}; censored at {number(first['budget'] / base)} {unit}"],
+    )
+
+
+def tables(records: Records, currency: str) -> list[Table]:
+    """One table per comparison that has a target."""
+    table = target_table(records.outcomes, records.runs, records.trials, accounting=Accounting(currency=currency))
+    return [format_target(mine, currency) for _, mine in table.groupby("comparison")]
+
+
+def _row(times: pd.DataFrame, budget: float) -> dict[str, float]:
+    cost, reached, n = times["cost"].to_numpy(), times["reached"].to_numpy(), len(times)
+    low, high = wilson(int(reached.sum()), n)
+    _, mean_low, mean_high = t_interval(np.minimum(cost, budget))
+    row = {"n": n, "reached": int(reached.sum()), "success": reached.mean(), "success_low": low, "success_high": high}
+    row |= {
+        "rmst": rmst(cost, budget),
+        "rmst_low": float(np.fmax(mean_low, 0 * mean_low)),
+        "rmst_high": float(mean_high),
+    }
+    return row | {"ert": expected_cost(times["spent"].to_numpy(), reached), "par2": par2(cost, reached, budget)}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(tables, __doc__))

@@ -1,0 +1,114 @@
+"""How far the meter is off: the table of docs/metering.md, measured on this computer.
+
+    python benchmarks/meter_accuracy.py [--cpu-seconds 10]
+
+Programs that burn a known amount of CPU time run alone, then together under one node meter. Their exact CPU
+seconds come from the kernel (getrusage, µs); what they were charged is compared with that, and with what the
+same program was charged on its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from tune_kd.meter.node import NodeMeter
+from tune_kd.meter.power import PowerModel, detect
+from tune_kd.meter.readings import NodeReaders
+
+BURNER = Path(__file__).parents[1] / "tests" / "meter" / "burner.py"
+SCENES = {
+    "1 alone": ["alone"],
+    "2 at a time": ["alone", "alone"],
+    "4 at a time": ["alone"] * 4,
+    "1 + 1 forking": ["alone", "forking"],
+}
+
+
+class Result(NamedTuple):
+    """One scene: per program the exact CPU seconds and the dynamic joules charged; then the node's account."""
+
+    exact_s: list[float]
+    charged_j: list[float]
+    residual_j: float
+    total_j: float
+
+
+def main() -> None:
+    """Run all scenes and print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cpu-seconds", type=float, default=10.0, help="of each program")
+    options = parser.parse_args()
+
+    power = detect()
+    results = {scene: run(kinds, options.cpu_seconds, power) for scene, kinds in SCENES.items()}
+    alone = results["1 alone"]
+    alone_j_per_s = alone.charged_j[0] / alone.exact_s[0]
+    print("| programs | CPU s, largest error | share, largest error | J per CPU s against alone | residual |")
+    print("|---|---|---|---|---|")
+    for scene, result in results.items():
+        print(row(scene, result, alone_j_per_s, power))
+
+
+def row(scene: str, result: Result, alone_j_per_s: float, power: PowerModel) -> str:
+    """One line of the table."""
+    j_per_s = power.cpu_dynamic_j(1.0)
+    seconds = [charged / j_per_s / exact - 1 for charged, exact in zip(result.charged_j, result.exact_s, strict=True)]
+    whole_j, whole_s = sum(result.charged_j), sum(result.exact_s)
+    share = max(
+        abs(charged / whole_j - exact / whole_s)
+        for charged, exact in zip(result.charged_j, result.exact_s, strict=True)
+    )
+    against = whole_j / whole_s / alone_j_per_s - 1
+    residual = abs(result.residual_j) / result.total_j
+    return f"| {scene} | {max(map(abs, seconds)):.2%} | {share * 100:.2f} pp | {against:+.2%} | {residual:.0e} |"
+
+
+def run(kinds: list[str], cpu_s: float, power: PowerModel) -> Result:
+    """Run the programs at the same time under one meter that ticks once a second."""
+    meter, over, lock = NodeMeter(NodeReaders(power)), threading.Event(), threading.Lock()
+
+    def tick() -> None:
+        while not over.wait(meter.period_s):
+            with lock:
+                meter.tick()
+
+    ticking = threading.Thread(target=tick)
+    programs = [
+        subprocess.Popen(
+            [sys.executable, str(BURNER), kind, str(cpu_s)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for kind in kinds
+    ]
+    time.sleep(0.5)  # let them start, so that only what they burn is metered
+    ticking.start()
+    with lock:
+        for program in programs:
+            meter.register(str(program.pid), program.pid, cpus=power.cpus / len(kinds))
+    for program in programs:
+        say_go(program)
+    exact_s = [float(program.stdout.readline()) for program in programs if program.stdout]
+    with lock:
+        charged = [meter.unregister(str(program.pid)).energy.cpu_j or 0.0 for program in programs]
+        totals = meter.snapshot().totals
+    over.set()
+    ticking.join()
+    for program in programs:
+        program.communicate("\n")
+    return Result(exact_s, charged, totals.residual_j, totals.total_j)
+
+
+def say_go(program: subprocess.Popen[str]) -> None:
+    """The burner waits for a line."""
+    if program.stdin:
+        program.stdin.write("\n")
+        program.stdin.flush()
+
+
+if __name__ == "__main__":
+    main()

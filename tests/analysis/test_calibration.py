@@ -1,0 +1,81 @@
+"""The verdicts keep their promises on simulated stores whose truth is known; fixed seeds, so the rates are exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.calibration import calibrate, cost_coverage, power, simulate
+from analysis.curves import stratified_t, t_interval
+from analysis.table import as_rows
+
+STORES = 2000
+LARGEST_RATE = 0.065  # a 5 % test with the sampling error of 2,000 stores
+
+
+@pytest.fixture(scope="module")
+def rates() -> pd.DataFrame:
+    return calibrate(STORES)
+
+
+def test_identical_policies_are_hardly_ever_ordered(rates: pd.DataFrame) -> None:
+    assert len(rates) == 8
+    assert (rates["false_order"] <= LARGEST_RATE).all()
+
+
+def test_for_two_policies_the_test_is_not_conservative_either(rates: pd.DataFrame) -> None:
+    # Where σ is small, a chance difference is within the margin and so called equivalent, rightly.
+    noisy = rates[(rates["policies"] == 2) & (rates["sigma"] == 0.0025) & (rates["replicates"] == 5)]
+    assert (noisy["false_order"] >= 0.03).all()
+
+
+def test_policies_a_margin_apart_are_hardly_ever_equivalent(rates: pd.DataFrame) -> None:
+    assert (rates["false_equivalent"] <= LARGEST_RATE).all()
+    assert (rates["false_equivalent"] > 0).all()
+
+
+def test_intervals_of_differences_cover_what_they_say(rates: pd.DataFrame) -> None:
+    assert rates["coverage"].between(0.935, 0.965).all()
+
+
+@pytest.mark.parametrize("replicates", [5, 10])
+def test_intervals_and_bounds_of_cost_ratios_cover_what_they_say(replicates: int) -> None:
+    interval, bound = cost_coverage(STORES, replicates=replicates)
+    assert 0.935 <= interval <= 0.965
+    assert 0.935 <= bound <= 0.965
+
+
+@pytest.mark.parametrize("replicates", [3, 5, 10])
+def test_t_intervals_of_means_cover_what_they_say(replicates: int) -> None:
+    rng = np.random.default_rng(3)
+    _, low, high = t_interval(rng.normal(0.9, 0.002, (STORES, replicates)))
+    assert 0.935 <= np.mean((low <= 0.9) & (high >= 0.9)) <= 0.965
+
+
+def test_stratified_intervals_cover_the_mean_of_unequal_scenarios() -> None:
+    rng, truth = np.random.default_rng(4), np.array([0.9, 0.7, 0.6])
+    covered = 0
+    for _ in range(STORES):
+        strata = [
+            rng.normal(mean, std, n) for mean, std, n in zip(truth, (0.002, 0.004, 0.01), (5, 10, 10), strict=True)
+        ]
+        _, low, high = stratified_t(strata)
+        covered += low <= truth.mean() <= high
+    assert 0.935 <= covered / STORES <= 0.965
+
+
+def test_power_grows_with_replicates_and_with_the_difference() -> None:
+    rows = as_rows(power(500))
+    share = {(row["sigma"], row["replicates"], row["difference_margins"]): row for row in rows}
+    for sigma in (0.0015, 0.0025):
+        assert share[sigma, 10, 0.0]["equivalent"] > share[sigma, 5, 0.0]["equivalent"]
+        assert share[sigma, 10, 2.0]["better"] > share[sigma, 5, 2.0]["better"]
+        assert share[sigma, 10, 2.0]["better"] > share[sigma, 10, 1.0]["better"]
+    assert max(row["worse"] for row in rows) < 0.04
+
+
+def test_the_same_seed_draws_the_same_store_and_another_another() -> None:
+    drawn = simulate(3, shifts=[0.0, 0.0], sigma=0.002, replicates=4)
+    assert (simulate(2, shifts=[0.0, 0.0], sigma=0.002, replicates=4) == drawn[:2]).all()
+    assert (drawn[0] != drawn[1]).all()

@@ -1,0 +1,172 @@
+"""Curves never look ahead, follow the incumbent and cost everything that was spent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from synthetic import DAY, make_frames, run, trial
+
+from analysis.accounting import Accounting, run_costs
+from analysis.curves import area, mean_curve, mean_curves, report_curves, run_curves, step, stratified_t, t_interval
+from analysis.outcomes import run_outcomes
+from tune_kd.errors import InputError
+
+
+def curve_of(trials: list[dict[str, object]], accounting: Accounting | None = None, **changes: float) -> pd.DataFrame:
+    runs, frame = pd.DataFrame([{**run("a", "grid"), **changes}]), pd.DataFrame(trials)
+    return run_curves(run_outcomes(runs, frame), runs, frame, accounting)
+
+
+def test_a_step_holds_from_its_cost_on_and_nothing_is_known_before_the_first() -> None:
+    cost, value = np.array([10.0, 20.0, 40.0]), np.array([0.5, 0.7, 0.6])
+    at = np.array([0.0, 9.999, 10.0, 19.9, 20.0, 39.0, 40.0, 1e9])
+    expected = [np.nan, np.nan, 0.5, 0.5, 0.7, 0.7, 0.6, 0.6]
+    np.testing.assert_array_equal(step(cost, value, at), expected)
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 9), st.floats(0, 1)), min_size=1, max_size=8), st.floats(0, 80))
+def test_a_step_function_knows_only_what_was_paid_for(pairs: list[tuple[float, float]], at: float) -> None:
+    cost, value = np.cumsum([x for x, _ in pairs]), np.array([y for _, y in pairs])
+    paid = cost <= at
+    known = step(cost[paid], value[paid], np.array([at])) if paid.any() else [np.nan]
+    np.testing.assert_array_equal(step(cost, value, np.array([at])), known)
+
+
+def test_the_incumbent_brings_its_test_which_may_fall() -> None:
+    curve = curve_of([trial("a", 0, 0.8, 0.9), trial("a", 1, 0.9, 0.7), trial("a", 2, 0.85, 0.99)])
+    assert list(curve["cost"]) == [10, 20, 30]
+    assert list(curve["val_accuracy"]) == [0.8, 0.9, 0.9]
+    assert list(curve["test_accuracy"]) == [0.9, 0.7, 0.7]
+    assert list(curve["trial_id"]) == ["a-0000", "a-0001", "a-0001"]
+
+
+def test_of_equal_trials_the_earliest_stays() -> None:
+    curve = curve_of([trial("a", 0, 0.8, 0.5), trial("a", 1, 0.8, 0.6)])
+    assert list(curve["test_accuracy"]) == [0.5, 0.5]
+
+
+def test_the_last_point_of_a_curve_is_the_runs_outcome() -> None:
+    frames = make_frames(replicates=2)
+    outcomes = run_outcomes(frames.runs, frames.trials)
+    last = run_curves(outcomes, frames.runs, frames.trials).groupby("run_id").last()
+    whole = outcomes.set_index("run_id").loc[last.index]
+    np.testing.assert_allclose(last["cost"], whole["energy_j"])
+    np.testing.assert_array_equal(last[["val_accuracy", "test_accuracy"]], whole[["val_accuracy", "test_accuracy"]])
+
+
+def test_order_is_that_of_completion_not_of_the_index() -> None:
+    late = trial("a", 0, 0.8, 0.1, energy_j=1.0, ended_at=DAY + pd.Timedelta(hours=3))
+    curve = curve_of([late, trial("a", 1, 0.7, 0.2, energy_j=5.0)])
+    assert list(curve["cost"]) == [5.0, 6.0]
+    assert list(curve["test_accuracy"]) == [0.2, 0.1]
+
+
+def test_failures_cost_and_bring_nothing() -> None:
+    curve = curve_of([trial("a", 0, None, None, status="failed", energy_j=7.0), trial("a", 1, 0.8, 0.7)])
+    assert list(curve["cost"]) == [7.0, 17.0]
+    assert np.isnan(curve["test_accuracy"].iloc[0])
+    assert curve["test_accuracy"].iloc[1] == 0.7
+
+
+def test_what_is_shared_is_paid_before_the_first_trial() -> None:
+    curve = curve_of([trial("a", 0, 0.8, 0.7)], shared_energy_j=100.0, shared_flops=5.0)
+    assert list(curve["cost"]) == [110.0]
+
+
+def test_an_incumbent_without_a_test_does_not_pass_off_its_predecessors() -> None:
+    runs = pd.DataFrame([run("a", "grid")])
+    trials = pd.DataFrame([trial("a", 0, 0.7, 0.7), trial("a", 1, 0.8, None), trial("a", 2, 0.9, 0.9)])
+    curve = run_curves(run_outcomes(runs, trials), runs, trials)
+    np.testing.assert_array_equal(curve["test_accuracy"], [0.7, np.nan, 0.9])
+
+
+def test_a_run_with_an_unknown_cost_has_no_curve_in_that_currency_only() -> None:
+    trials = [trial("a", 0, 0.8, 0.7), trial("a", 1, 0.8, 0.7, energy_j=None)]
+    assert curve_of(trials).empty
+    assert list(curve_of(trials, Accounting(currency="flops"))["cost"]) == [100, 200]
+
+
+@pytest.mark.parametrize(
+    ("accounting", "total"),
+    [
+        (Accounting(), 17.0),
+        (Accounting(failed=False), 10.0),
+        (Accounting(test=True), 19.0),
+        (Accounting(teacher_runs=1), 67.0),
+        (Accounting(teacher_runs=10), 22.0),
+        (Accounting(currency="flops"), 200.0),
+        (Accounting(currency="co2e"), 2.0),
+        (Accounting(currency="time"), 10.0),
+        (Accounting(currency="epochs"), 6.0),
+    ],
+)
+def test_the_same_records_under_every_rule(accounting: Accounting, total: float) -> None:
+    failed = trial("a", 0, None, None, status="failed", energy_j=7.0)
+    rows = [failed, trial("a", 1, 0.8, 0.7, energy_test_j=2.0)]
+    assert curve_of(rows, accounting, teacher_energy_j=50.0)["cost"].iloc[-1] == total
+    runs = pd.DataFrame([run("a", "grid", teacher_energy_j=50.0)])
+    assert run_costs(runs, pd.DataFrame(rows), accounting)["a"] == total
+
+
+def test_a_rule_that_cannot_be_is_refused() -> None:
+    with pytest.raises(InputError, match="unknown currency 'joules'"):
+        Accounting(currency="joules")
+    with pytest.raises(InputError, match="at least 1 run, got 0"):
+        Accounting(teacher_runs=0)
+
+
+def test_the_mean_of_replicates_waits_for_the_last_to_have_an_incumbent() -> None:
+    curve = mean_curve([(np.array([10.0, 30.0]), np.array([0.6, 0.8])), (np.array([20.0]), np.array([0.7]))])
+    assert list(curve["cost"]) == [10, 20, 30]
+    np.testing.assert_allclose(curve["mean"], [np.nan, 0.65, 0.75])
+    expected = stats.ttest_1samp([0.8, 0.7], 0).confidence_interval(0.95)
+    np.testing.assert_allclose(curve[["low", "high"]].iloc[-1], [expected.low, expected.high])
+
+
+def test_mean_curves_are_by_comparison_and_policy() -> None:
+    frames = make_frames(replicates=3)
+    curves = mean_curves(run_curves(run_outcomes(frames.runs, frames.trials), frames.runs, frames.trials))
+    assert set(curves["label"]) == set(frames.runs["policy"])
+    assert set(curves["n"]) == {3}
+
+
+def test_the_curve_of_reports_is_finer_and_ends_at_the_same_cost() -> None:
+    frames = make_frames(replicates=1)
+    outcomes = run_outcomes(frames.runs, frames.trials)
+    fine = report_curves(outcomes, frames.reports).groupby("run_id")
+    coarse = run_curves(outcomes, frames.runs, frames.trials).groupby("run_id")
+    np.testing.assert_allclose(fine["cost"].max(), coarse["cost"].max())
+    assert (fine.size() == 4 * coarse.size()).all()
+    assert fine["val_accuracy"].apply(lambda values: values.is_monotonic_increasing).all()
+    by_epochs = report_curves(outcomes, frames.reports, Accounting(currency="epochs")).groupby("run_id")["cost"]
+    assert list(by_epochs.max()) == list(4 * coarse.size())
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_t_intervals_are_those_of_scipy(n: int) -> None:
+    values = np.random.default_rng(n).normal(0.9, 0.01, n)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert t_interval(values) == pytest.approx((values.mean(), expected.low, expected.high))
+
+
+def test_one_stratum_is_a_plain_interval_and_two_are_welchs() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0.9, 0.002, 5), rng.normal(0.7, 0.01, 10)
+    assert stratified_t([a]) == pytest.approx(t_interval(a))
+    # The mean of a and b is half the difference of a and −b.
+    welch = stats.ttest_ind(a, -b, equal_var=False).confidence_interval(0.95)
+    assert stratified_t([a, b])[1:] == pytest.approx((welch.low / 2, welch.high / 2))
+
+
+def test_area_by_hand() -> None:
+    bounds = {"best": 1.0, "reference": 0.5, "start": 1.0, "budget": 100.0}
+    cost, accuracy = np.array([10.0]), np.array([0.75])
+    assert area(cost, accuracy, **bounds) == pytest.approx(0.5 * 1 + 0.5 * 0.5)
+    assert area(np.array([0.5]), np.array([1.0]), **bounds) == 0
+    assert area(np.array([200.0]), np.array([1.0]), **bounds) == 1
+    with pytest.raises(ValueError, match="need 0 < start < budget"):
+        area(cost, accuracy, best=1.0, reference=0.5, start=1.0, budget=1.0)

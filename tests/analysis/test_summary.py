@@ -1,0 +1,223 @@
+"""The ranking table: who is incumbent, what is charged, what is never pooled, and how it looks."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from synthetic import DAY, Frames, Recipe, make_frames, run, trial
+
+from analysis import summary
+from analysis.outcomes import incumbents, notices, run_outcomes
+from analysis.table import MISSING, render, rich_table
+from tune_kd.errors import InputError
+
+
+def test_the_incumbent_is_chosen_by_validation_and_brings_its_own_test() -> None:
+    trials = pd.DataFrame([trial("a", 0, 0.80, 0.99), trial("a", 1, 0.90, 0.70), trial("a", 2, 0.85, 0.95)])
+    best = incumbents(trials).loc["a"]
+    assert (best["val_accuracy"], best["test_accuracy"]) == (0.90, 0.70)
+
+
+def test_the_earliest_to_end_wins_a_tie_whatever_its_place_in_the_table() -> None:
+    late = trial("a", 0, 0.9, 0.1, ended_at=DAY + pd.Timedelta(hours=2))
+    early = trial("a", 1, 0.9, 0.2, ended_at=DAY + pd.Timedelta(hours=1))
+    assert incumbents(pd.DataFrame([late, early])).loc["a", "test_accuracy"] == 0.2
+
+
+def test_a_failed_trial_is_never_incumbent_but_is_paid_for() -> None:
+    trials = pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("a", 1, 0.99, None, status="failed", energy_j=7.0)])
+    row = summary.policy_table(pd.DataFrame([run("a", "grid")]), trials).iloc[0]
+    assert (row["val_accuracy_mean"], row["test_accuracy_mean"]) == (0.8, 0.7)
+    assert (row["energy_j"], row["flops_executed"], row["failed"]) == (17.0, 200.0, 1)
+
+
+def test_a_retry_is_paid_for_and_is_one_trial() -> None:
+    trials = pd.DataFrame([trial("a", 0, None, None, status="lost"), trial("a", 0, 0.8, 0.7, attempt=1)])
+    row = summary.policy_table(pd.DataFrame([run("a", "grid")]), trials).iloc[0]
+    assert (row["trials"], row["energy_j"], row["lost"]) == (1, 20.0, 1)
+
+
+def test_what_the_trials_share_is_charged_once() -> None:
+    runs = pd.DataFrame([run("a", "grid", shared_energy_j=100.0, shared_flops=1000.0, shared_co2e_g=3.0)])
+    row = summary.policy_table(runs, pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("a", 1, 0.8, 0.7)])).iloc[0]
+    assert (row["energy_j"], row["flops_executed"], row["co2e_g"]) == (120.0, 1200.0, 5.0)
+
+
+def test_shared_work_without_a_measurement_makes_the_energy_unknown() -> None:
+    runs = pd.DataFrame([run("a", "grid", shared_energy_j=None, shared_flops=1000.0)])
+    assert np.isnan(summary.policy_table(runs, pd.DataFrame([trial("a", 0, 0.8, 0.7)])).iloc[0]["energy_j"])
+
+
+@pytest.mark.parametrize(("epochs", "known"), [(2, False), (0, True)])
+def test_one_unmeasured_attempt_that_trained_makes_the_energy_unknown(epochs: int, known: bool) -> None:
+    lost = trial("a", 1, None, None, status="lost", energy_j=None, epochs=epochs)
+    row = summary.policy_table(pd.DataFrame([run("a", "grid")]), pd.DataFrame([trial("a", 0, 0.8, 0.7), lost])).iloc[0]
+    assert np.isfinite(row["energy_j"]) == known
+
+
+def test_the_energy_ratio_is_of_means_over_the_replicates_both_have() -> None:
+    runs = pd.DataFrame([run("g0", "grid", 0), run("g1", "grid", 1), run("s1", "stochastic", 1)])
+    energies = {"g0": 1000.0, "g1": 100.0, "s1": 5.0}
+    trials = pd.DataFrame([trial(name, 0, 0.8, 0.7, energy_j=joules) for name, joules in energies.items()])
+    table = summary.policy_table(runs, trials).set_index("label")
+    assert table["energy_ratio"].to_dict() == {"grid": 1.0, "stochastic": 0.05}
+
+
+def test_without_grid_the_first_policy_named_is_the_reference() -> None:
+    frames = make_frames(policies={"tpe": Recipe(trials=20), "random": Recipe(trials=10)}, replicates=2)
+    assert set(summary.policy_table(frames.runs, frames.trials)["reference"]) == {"tpe"}
+    named = summary.policy_table(frames.runs, frames.trials, policies=["random", "tpe"])
+    assert set(named["reference"]) == {"random"}
+    assert list(named["label"]) == ["random", "tpe"]
+
+
+def test_means_and_sample_deviations_are_those_of_the_replicates() -> None:
+    runs = pd.DataFrame([run(f"g{i}", "grid", i) for i in range(3)])
+    trials = pd.DataFrame([trial(f"g{i}", 0, 0.8, test) for i, test in enumerate((0.7, 0.8, 0.9))])
+    row = summary.policy_table(runs, trials).iloc[0]
+    assert row["test_accuracy_mean"] == pytest.approx(0.8)
+    assert row["test_accuracy_std"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"split_sha256": "t"},
+        {"equivalence_margin": 0.01},
+        {"scenario": "cifar10"},
+        {"scenario_json": '{"epochs": 9}'},
+        {"track": "budget"},
+        {"budget_limit": 10.0},
+    ],
+)
+def test_what_differs_is_never_pooled_and_is_said(other: dict[str, object]) -> None:
+    runs = pd.DataFrame([run("a", "grid", 0), run("b", "grid", 1, **other)])
+    trials = pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.9, 0.8)])
+    assert list(summary.policy_table(runs, trials)["replicates"]) == [1, 1]
+    assert "never pooled" in notices(run_outcomes(runs, trials))[0]
+
+
+def test_different_hardware_and_meters_are_never_pooled() -> None:
+    runs = pd.DataFrame([run("a", "grid", 0), run("b", "grid", 1), run("c", "grid", 2)])
+    trials = pd.DataFrame(
+        [
+            trial("a", 0, 0.8, 0.7, node_id="x"),
+            trial("b", 0, 0.9, 0.8, node_id="y"),
+            trial("c", 0, 0.9, 0.8, node_id="x", energy_method="counter"),
+        ]
+    )
+    nodes = pd.DataFrame({"node_id": ["x", "y"], "cpu_model": ["one", "one"], "gpu_model": [None, "two"]})
+    outcomes = run_outcomes(runs, trials, nodes)
+    assert list(outcomes["comparison"]) == [0, 1, 2]
+    assert "hardware, energy_method" in notices(outcomes)[0]
+
+
+def test_equal_scenarios_written_in_another_order_are_one() -> None:
+    runs = [
+        run("a", "grid", 0, scenario_json='{"a": 1, "b": 2}'),
+        run("b", "grid", 1, scenario_json='{"b": 2, "a": 1}'),
+    ]
+    table = summary.policy_table(pd.DataFrame(runs), pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.8, 0.7)]))
+    assert list(table["replicates"]) == [2]
+
+
+def test_variants_of_a_policy_are_told_apart_by_what_differs() -> None:
+    runs = [
+        run("a", "annealing", 0, policy_json='{"shape": "linear", "tau_max": 20}'),
+        run("b", "annealing", 0, policy_json='{"shape": "cosine", "tau_max": 20}'),
+    ]
+    table = summary.policy_table(pd.DataFrame(runs), pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.8, 0.7)]))
+    assert list(table["label"]) == ["annealing shape=linear", "annealing shape=cosine"]
+
+
+def test_the_same_replicate_twice_counts_once_the_later_one() -> None:
+    runs = pd.DataFrame([run("a", "grid", 0, started_at=DAY + pd.Timedelta(hours=1)), run("b", "grid", 0)])
+    trials = pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.9, 0.9)])
+    row = summary.policy_table(runs, trials).iloc[0]
+    assert (row["runs"], row["replicates"], row["test_accuracy_mean"]) == (2, 1, 0.7)
+    assert "1 run left out" in notices(run_outcomes(runs, trials))[0]
+
+
+def test_planned_failed_and_empty_runs_are_shown_with_dashes_and_counted() -> None:
+    runs = [run("a", "grid"), run("b", "random", status="planned"), run("c", "tpe", status="failed")]
+    runs.append(run("d", "annealing"))
+    trials = [trial("a", 0, 0.8, 0.7), trial("c", 0, None, None, status="failed", energy_method=None)]
+    tables = summary.summary_tables(pd.DataFrame(runs), pd.DataFrame(trials))
+    assert len(tables) == 1
+    cells = {row[0]: row for row in tables[0].rows}
+    assert set(cells) == {"grid", "random", "tpe", "annealing"}
+    assert cells["random"][1] == "0"
+    assert cells["random"][3:9] == [MISSING] * 6
+    text = "\n".join(tables[0].notes)
+    assert "1 run planned" in text
+    assert "1 run failed" in text
+    assert "1 run ended without a finished trial" in text
+
+
+def test_a_store_without_trials_or_without_runs_still_gives_a_table() -> None:
+    frames = make_frames(replicates=1)
+    nothing = frames.trials.iloc[:0]
+    assert [row[4] for row in summary.summary_tables(frames.runs, nothing)[0].rows] == [MISSING] * 5
+    empty = summary.policy_table(frames.runs.iloc[:0], nothing)
+    assert len(empty) == 0
+    assert "energy_ratio" in empty
+    assert summary.format_table(empty) == []
+
+
+def test_every_form_says_the_same_and_machines_get_base_units() -> None:
+    frames = make_frames(replicates=2)
+    tables = summary.summary_tables(frames.runs, frames.trials, frames.nodes)
+    records = json.loads(render(tables, "json"))
+    csv = pd.read_csv(io.StringIO(render(tables, "csv")))
+    assert [row["label"] for row in records[0]] == list(csv["label"]) == [row[0] for row in tables[0].rows]
+    grid = next(row for row in records[0] if row["label"] == "grid")
+    assert grid["energy_j"] == pytest.approx(19 * 3600, rel=0.01)
+    assert render(tables, "md").count("\n| ") == 6 + 1
+    assert r"\begin{tabular}{lrrrrrrrr}" in render(tables, "latex")
+    with pytest.raises(InputError, match="did you mean 'latex'"):
+        render(tables, "latx")
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_table_fits_a_terminal_of_80_columns(frames: Frames, broken: bool) -> None:
+    console = Console(width=80, file=io.StringIO(), record=True)
+    trials = frames.trials.assign(status=["lost", *frames.trials["status"][1:]]) if broken else frames.trials
+    for table in summary.summary_tables(frames.runs, trials):
+        console.print(rich_table(table))
+    text = console.export_text()
+    assert "stochastic" in text
+    assert "…" not in text
+    rows = [line for line in text.splitlines() if line.strip().split(" ")[0] in set(frames.runs["policy"])]
+    assert len(rows) == 5
+    assert all("±" in row for row in rows)
+
+
+@pytest.fixture
+def frames() -> Frames:
+    return make_frames(replicates=2)
+
+
+def test_energies_share_one_unit_that_fits_the_largest(frames: Frames) -> None:
+    assert "Wh" in summary.summary_tables(frames.runs, frames.trials)[0].headers
+    large = frames.trials.assign(energy_j=frames.trials["energy_j"] * 1000)
+    assert "kWh" in summary.summary_tables(frames.runs, large)[0].headers
+
+
+def test_orders_are_by_energy_accuracy_or_as_named(frames: Frames) -> None:
+    table = summary.policy_table(frames.runs, frames.trials)
+    assert list(summary.rank(table, "named")["label"]) == ["grid", "random", "tpe", "annealing", "stochastic"]
+    assert summary.rank(table, "energy")["energy_j"].is_monotonic_increasing
+    assert summary.rank(table, "accuracy")["test_accuracy_mean"].is_monotonic_decreasing
+    with pytest.raises(InputError, match="unknown order 'enrgy'"):
+        summary.rank(table, "enrgy")
+
+
+def test_few_replicates_are_stamped_screening() -> None:
+    few, enough = make_frames(replicates=9), make_frames(replicates=10)
+    assert "screening" in summary.summary_tables(few.runs, few.trials)[0].notes[0]
+    assert "screening" not in summary.summary_tables(enough.runs, enough.trials)[0].notes[0]

@@ -1,0 +1,135 @@
+"""The cost to a target: known answers, and statsmodels as the oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.duration.survfunc import SurvfuncRight
+from statsmodels.stats.proportion import proportion_confint
+from synthetic import PAPER, Recipe, make_frames, run, trial
+
+from analysis import sensitivity, target
+from analysis.accounting import Accounting
+from analysis.outcomes import run_outcomes
+
+
+def table_of(runs: list[dict[str, object]], trials: list[dict[str, object]], accuracy: float) -> pd.DataFrame:
+    runs_frame, frame = pd.DataFrame(runs), pd.DataFrame(trials)
+    return target.target_table(run_outcomes(runs_frame, frame), runs_frame, frame, target=accuracy).set_index("label")
+
+
+def test_known_answers_of_two_hits_and_a_miss() -> None:
+    runs = [run(f"g{i}", "grid", i, budget_currency="energy", budget_limit=40.0) for i in range(3)]
+    trials = [trial("g0", 0, 0.9, 0.9), trial("g1", 0, 0.5, 0.5), trial("g1", 1, 0.9, 0.9), trial("g2", 0, 0.5, 0.5)]
+    row = table_of(runs, trials, 0.8).loc["grid"]
+    assert (row["n"], row["reached"], row["budget"]) == (3, 2, 40.0)
+    assert row["rmst"] == pytest.approx((10 + 20 + 40) / 3)
+    assert row["par2"] == pytest.approx((10 + 20 + 80) / 3)
+    assert row["ert"] == pytest.approx((10 + 20 + 10) / 2)
+
+
+def test_what_was_reached_beyond_the_budget_was_not_reached() -> None:
+    runs = [run("g", "grid", budget_currency="energy", budget_limit=15.0)]
+    row = table_of(runs, [trial("g", 0, 0.5, 0.5), trial("g", 1, 0.9, 0.9)], 0.8).loc["grid"]
+    assert (row["reached"], row["rmst"], row["ert"]) == (0, 15.0, np.inf)
+
+
+def test_without_a_budget_in_the_currency_the_largest_spend_censors() -> None:
+    runs = [run("g", "grid"), run("s", "stochastic")]
+    trials = [trial("g", i, 0.5 + 0.1 * i, 0.5) for i in range(4)] + [trial("s", 0, 0.5, 0.5)]
+    table = table_of(runs, trials, 0.79)
+    assert table.loc["stochastic", "rmst"] == 40.0
+    assert table.loc["grid", "rmst"] == 40.0
+    assert table.loc["grid", "success"] == 1
+
+
+def test_a_run_in_which_everything_failed_is_a_miss() -> None:
+    runs = [run("g0", "grid", 0), run("g1", "grid", 1, status="failed"), run("g2", "grid", 2, status="planned")]
+    trials = [trial("g0", 0, 0.9, 0.9), trial("g1", 0, None, None, status="failed", energy_j=4.0)]
+    row = table_of(runs, trials, 0.8).loc["grid"]
+    assert (row["n"], row["reached"], row["ert"]) == (2, 1, 14.0)
+
+
+def test_a_failed_replicate_that_was_run_again_is_the_later_run() -> None:
+    runs = [run("g0", "grid", 0, status="failed"), run("g1", "grid", 0)]
+    trials = [trial("g0", 0, None, None, status="failed"), trial("g1", 0, 0.9, 0.9)]
+    assert table_of(runs, trials, 0.8).loc["grid", "n"] == 1
+
+
+def test_the_target_is_the_median_of_fixed_tau_less_the_margin() -> None:
+    runs = pd.DataFrame([run(f"g{i}", "grid", i) for i in range(3)])
+    trials = [trial(f"g{i}", 0, val, 0.5, tau=4.0) for i, val in enumerate((0.90, 0.80, 0.95))]
+    trials += [trial(f"g{i}", 1, 0.99, 0.5, tau=5.0) for i in range(3)]
+    frame = pd.DataFrame(trials)
+    found = target.target_of(run_outcomes(runs, frame), frame)
+    assert found is not None
+    assert found.accuracy == pytest.approx(0.90 - 0.003)
+    assert "τ = 4 over 3 replicates − 0.3 pp" in found.source
+    assert target.target_of(run_outcomes(runs, frame), frame, tau=7.0) is None
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 5), (5, 5), (3, 10), (9, 10)])
+def test_the_success_interval_is_wilsons(successes: int, n: int) -> None:
+    assert target.wilson(successes, n) == pytest.approx(proportion_confint(successes, n, method="wilson"), abs=1e-12)
+    assert target.wilson(0, 0) == (0, 1)
+
+
+runs_to_target = st.lists(st.tuples(st.floats(0.5, 99), st.booleans()), min_size=1, max_size=12)
+
+
+@given(runs_to_target)
+def test_rmst_is_the_area_under_kaplan_meier(runs: list[tuple[float, bool]]) -> None:
+    budget = 100.0
+    reached = np.array([hit for _, hit in runs])
+    cost = np.where(reached, [time for time, _ in runs], budget)
+    curve = target.kaplan_meier(cost, reached)
+    edges = np.append(curve["cost"], budget)
+    covered = edges[1:] <= budget
+    integral = np.sum((np.diff(edges) * curve["missing"])[covered])
+    assert target.rmst(cost, budget) == pytest.approx(integral)
+
+
+def test_kaplan_meier_is_that_of_statsmodels() -> None:
+    cost, reached = np.array([1.0, 2.0, 2.0, 5.0]), np.array([True, True, False, False])
+    ours, theirs = target.kaplan_meier(cost, reached), SurvfuncRight(cost, reached.astype(int))
+    np.testing.assert_allclose(ours["missing"][1:], theirs.surv_prob)
+    np.testing.assert_allclose(ours["missing"], [1.0, 0.75, 0.5])
+
+
+def test_a_comparison_without_target_or_energy_has_no_rows_but_other_currencies() -> None:
+    runs, rows = pd.DataFrame([run("s", "stochastic")]), [trial("s", 0, 0.9, 0.9, tau=None)]
+    frame = pd.DataFrame(rows)
+    assert target.target_table(run_outcomes(runs, frame), runs, frame).empty
+    unmeasured = frame.assign(energy_j=np.nan)
+    outcomes = run_outcomes(runs, unmeasured)
+    assert target.target_table(outcomes, runs, unmeasured, target=0.8).empty
+    by_flops = target.target_table(outcomes, runs, unmeasured, target=0.8, accounting=Accounting(currency="flops"))
+    assert by_flops["rmst"].tolist() == [100.0]
+
+
+def test_the_teacher_in_full_brings_the_costs_together_and_the_table_says_what_changes() -> None:
+    frames = make_frames(policies={**PAPER, "slow": Recipe(trials=1, trial_j=9000.0)}, replicates=3)
+    outcomes = run_outcomes(frames.runs, frames.trials)
+    table = sensitivity.sensitivity_table(outcomes, frames.runs, frames.trials, target=0.85)
+    energy = table[(table["currency"] == "energy") & (table["label"] == "slow")].set_index("rule")["ratio"]
+    assert energy["as recorded"] > energy["teacher over 10 runs"] > energy["teacher in full"] > 1
+    assert set(table["currency"]) == {"energy", "flops", "co2e", "time", "epochs"}
+    # By FLOPs the slow policy costs as much as the others: its rank is another.
+    slow = table[(table["label"] == "slow") & (table["rule"] == "as recorded")].set_index("currency")
+    assert slow.loc["energy", "rank"] == 6
+    assert slow.loc["flops", "rank"] == 1
+    assert slow.loc["flops", "changed"]
+    assert "*" in "".join(cell for row in sensitivity.format_sensitivity(table).rows for cell in row)
+
+
+def test_freeing_failed_attempts_can_change_the_winner() -> None:
+    runs = pd.DataFrame([run("g", "grid"), run("s", "stochastic")])
+    failed = trial("s", 0, None, None, status="failed", energy_j=50.0)
+    trials = pd.DataFrame([trial("g", 0, 0.9, 0.9, energy_j=20.0), failed, trial("s", 1, 0.9, 0.9)])
+    table = sensitivity.sensitivity_table(run_outcomes(runs, trials), runs, trials, target=0.8)
+    by_joules = table[(table["currency"] == "energy") & (table["rank"] == 1)].set_index("rule")["label"]
+    assert by_joules["as recorded"] == "grid"
+    assert by_joules["failed attempts free"] == "stochastic"

@@ -1,0 +1,154 @@
+"""The Ray edge of the node meter: one actor a node, and the driver's view of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from tune_kd.meter.node import NodeMeter, NodeSnapshot, TrialEnergy
+from tune_kd.meter.power import detect
+from tune_kd.meter.probe import open_readers
+
+
+def meter_name(node_id: str) -> str:
+    """The name of a node's meter, by which its trials find it."""
+    return f"meter-{node_id}"
+
+
+class MeterActor:
+    """A :class:`NodeMeter` behind Ray. All methods run in one event loop, so that no two of them meet."""
+
+    def __init__(self, period_s: float, power: Mapping[str, Any]) -> None:
+        self._meter = NodeMeter(open_readers(detect(**power)), period_s=period_s)
+        self._running = False
+
+    async def run(self) -> None:
+        """Close an interval every period, for as long as the actor lives. A second call returns at once."""
+        if self._running:
+            return
+        self._running = True
+        due_s = time.monotonic()
+        while True:
+            # By the clock and not by the sleep, so that the rate does not drift; what was missed is skipped.
+            due_s = max(due_s + self._meter.period_s, time.monotonic())
+            await asyncio.sleep(due_s - time.monotonic())
+            self._meter.tick()
+
+    async def register(self, trial: str, pid: int, cpus: float, gpus: Mapping[str, float]) -> None:
+        self._meter.register(trial, pid, cpus=cpus, gpus=gpus)
+
+    async def unregister(self, trial: str) -> TrialEnergy:
+        return self._meter.unregister(trial)
+
+    async def mark(self, trial: str) -> TrialEnergy:
+        return self._meter.mark(trial)
+
+    async def snapshot(self, ended_before: int) -> NodeSnapshot:
+        return self._meter.snapshot(ended_before)
+
+    async def description(self) -> dict[str, Any]:
+        return self._meter.description()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeEnergy:
+    """The driver's latest knowledge of one node. ``lost`` says why no more will come; None while it lives."""
+
+    node_id: str
+    snapshot: NodeSnapshot | None
+    trials: Mapping[str, TrialEnergy]
+    lost: str | None
+
+
+class NodeMeters:
+    """One meter on every node that is alive now, started at construction without waiting for any.
+
+    ``power`` are the options of :func:`tune_kd.meter.power.detect`. Needs an initialised Ray. Meters live as long as
+    their handles here; trials look them up by name.
+    """
+
+    def __init__(self, *, period_s: float = 1.0, power: Mapping[str, Any] | None = None) -> None:
+        node_ids = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+        self._period_s = period_s
+        self._actors = {node_id: _start(node_id, period_s, power or {}) for node_id in node_ids}
+        self._asked: dict[str, Any] = {}
+        self._asked_at_s = float("-inf")
+        self._known = {
+            node_id: NodeEnergy(node_id=node_id, snapshot=None, trials={}, lost=None) for node_id in node_ids
+        }
+
+    def poll(self) -> Mapping[str, NodeEnergy]:
+        """What is known of every node, by node id. Never waits; asks again once a period. Call it often."""
+        for node_id, answer in list(self._asked.items()):
+            if ray.wait([answer], timeout=0)[0]:
+                del self._asked[node_id]
+                self._take(node_id, answer)
+        if time.monotonic() - self._asked_at_s >= self._period_s:
+            self._asked_at_s = time.monotonic()
+            self._ask()
+        return dict(self._known)
+
+    def settle(self, timeout_s: float = 5.0) -> Mapping[str, NodeEnergy]:
+        """The last word of every node: asks all once more and waits for them, at most ``timeout_s``."""
+        self._ask()
+        if self._asked:
+            ray.wait(list(self._asked.values()), num_returns=len(self._asked), timeout=timeout_s)
+        for node_id, answer in list(self._asked.items()):
+            self._take(node_id, answer)
+        self._asked.clear()
+        return dict(self._known)
+
+    def descriptions(self, timeout_s: float = 10.0) -> dict[str, dict[str, Any] | None]:
+        """How each node is metered, by node id; None for a meter that does not answer."""
+        return {node_id: _description(actor, timeout_s) for node_id, actor in self._actors.items()}
+
+    def _ask(self) -> None:
+        for node_id, known in self._known.items():
+            if known.lost is None and node_id not in self._asked:
+                ended = known.snapshot.ended if known.snapshot else 0
+                self._asked[node_id] = self._actors[node_id].snapshot.remote(ended)
+
+    def _take(self, node_id: str, answer: Any) -> None:
+        known = self._known[node_id]
+        try:
+            snapshot: NodeSnapshot = ray.get(answer, timeout=0)
+        except GetTimeoutError:
+            return
+        except RayError as error:
+            reason = str(error).partition("\n")[0]
+            self._known[node_id] = NodeEnergy(
+                node_id=node_id, snapshot=known.snapshot, trials=known.trials, lost=reason
+            )
+            return
+        trials = {**known.trials, **snapshot.trials}
+        self._known[node_id] = NodeEnergy(node_id=node_id, snapshot=snapshot, trials=trials, lost=None)
+
+
+def _start(node_id: str, period_s: float, power: Mapping[str, Any]) -> Any:
+    actor = (
+        ray.remote(MeterActor)
+        .options(
+            name=meter_name(node_id),
+            get_if_exists=True,
+            num_cpus=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False),
+        )
+        .remote(period_s, dict(power))
+    )
+    actor.run.remote()
+    return actor
+
+
+def _description(actor: Any, timeout_s: float) -> dict[str, Any] | None:
+    try:
+        described: dict[str, Any] = ray.get(actor.description.remote(), timeout=timeout_s)
+    except (GetTimeoutError, RayError):
+        return None
+    return described

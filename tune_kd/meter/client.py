@@ -1,0 +1,69 @@
+"""A trial's end of its node's meter. The trial outlives the meter: from then on its energy is unmeasured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+
+from tune_kd.meter.actor import meter_name
+from tune_kd.meter.energy import Energy
+from tune_kd.meter.node import TrialEnergy
+
+
+class TrialMeter:
+    """Energy of this process and its children since construction, from the meter of the node it runs on.
+
+    ``trial`` names one attempt, ``cpus`` and ``gpus`` (share by device id) are what it has reserved. Nothing here
+    raises or hangs on account of the meter: after the first call that fails, ``mark`` is unmeasured and
+    ``failure`` says why.
+    """
+
+    def __init__(
+        self, trial: str, *, cpus: float, gpus: Mapping[str, float] | None = None, timeout_s: float = 5.0
+    ) -> None:
+        self._trial = trial
+        self._timeout_s = timeout_s
+        self._latest = TrialEnergy(energy=Energy(), co_tenants=0)
+        self._closed = False
+        self.failure: str | None = None
+        node_id = ray.get_runtime_context().get_node_id()
+        try:
+            self._actor: Any = ray.get_actor(meter_name(node_id))
+            # Not waited for: calls of one caller arrive in order, so that the first mark comes after it.
+            self._registered: Any = self._actor.register.remote(trial, os.getpid(), cpus, dict(gpus or {}))
+        except (ValueError, RayError) as error:
+            self._fail(error)
+
+    @property
+    def co_tenants(self) -> int:
+        """The most trials that were on the node with this one, as of the last mark."""
+        return self._latest.co_tenants
+
+    def mark(self) -> Energy:
+        """Energy since construction; cumulative, with joules of 0 or more. Unmeasured once the meter is gone."""
+        return self._latest.energy if self._closed else self._call("mark")
+
+    def close(self) -> Energy:
+        """End the account and return what it came to. Later marks return the same."""
+        energy = self.mark() if self._closed else self._call("unregister")
+        self._closed = True
+        return energy
+
+    def _call(self, method: str) -> Energy:
+        if self.failure is None:
+            try:
+                if self._registered is not None:
+                    ray.get(self._registered, timeout=self._timeout_s)
+                    self._registered = None
+                self._latest = ray.get(getattr(self._actor, method).remote(self._trial), timeout=self._timeout_s)
+            except (GetTimeoutError, RayError) as error:
+                self._fail(error)
+        return self._latest.energy
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = str(error).strip().rpartition("\n")[2] or type(error).__name__
+        self._latest = TrialEnergy(energy=Energy(), co_tenants=self._latest.co_tenants)

@@ -1,0 +1,218 @@
+"""Who pays for an interval of a node's energy. Pure arithmetic: no clock, no process, no device.
+
+Dynamic energy goes by use, idle and RAM energy by reservation. What nobody registered used is ``other``; what
+nobody reserved is unreserved idle. Trials + other + unreserved idle = node, always.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tune_kd.meter.energy import Energy, combined
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuInterval:
+    """One GPU's energy. ``sm_s`` is SM time by trial and ``other_sm_s`` everybody else's; None: it cannot be told."""
+
+    total_j: float
+    idle_j: float
+    sm_s: Mapping[str, float] | None
+    other_sm_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A node between two readings. ``gpus`` is by GPU index, None where none can be read."""
+
+    duration_s: float
+    cpu_j: float
+    cpu_idle_j: float
+    ram_j: float
+    busy_s: float
+    gpus: Mapping[int, GpuInterval] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """What one trial had of the interval: reserved CPUs, used CPU seconds, reserved share of each GPU (0 to 1).
+
+    ``exclusive`` are the GPUs that it has to itself.
+    """
+
+    cpus: float
+    cpu_s: float
+    gpu_shares: Mapping[int, float] = field(default_factory=dict)
+    exclusive: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Methods:
+    """How each component was measured; None for a component that was not."""
+
+    cpu: str | None
+    ram: str | None
+    gpu: str | None = None
+
+    @property
+    def combined(self) -> str | None:
+        """The method of a sum over the components."""
+        return combined(self.cpu, self.ram, self.gpu)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """An interval, paid for: each trial's energy, what others used and what nobody reserved."""
+
+    trials: Mapping[str, Energy]
+    other_j: float
+    idle_j: float
+
+
+def split(interval: Interval, uses: Mapping[str, Use], *, cpus: int, methods: Methods) -> Split:
+    """Who pays for ``interval`` on a node of ``cpus`` CPUs."""
+    idle_j = min(interval.cpu_idle_j, interval.cpu_j)
+    used = by_use(interval.cpu_j - idle_j, {trial: use.cpu_s for trial, use in uses.items()}, interval.busy_s)
+    reserved = reserved_shares({trial: use.cpus for trial, use in uses.items()}, cpus)
+    gpu_dynamic, gpu_idle = split_gpus(interval.gpus or {}, uses)
+    energies = {
+        trial: Energy(
+            cpu_j=used[trial],
+            gpu_j=None if interval.gpus is None else gpu_dynamic[trial],
+            ram_j=interval.ram_j * reserved[trial],
+            idle_j=idle_j * reserved[trial] + gpu_idle[trial],
+            method=methods.combined,
+        )
+        for trial in uses
+    }
+    gpu_idle_j = sum(min(gpu.idle_j, gpu.total_j) for gpu in (interval.gpus or {}).values())
+    gpu_dynamic_j = sum(gpu.total_j for gpu in (interval.gpus or {}).values()) - gpu_idle_j
+    free = 1 - math.fsum(reserved.values())
+    return Split(
+        trials=energies,
+        other_j=interval.cpu_j - idle_j - math.fsum(used.values()) + gpu_dynamic_j - math.fsum(gpu_dynamic.values()),
+        idle_j=(idle_j + interval.ram_j) * free + gpu_idle_j - math.fsum(gpu_idle.values()),
+    )
+
+
+def by_use(joules: float, used_s: Mapping[str, float], node_s: float) -> dict[str, float]:
+    """``joules`` by used seconds against the node's; the clocks of the two differ a little, so never more than all."""
+    whole_s = max(node_s, math.fsum(used_s.values()))
+    return {trial: joules * seconds / whole_s if whole_s > 0 else 0.0 for trial, seconds in used_s.items()}
+
+
+def reserved_shares(reserved: Mapping[str, float], whole: float) -> dict[str, float]:
+    """The share of ``whole`` that each has reserved; of all reservations where they are more than there is."""
+    all_of_it = max(whole, math.fsum(reserved.values()))
+    return {trial: amount / all_of_it for trial, amount in reserved.items()}
+
+
+def split_gpus(gpus: Mapping[int, GpuInterval], uses: Mapping[str, Use]) -> tuple[dict[str, float], dict[str, float]]:
+    """Each trial's joules of GPUs: dynamic, and idle by reservation."""
+    dynamic, idle = dict.fromkeys(uses, 0.0), dict.fromkeys(uses, 0.0)
+    for index, gpu in gpus.items():
+        held = {trial: share for trial, use in uses.items() if (share := use.gpu_shares.get(index, 0.0)) > 0}
+        idle_j = min(gpu.idle_j, gpu.total_j)
+        for trial, share in reserved_shares(held, 1.0).items():
+            idle[trial] += idle_j * share
+        for trial, share in dynamic_gpu_shares(index, gpu, uses, held).items():
+            dynamic[trial] += (gpu.total_j - idle_j) * share
+    return dynamic, idle
+
+
+def dynamic_gpu_shares(
+    index: int, gpu: GpuInterval, uses: Mapping[str, Use], held: Mapping[str, float]
+) -> dict[str, float]:
+    """Each trial's share of a GPU's energy above idle.
+
+    All of it for the trial that has the GPU to itself; else by SM time; where that cannot be told, or nobody
+    had any, by reservation among the trials that hold it.
+    """
+    if len(held) == 1 and index in uses[next(iter(held))].exclusive:
+        return dict.fromkeys(held, 1.0)
+    if gpu.sm_s is not None and (whole_s := math.fsum(gpu.sm_s.values()) + gpu.other_sm_s) > 0:
+        return {trial: seconds / whole_s for trial, seconds in gpu.sm_s.items() if trial in uses}
+    return reserved_shares(held, 0.0) if held else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeTotals:
+    """A node since its meter began, as in the store's ``nodes`` table.
+
+    ``idle_j`` is the unreserved idle and RAM energy, ``residual_j`` what conservation misses: rounding.
+    ``coverage`` is the share of the time with readings at the asked rate and without a gap.
+    """
+
+    total_j: float
+    trials_j: float
+    other_j: float
+    idle_j: float
+    samples: int
+    longest_gap_s: float
+    coverage: float
+
+    @property
+    def residual_j(self) -> float:
+        """Node − (trials + other + unreserved idle)."""
+        return self.total_j - math.fsum((self.trials_j, self.other_j, self.idle_j))
+
+    def row(self) -> dict[str, float | int]:
+        """As columns of the store's ``nodes`` table."""
+        return {
+            "energy_total_j": self.total_j,
+            "energy_trials_j": self.trials_j,
+            "energy_other_j": self.other_j,
+            "energy_idle_j": self.idle_j,
+            "energy_residual_j": self.residual_j,
+            "samples": self.samples,
+            "longest_gap_s": self.longest_gap_s,
+            "coverage": self.coverage,
+        }
+
+
+class NodeLedger:
+    """Adds up intervals: the node's total on its own, and what trials, others and nobody paid of it."""
+
+    def __init__(self, *, cpus: int, methods: Methods, period_s: float) -> None:
+        self.cpus = cpus
+        self.methods = methods
+        self.trials: dict[str, Energy] = {}
+        self._longest_sample_s = 2.5 * period_s  # later than that, a reading was missed
+        self._total_j = self._other_j = self._idle_j = 0.0
+        self._elapsed_s = self._covered_s = self._longest_gap_s = 0.0
+        self._samples = 0
+
+    def preview(self, trial: str, interval: Interval, uses: Mapping[str, Use]) -> Energy:
+        """The trial's energy if the interval were closed now."""
+        open_now = split(interval, uses, cpus=self.cpus, methods=self.methods)
+        return self.trials.get(trial, Energy()) + open_now.trials[trial]
+
+    def close(self, interval: Interval, uses: Mapping[str, Use], *, gap: bool = False) -> None:
+        """Charge an interval. ``gap`` flags one in which a reading failed."""
+        paid = split(interval, uses, cpus=self.cpus, methods=self.methods)
+        for trial, energy in paid.trials.items():
+            self.trials[trial] = self.trials.get(trial, Energy()) + energy
+        self._other_j += paid.other_j
+        self._idle_j += paid.idle_j
+        gpus_j = sum(gpu.total_j for gpu in (interval.gpus or {}).values())
+        self._total_j += interval.cpu_j + interval.ram_j + gpus_j
+        self._samples += 1
+        self._elapsed_s += interval.duration_s
+        self._longest_gap_s = max(self._longest_gap_s, interval.duration_s)
+        if not gap and interval.duration_s <= self._longest_sample_s:
+            self._covered_s += interval.duration_s
+
+    @property
+    def totals(self) -> NodeTotals:
+        """The node so far."""
+        return NodeTotals(
+            total_j=self._total_j,
+            trials_j=math.fsum(energy.total_j or 0.0 for energy in self.trials.values()),
+            other_j=self._other_j,
+            idle_j=self._idle_j,
+            samples=self._samples,
+            longest_gap_s=self._longest_gap_s,
+            coverage=self._covered_s / self._elapsed_s if self._elapsed_s else 1.0,
+        )

@@ -1,0 +1,195 @@
+"""The meter of one node: it reads the node about once a second and splits its energy among the trials there.
+
+No Ray in it: ``actor.py`` puts one on every node.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tune_kd.errors import InputError
+from tune_kd.meter.energy import Energy
+from tune_kd.meter.ledger import NodeLedger, NodeTotals, Use
+from tune_kd.meter.processes import ProcessTimes
+from tune_kd.meter.readings import NodeReaders
+from tune_kd.meter.tree import ProcessTree
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnergy:
+    """What a trial has used so far. ``co_tenants`` is the most trials that were on the node with it.
+
+    ``state`` is ``open``, ``closed``, or ``lost`` for a process that ended without a word: up to one interval of
+    its CPU time is then in the node's ``other``.
+    """
+
+    energy: Energy
+    co_tenants: int
+    state: str = "open"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSnapshot:
+    """What a meter tells the driver: the node's totals and its trials, as of the last interval.
+
+    ``trials`` are the open ones and those that ended since the driver last asked; ``ended`` is how many have.
+    """
+
+    totals: NodeTotals
+    trials: Mapping[str, TrialEnergy]
+    ended: int
+
+
+@dataclass
+class _Seat:
+    """A registered trial: its processes and what it has reserved."""
+
+    tree: ProcessTree
+    cpus: float
+    gpu_shares: Mapping[int, float]
+    exclusive: frozenset[int]
+    marked: Energy = field(default_factory=Energy)
+
+    def use(self, cpu_s: float) -> Use:
+        return Use(cpus=self.cpus, cpu_s=cpu_s, gpu_shares=self.gpu_shares, exclusive=self.exclusive)
+
+
+class NodeMeter:
+    """Meters the trials of one node.
+
+    A trial's name is opaque and of one attempt. Intervals are closed by ``tick``, ``register`` and ``unregister``,
+    which scan the processes; ``mark`` reads the counters and the trial's known processes alone.
+    """
+
+    def __init__(self, readers: NodeReaders, *, period_s: float = 1.0) -> None:
+        if not period_s > 0:
+            raise InputError(f"the meter's period must be > 0 s, got {period_s}")
+        self.period_s = period_s
+        self._readers = readers
+        self._ledger = NodeLedger(cpus=readers.power.cpus, methods=readers.methods, period_s=period_s)
+        self._seats: dict[str, _Seat] = {}
+        self._trials: dict[str, TrialEnergy] = {}
+        self._ended: list[str] = []
+        self._last = readers.read()
+
+    def register(self, trial: str, pid: int, *, cpus: float, gpus: Mapping[str, float] | None = None) -> None:
+        """Meter the process tree of ``pid`` as ``trial`` from now on.
+
+        ``cpus`` and ``gpus`` (share by device id) are what it has reserved. Raises ProcessLookupError, KeyError for
+        a GPU that is not here, InputError for a name that was used before.
+        """
+        if trial in self._trials:
+            raise InputError(f"trial {trial!r} was metered already; every attempt needs a name of its own")
+        processes = self._close_interval()
+        shares, exclusive = self._gpu_reservation(gpus or {})
+        # A worker has one trial at a time: what it ran before went without saying goodbye.
+        for before in [name for name, seat in self._seats.items() if seat.tree.root == pid]:
+            self._end(before, "lost")
+        self._seats[trial] = _Seat(ProcessTree(pid, processes), cpus, shares, exclusive)
+        self._trials[trial] = TrialEnergy(energy=self._nothing(), co_tenants=0)
+        for name in self._seats:
+            most = max(self._trials[name].co_tenants, len(self._seats) - 1)
+            self._trials[name] = replace(self._trials[name], co_tenants=most)
+
+    def unregister(self, trial: str) -> TrialEnergy:
+        """Close the trial's account, here and now. One that is closed stays as it is; an unknown one is a KeyError."""
+        if trial in self._seats:
+            self._close_interval()
+            self._end(trial, "closed")
+        return self._trials[trial]
+
+    def mark(self, trial: str) -> TrialEnergy:
+        """What the trial has used so far, the open interval included; never less than at the mark before."""
+        seat = self._seats.get(trial)
+        if seat is None:
+            return self._trials[trial]
+        processes = {pid: times for pid in seat.tree.pids if (times := self._readers.host.read(pid)) is not None}
+        interval = self._readers.between(self._last, self._readers.read(), self._trial_of())
+        uses = {name: other.use(0.0) for name, other in self._seats.items()}
+        uses[trial] = seat.use(seat.tree.preview(processes))
+        seat.marked = _at_least(seat.marked, self._ledger.preview(trial, interval, uses))
+        return replace(self._trials[trial], energy=seat.marked)
+
+    def tick(self) -> None:
+        """Close the interval, and the accounts of trials whose process has ended."""
+        processes = self._close_interval()
+        for trial in [name for name, seat in self._seats.items() if seat.tree.has_ended(processes)]:
+            self._end(trial, "lost")
+
+    def snapshot(self, ended_before: int = 0) -> NodeSnapshot:
+        """Totals and trials; ``ended_before`` is the ``ended`` of the snapshot before, whose trials are known."""
+        names = (*self._seats, *self._ended[ended_before:])
+        trials = {name: self._trials[name] for name in names}
+        return NodeSnapshot(totals=self._ledger.totals, trials=trials, ended=len(self._ended))
+
+    def description(self) -> dict[str, Any]:
+        """How this node is metered, as columns of the store's ``nodes``: methods, and what the figures hang on."""
+        methods, readers = self._ledger.methods, self._readers
+        params = {
+            "period_s": self.period_s,
+            "attribution": "cpu: CPU seconds; gpu: exclusive, else SM time, else reservation; idle, ram: reservation",
+            "power_model": readers.power.source,
+            "cpu_watts": readers.power.cpu_watts,
+            "cpu_idle_w": readers.cpu_floor.watts,
+            "cpu_idle_observed": readers.cpu_floor.observed,
+            "ram_w": readers.power.ram_w,
+            "rapl_packages": list(readers.rapl.packages) if readers.rapl else [],
+            "gpu_idle_w": {str(index): floor.watts for index, floor in readers.gpu_floors.items() if floor.observed},
+        }
+        return {
+            "meter_method_cpu": methods.cpu,
+            "meter_method_gpu": methods.gpu,
+            "meter_method_ram": methods.ram,
+            "meter_params_json": json.dumps(params),
+            **(readers.nvml.description() if readers.nvml else {}),
+        }
+
+    def _close_interval(self) -> Mapping[int, ProcessTimes]:
+        processes = self._readers.host.scan()
+        now = self._readers.read()
+        trial_of = self._trial_of()
+        uses = {trial: seat.use(seat.tree.advance(processes)) for trial, seat in self._seats.items()}
+        self._readers.learn(self._last, now)
+        interval = self._readers.between(self._last, now, trial_of | self._trial_of())
+        self._ledger.close(interval, uses, gap=now.gaps > self._last.gaps)
+        self._last = now
+        for trial in self._seats:
+            self._trials[trial] = replace(self._trials[trial], energy=self._ledger.trials[trial])
+        return processes
+
+    def _end(self, trial: str, state: str) -> None:
+        del self._seats[trial]
+        self._ended.append(trial)
+        self._trials[trial] = replace(self._trials[trial], state=state)
+
+    def _trial_of(self) -> dict[int, str]:
+        return {pid: trial for trial, seat in self._seats.items() for pid in seat.tree.pids}
+
+    def _nothing(self) -> Energy:
+        """Zero, measured: of what is metered on this node."""
+        methods = self._ledger.methods
+        gpu_j = None if methods.gpu is None else 0.0
+        return Energy(cpu_j=0.0, gpu_j=gpu_j, ram_j=0.0, idle_j=0.0, method=methods.combined)
+
+    def _gpu_reservation(self, gpus: Mapping[str, float]) -> tuple[dict[int, float], frozenset[int]]:
+        """Shares by GPU index, and the GPUs that are reserved whole. A MIG instance is a part of its GPU."""
+        shares: dict[int, float] = {}
+        exclusive: set[int] = set()
+        nvml = self._readers.nvml
+        if nvml is None:
+            return shares, frozenset()
+        slices = {gpu.index: gpu.slices for gpu in nvml.gpus}
+        for device, share in gpus.items():
+            index = nvml.index_of(device)
+            shares[index] = shares.get(index, 0.0) + share / slices[index]
+            if share >= 1 and slices[index] == 1:
+                exclusive.add(index)
+        return shares, frozenset(exclusive)
+
+
+def _at_least(before: Energy, now: Energy) -> Energy:
+    """``now``, no component below ``before``: a preview may be a little more than what the interval ends with."""
+    return before if (before.total_j or 0.0) > (now.total_j or 0.0) else now

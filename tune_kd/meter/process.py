@@ -1,0 +1,57 @@
+"""The meter of one process tree: what one trial costs under the stated power model.
+
+It knows nothing of other processes, and cannot read a counter that it would have to share. Where a node
+meter runs, that one is better; this one needs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from tune_kd.errors import InputError
+from tune_kd.meter.energy import Energy
+from tune_kd.meter.power import PowerModel
+from tune_kd.meter.processes import own_tree_cpu_s
+
+
+class ProcessMeter:
+    """Energy of this process and its children since construction, by their CPU seconds.
+
+    ``cpus`` is how many of the node's CPUs are reserved: idle and RAM energy are charged by that share of it,
+    dynamic CPU energy by use. GPUs are not seen (None). Clock and CPU-time source are passed in so that
+    tests replay recorded ones. Raises InputError for a reservation that cannot be.
+    """
+
+    def __init__(
+        self,
+        power_model: PowerModel,
+        cpus: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_seconds: Callable[[], float] = own_tree_cpu_s,
+    ) -> None:
+        if not (math.isfinite(cpus) and cpus > 0):
+            raise InputError(f"reserved CPUs must be > 0, got {cpus}")
+        self._power = power_model
+        self._reserved = min(1.0, cpus / power_model.cpus)
+        self._clock = clock
+        self._cpu_seconds = cpu_seconds
+        self._started_at_s = clock()
+        self._last_cpu_s = cpu_seconds()
+        self._used_s = 0.0
+
+    def mark(self) -> Energy:
+        """Energy since construction; cumulative, and never less than at the mark before."""
+        cpu_s = self._cpu_seconds()
+        # The sum over a tree falls when a child ends that nobody waits for: what it spent stays charged.
+        self._used_s += max(0.0, cpu_s - self._last_cpu_s)
+        self._last_cpu_s = cpu_s
+        duration_s = self._clock() - self._started_at_s
+        return Energy(
+            cpu_j=self._power.cpu_dynamic_j(self._used_s),
+            ram_j=self._power.ram_w * duration_s * self._reserved,
+            idle_j=self._power.cpu_idle_w * duration_s * self._reserved,
+            method="model",
+        )
