@@ -11,8 +11,9 @@ from tune_kd.errors import InputError
 from tune_kd.meter.carbon import carbon
 from tune_kd.plan import plan_study
 from tune_kd.progress import Progress
-from tune_kd.runner import Execution, Outcome, default_cache, execute, load_data, plan_rows
+from tune_kd.runner import Execution, Outcome, execute, load_data, plan_rows
 from tune_kd.store import create_store, open_store
+from tune_kd.store.opening import default_cache
 
 
 class Options(TypedDict, total=False):
@@ -79,9 +80,12 @@ def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
     given: dict[str, Any] = dict(options)
     study = plan_study(policies=policies, name=name, **_take(given, PLANNED))
     execution, progress = _execution(given), given.get("progress") or Progress()
+    where = given.get("store", "runs")
+    if Path(where).exists():
+        create_store(where)  # a wrong place is said before minutes of reading; a new one waits for good data
     progress.stage("reading the data")
     data = load_data(study.scenario, execution.cache)
-    store = create_store(given.get("store", "runs"))
+    store = create_store(where)
     return execute(study, plan_rows(study, data, store), data, store, execution, progress)
 
 

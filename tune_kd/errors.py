@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class InputError(ValueError):
@@ -28,7 +29,14 @@ def unknown(kind: str, given: str, choices: Iterable[str]) -> InputError:
 
 
 class RunFailed(RuntimeError):
-    """Every trial of a run failed; its text is one line with the first error. The command line exits with 1."""
+    """Every trial of a run failed; its text is one line with the first error. The command line exits with 1.
+
+    ``outcome`` is the study's Outcome where other runs of it ended well, else None.
+    """
+
+    def __init__(self, text: str, outcome: Any = None) -> None:
+        super().__init__(text)
+        self.outcome = outcome
 
 
 class Interrupted(KeyboardInterrupt):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from tune_kd.budget import Ledger
-from tune_kd.events import Event
-from tune_kd.plan import RunPlan, Study
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tune_kd.budget import Ledger
+    from tune_kd.events import Event
+    from tune_kd.plan import RunPlan, Study
 
 
 class Progress:

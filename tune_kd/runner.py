@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_kd import records
 from tune_kd.budget import Ledger
@@ -21,14 +20,10 @@ from tune_kd.progress import Progress
 from tune_kd.scenario import Scenario
 from tune_kd.session import ray_session, resources
 from tune_kd.store import Store
-from tune_kd.workshop import Workshop
+from tune_kd.store.opening import default_cache
 
-
-def default_cache() -> Path:
-    """Where teachers, decoded data and checkpoints live: ``TUNE_KD_CACHE``, else in the user's cache folder."""
-    chosen = os.environ.get("TUNE_KD_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen) if chosen else Path(base) / "tune-kd"
+if TYPE_CHECKING:
+    from tune_kd.workshop import Workshop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +90,8 @@ def execute(
     ended well, Interrupted when the user stops it.
     """
     location = str(store.location)
+    from tune_kd.workshop import Workshop  # Ray: not before there is something to run
+
     statuses: dict[str, str] = {}
     try:
         progress.study_started(study, location)
@@ -120,11 +117,12 @@ def execute(
         ) from None
     finally:
         progress.close()
+    outcome = Outcome(study=study, store=store, statuses=statuses)
     failed = [run_id for run_id, status in statuses.items() if status == "failed"]
     if failed:
         first = str(store.runs().set_index("run_id").at[failed[0], "error"])
-        raise RunFailed(f"{len(failed)} of {len(statuses)} runs failed; the first, {failed[0]}: {first}")
-    return Outcome(study=study, store=store, statuses=statuses)
+        raise RunFailed(f"{len(failed)} of {len(statuses)} runs failed; the first, {failed[0]}: {first}", outcome)
+    return outcome
 
 
 def _run(
@@ -157,7 +155,7 @@ def _run(
             max_failures=execution.max_failures,
         )
         try:
-            with interruptible(source):
+            with interruptible(source, progress):
                 tuner.fit()
         finally:
             source.abandon()
@@ -173,7 +171,7 @@ def _run(
 
 
 @contextmanager
-def interruptible(source: Any) -> Iterator[None]:
+def interruptible(source: Any, progress: Progress) -> Iterator[None]:
     """The first Ctrl-C lets the run close its records; the second is an ordinary KeyboardInterrupt."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -182,6 +180,7 @@ def interruptible(source: Any) -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
         signal.signal(signal.SIGINT, before)
         source.interrupted = True
+        progress.stage("stopping; Ctrl-C again to break off")
 
     before = signal.signal(signal.SIGINT, stop)
     try:

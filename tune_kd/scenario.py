@@ -138,13 +138,12 @@ def from_record(text: str) -> Scenario:
 
 def _reach(fields: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
     """The table that holds the dotted ``key``, and its name there."""
+    choices = _dotted(fields)
+    if key not in choices:
+        raise unknown("scenario field", key, choices)
     *tables, name = key.split(".")
     for table in tables:
-        if not isinstance(fields.get(table), dict):
-            raise unknown("scenario field", key, _dotted(fields))
         fields = fields[table]
-    if name not in fields or isinstance(fields[name], dict):
-        raise unknown("scenario field", key, _dotted(fields))
     return fields, name
 
 

@@ -167,7 +167,7 @@ def no_image_size(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
     return {"source": "digits", "image_size": 0}
 
 
-@refused("cannot decode dog/004.png (and 1 more)", "skip_bad_images")
+@refused("cannot decode dog/004.png (and 1 more)", "--skip-bad-images")
 def bad_images(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
     folder({"cat": 20, "dog": 20})
     for name in ("004", "005"):

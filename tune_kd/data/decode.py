@@ -40,7 +40,8 @@ def decode(encoded: Sequence[EncodedImage], *, image_size: int | None, skip_bad_
     bad = [(image.name, result) for image, result in zip(encoded, pixels, strict=True) if isinstance(result, str)]
     if bad and not skip_bad_images:
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        raise InputError(f"cannot decode {bad[0][0]}{more}: {bad[0][1]}; mend it or skip it (skip_bad_images)")
+        hint = "mend it, or leave it out with --skip-bad-images"
+        raise InputError(f"cannot decode {bad[0][0]}{more}: {bad[0][1]}; {hint}")
     if len(bad) == len(encoded):
         raise InputError(f"none of {len(encoded)} images can be decoded; the first is {bad[0][0]}: {bad[0][1]}")
     good = [(image.name, result) for image, result in zip(encoded, pixels, strict=True) if not isinstance(result, str)]

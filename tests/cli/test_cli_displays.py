@@ -1,0 +1,251 @@
+"""The displays, fed with real events and compared to what is on the screen."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from cli_records import ended, play, report, started, study, trial
+from rich.console import Console
+
+from tune_kd.budget import Ledger
+from tune_kd.displays import LineProgress, NotesOnly, RichProgress, choose_progress, headline
+from tune_kd.run_view import RunView, time_left_s
+
+
+class Clock:
+    """Stands at what it was last set to."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+Screen = Callable[[RichProgress], list[str]]
+
+
+@pytest.fixture
+def on_terminal(clock: Clock) -> Iterator[Callable[[int], RichProgress]]:
+    """Displays on a terminal so many columns wide; closed at the end."""
+    made: list[RichProgress] = []
+
+    def make(width: int) -> RichProgress:
+        console = Console(file=io.StringIO(), width=width, height=24, force_terminal=True, color_system=None)
+        made.append(RichProgress(console, clock))
+        return made[-1]
+
+    yield make
+    for display in made:
+        display.close()
+
+
+def screen(display: RichProgress) -> list[str]:
+    """The live part as it is drawn now."""
+    console = Console(file=io.StringIO(), width=display.console.width, color_system=None)
+    console.print(display.renderable(list(display.runs.values())))
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    return [line.rstrip() for line in output.getvalue().splitlines()]
+
+
+def test_a_line_a_trial_with_its_tau_accuracy_energy_and_time(clock: Clock) -> None:
+    output, plan = io.StringIO(), study()
+    grid, stochastic = plan.runs
+    display = LineProgress(output, clock)
+    display.study_started(plan, "runs")
+    display.stage("starting Ray")
+    play(display, grid, [*trial(grid, 0), *trial(grid, 1)])
+    clock.now_s = 125
+    display.run_ended(grid, "completed")
+    play(display, stochastic, trial(stochastic, 0, tau_min=2.0, tau_max=20.0))
+    assert output.getvalue().splitlines() == [
+        "compare: 2 policies on digits, recipe track, at most 20 trials each; study s1, store runs",
+        "starting Ray",
+        "grid r0: trial 1 of 19, τ 2, 30 epochs, val 80.0 %, 30.0 mWh, 3.0 s",
+        "grid r0: trial 2 of 19, τ 3, 30 epochs, val 80.0 %, 30.0 mWh, 3.0 s",
+        "grid r0: completed, 2 trials, best val 80.0 %, 60.0 mWh, took 2 min 05 s",
+        "stochastic r0: trial 1 of 1, τ 2–20, 30 epochs, val 80.0 %, 30.0 mWh, 3.0 s",
+    ]
+
+
+def test_a_trial_that_broke_says_why_on_its_line(clock: Clock) -> None:
+    output, plan = io.StringIO(), study()
+    run, error = plan.runs[0], "Traceback (most recent call last):\n  …\nRuntimeError: out of memory\n"
+    display = LineProgress(output, clock)
+    display.study_started(plan, "runs")
+    play(display, run, [started(run, 0), report(run, 0, 1), ended(run, 0, status="failed", error=error)])
+    last = output.getvalue().splitlines()[-1]
+    assert (
+        last == "grid r0: trial 1 of 19, τ 4, 1 epoch, val 51.0 %, 1.00 mWh, 0.1 s, failed, RuntimeError: out of memory"
+    )
+
+
+def test_nothing_is_said_before_the_input_has_been_checked() -> None:
+    output = io.StringIO()
+    LineProgress(output).stage("reading the data")
+    assert output.getvalue() == ""
+
+
+def test_quiet_keeps_what_must_not_be_lost() -> None:
+    output, plan = io.StringIO(), study()
+    display = NotesOnly(output)
+    display.study_started(plan, "runs")
+    display.stage("starting Ray")
+    play(display, plan.runs[0], trial(plan.runs[0], 0))
+    display.note("the meter stopped: energy is unknown from here on")
+    display.close()
+    assert output.getvalue() == "the meter stopped: energy is unknown from here on\n"
+
+
+def test_the_live_table_fits_80_columns_and_cuts_nothing_but_names(
+    on_terminal: Callable[[int], RichProgress], clock: Clock
+) -> None:
+    display, plan = on_terminal(80), study(["grid", "annealing:shape=exponential"], replicates=2)
+    grid, annealing = plan.runs[:2]
+    display.study_started(plan, "runs")
+    play(display, grid, (event for index in range(19) for event in trial(grid, index)))
+    clock.now_s = 3725
+    display.run_ended(grid, "completed")
+    play(display, annealing, [started(annealing, 0, tau=None), report(annealing, 0, 12)])
+    clock.now_s += 70
+    assert screen(display) == [
+        "run                               trials epoch best val   energy",
+        "grid r0                  ━━━━━━━━  19/19         80.0 %  570 mWh took 1 h 02 min",
+        "annealing:shape=expo… r0 ━━━         0/1 12/30   62.0 % 12.0 mWh 1 min 45 s left",
+        "1 of 4 runs              ━━━╸                                    1 h 07 min left",
+    ]
+
+
+def test_a_wide_terminal_shows_whole_names(on_terminal: Callable[[int], RichProgress]) -> None:
+    display, plan = on_terminal(120), study(["annealing:shape=exponential"])
+    display.study_started(plan, "runs")
+    play(display, plan.runs[0], trial(plan.runs[0], 0))
+    assert "annealing:shape=exponential r0" in screen(display)[1]
+
+
+@pytest.mark.parametrize("width", [80, 81, 99, 100, 120, 200])
+def test_no_line_is_longer_than_the_terminal(
+    on_terminal: Callable[[int], RichProgress], clock: Clock, width: int
+) -> None:
+    display, plan = on_terminal(width), study(["annealing:shape=exponential", "grid"], replicates=10)
+    display.study_started(plan, "runs")
+    for run in plan.runs[:11]:
+        play(display, run, trial(run, 0, energy_j=None))
+        clock.now_s += 100_000
+        display.run_ended(run, "failed")
+    play(display, plan.runs[11], [started(plan.runs[11], 0), report(plan.runs[11], 0, 1)])
+    lines = screen(display)
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if "…" in line.partition(" r")[2]]
+
+
+def test_the_live_table_is_drawn_and_stays_when_it_ends(
+    on_terminal: Callable[[int], RichProgress], clock: Clock
+) -> None:
+    display, plan = on_terminal(80), study(["stochastic"])
+    display.stage("loading")
+    display.study_started(plan, "runs")
+    play(display, plan.runs[0], trial(plan.runs[0], 0))
+    clock.now_s = 3
+    display.run_ended(plan.runs[0], "completed")
+    display.note("something to know")
+    display.close()
+    output = display.console.file
+    assert isinstance(output, io.StringIO)
+    assert "study s1, store runs" in output.getvalue()
+    assert "something to know" in output.getvalue()
+    assert "30.0 mWh took 3.0 s" in output.getvalue().splitlines()[-2]
+
+
+def test_closing_a_display_that_showed_nothing_is_harmless(on_terminal: Callable[[int], RichProgress]) -> None:
+    display = on_terminal(80)
+    display.close()
+    output = display.console.file
+    assert isinstance(output, io.StringIO)
+    assert output.getvalue() == ""
+
+
+def test_time_left_follows_from_what_is_done() -> None:
+    assert time_left_s(0.25, 10) == 30
+    assert time_left_s(1, 10) == 0
+    assert time_left_s(0, 10) is None
+
+
+def view(policy: str = "grid", **options: str) -> RunView:
+    run = study([policy], **options).runs[0]
+    return RunView(plan=run, ledger=Ledger(budget=run.budget, max_trials=run.max_trials), started_s=0)
+
+
+def feed(run: RunView, *events: object) -> None:
+    for event in events:
+        run.ledger(event)  # type: ignore[arg-type]
+        run.event(event)  # type: ignore[arg-type]
+
+
+def test_a_run_is_done_by_the_trials_it_can_have() -> None:
+    run = view(budget="4trials")
+    feed(run, *trial(run.plan, 0), started(run.plan, 1), report(run.plan, 1, 15))
+    assert run.fraction == pytest.approx(1.5 / 4)
+
+
+def test_a_run_is_done_by_its_budget_where_trials_have_no_end() -> None:
+    run = view("random", budget="1Wh", track="budget")
+    feed(run, *trial(run.plan, 0))
+    assert run.plan.trials_at_most is None
+    assert run.fraction == pytest.approx(0.03)
+
+
+def test_a_retried_trial_counts_once_and_costs_twice() -> None:
+    run = view()
+    feed(run, started(run.plan, 0), report(run.plan, 0, 10), ended(run.plan, 0, status="failed"))
+    feed(run, started(run.plan, 0, attempt=1), report(run.plan, 0, 20, attempt=1))
+    assert (run.trials_done, len(run.trials)) == (0, 1)
+    assert run.energy_j == pytest.approx(30 * 3.6)
+
+
+def test_an_unmeasured_attempt_makes_the_energy_of_the_run_unknown() -> None:
+    run = view()
+    feed(run, *trial(run.plan, 0), *trial(run.plan, 1, energy_j=None))
+    assert run.energy_j is None
+
+
+def test_the_accuracy_shown_is_that_of_the_chosen_checkpoint() -> None:
+    run = view()
+    feed(
+        run, started(run.plan, 0), report(run.plan, 0, 1, val_accuracy=0.9), report(run.plan, 0, 2, checkpoint_epoch=1)
+    )
+    assert run.best == 0.9
+
+
+def test_a_stopped_run_is_not_shown_as_done() -> None:
+    run = view(budget="4trials")
+    feed(run, *trial(run.plan, 0))
+    run.status = "stopped"
+    assert run.fraction == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({}, "compare: 2 policies on digits, recipe track, at most 20 trials each"),
+        ({"replicates": 3}, "compare: 2 policies × 3 replicates on digits, recipe track, at most 20 trials each"),
+        ({"budget": "50Wh", "track": "budget"}, "compare: 2 policies on digits, budget track, at most 50.0 Wh each"),
+    ],
+)
+def test_the_headline_says_what_is_compared(options: dict[str, Any], text: str) -> None:
+    assert headline(study(**options)) == text
+
+
+def test_elsewhere_than_on_a_terminal_the_display_is_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert isinstance(choose_progress(quiet=False), LineProgress)
+    assert type(choose_progress(quiet=True)) is NotesOnly

@@ -1,0 +1,76 @@
+"""``doctor``: what is found, marked in words, and an exit code that says whether a run is possible."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tune_kd import doctor
+from tune_kd.cli import command_line
+from tune_kd.doctor import ABSENT, FAIL, MARKS, OK, WARN, Check
+
+
+def test_doctor_looks_at_everything_and_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = command_line(["doctor", "--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")])
+    output = capsys.readouterr().out
+    for name in ("Python", "packages", "CPU", "memory", "Ray", "GPU", "RAPL", "NVML", "power model", "carbon"):
+        assert name in output
+    for name in ("store", "cache", "shared memory"):
+        assert name in output
+    marks = [line.split()[0] for line in output.splitlines() if line and not line.startswith(" ")]
+    assert set(marks) <= set(MARKS)
+    assert code == (1 if FAIL in marks else 0)
+
+
+def test_a_store_in_a_place_that_is_a_file_makes_a_run_impossible(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = doctor.disk("store", tmp_path / "file" / "runs")
+    assert found.mark == FAIL
+    assert "--store" in found.advice
+
+
+def test_a_folder_that_does_not_exist_yet_can_be_made(tmp_path: Path) -> None:
+    found = doctor.disk("store", tmp_path / "a" / "b" / "runs")
+    assert found.mark in (OK, WARN)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_folder_that_cannot_be_written_makes_a_run_impossible(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert doctor.disk("cache", tmp_path / "cache").mark == FAIL
+
+
+def test_shared_memory_is_optional_and_small_ones_are_named(tmp_path: Path) -> None:
+    assert doctor.shared_memory(tmp_path / "none").mark == OK
+    assert str(tmp_path) in doctor.shared_memory(tmp_path).found
+
+
+def test_packages_are_held_against_what_tune_kd_asks_for() -> None:
+    checks = list(doctor.packages())
+    assert checks[0].mark == OK
+    assert all(name in checks[0].found for name in ("torch ", "ray ", "optuna ", "codecarbon "))
+    assert checks[1:] == []
+
+
+def test_energy_readers_say_what_is_measured_and_how_to_get_better() -> None:
+    found = {check.name: check for check in doctor.energy_readers()}
+    assert found["power model"].mark == OK
+    assert all(check.found for check in found.values())
+    assert all(check.advice for check in found.values() if check.mark == WARN)
+
+
+def test_the_worst_mark_decides() -> None:
+    def check(mark: str) -> Check:
+        return Check(name="x", mark=mark, found="y")
+
+    assert doctor.worst([check(OK), check(WARN), check(ABSENT)]) == WARN
+    assert doctor.worst([check(FAIL), check(OK)]) == FAIL
+    assert doctor.worst([]) == OK
+
+
+def test_a_mark_is_one_of_four() -> None:
+    with pytest.raises(ValueError, match="got 'good'"):
+        Check(name="x", mark="good", found="y")

@@ -1,0 +1,101 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tune_kd import formats
+
+WH = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("joules", "text"),
+    [
+        (None, "—"),
+        (0, "0 Wh"),
+        (3.6, "1.00 mWh"),
+        (0.0012 * 3.6, "0.00120 mWh"),
+        (0.5 * WH, "500 mWh"),
+        (WH, "1.00 Wh"),
+        (999.4 * WH, "999 Wh"),
+        (1000 * WH, "1.00 kWh"),
+        (12_345_000 * WH, "12345 kWh"),
+    ],
+)
+def test_energy_is_shown_in_the_unit_that_suits_it(joules: float | None, text: str) -> None:
+    assert formats.energy(joules) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "—"),
+        (0, "0.0 s"),
+        (1.34, "1.3 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (3725, "1 h 02 min"),
+        (86400 * 3 + 3600 * 4, "3 d 04 h"),
+    ],
+)
+def test_durations_have_at_most_two_units(seconds: float | None, text: str) -> None:
+    assert formats.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("limit", "currency", "text"),
+    [
+        (20, "trials", "20 trials"),
+        (1, "trials", "1 trial"),
+        (400, "epochs", "400 epochs"),
+        (50 * WH, "joules", "50.0 Wh"),
+        (600, "seconds", "10 min 00 s"),
+        (15, "gco2e", "15 g CO2e"),
+        (3e15, "flops", "3e+15 FLOPs"),
+    ],
+)
+def test_a_budget_is_said_in_the_words_it_was_typed_in(limit: float, currency: str, text: str) -> None:
+    assert formats.amount(limit, currency) == text
+
+
+@given(st.floats(min_value=1e-6, max_value=1e15))
+def test_significant_digits_keep_the_value(value: float) -> None:
+    shown = formats.significant(value)
+    assert float(shown) == pytest.approx(value, rel=0.005)
+    assert "e" not in shown
+
+
+@given(st.floats(min_value=1e-3, max_value=0.999))
+def test_three_significant_digits_are_three(value: float) -> None:
+    digits = formats.significant(value).replace(".", "").lstrip("0")
+    assert len(digits) == 3
+
+
+@given(st.floats(min_value=1, max_value=1e17))
+def test_sizes_keep_the_value(count: float) -> None:
+    shown, unit = formats.size(count).split()
+    power = ("bytes", "KiB", "MiB", "GiB", "TiB").index(unit)
+    assert float(shown) * 1024**power == pytest.approx(count, rel=0.005)
+
+
+def test_what_has_no_value_is_a_dash_and_never_zero() -> None:
+    assert [formats.percent(None), formats.energy(None), formats.duration(None), formats.tau(None, None)] == ["—"] * 4
+    assert formats.percent(0.0) == "0.0 %"
+    assert formats.significant(math.inf) == "inf"
+
+
+def test_tau_is_one_value_or_a_range() -> None:
+    assert formats.tau(4, 4) == "4"
+    assert formats.tau(2, 19.5) == "2–19.5"
+
+
+def test_words_agree_with_their_number() -> None:
+    assert [formats.plural(count, "trial") for count in (0, 1, 2)] == ["0 trials", "1 trial", "2 trials"]
+    assert formats.plural(3, "policy") == "3 policies"

@@ -1,0 +1,121 @@
+"""Unusable input: one line that names what is wrong, what was given and what is near, exit code 2, no Ray."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+from PIL import Image
+
+
+class Answer(NamedTuple):
+    code: int
+    lines: list[str]  # on stderr
+    stdout: str
+
+
+# What was typed, and what the one line has to say.
+BAD_INPUT = {
+    "run --policy stocastic": ["policy", "'stocastic'", "'stochastic'"],
+    "compare --policies grid,rondom": ["policy", "'rondom'", "'random'"],
+    "run --policy annealing:shape=cosin": ["shape", "'cosin'", "cosine"],
+    "run --scenario digit": ["scenario", "'digit'", "'digits'"],
+    "run --space ta": ["space", "'ta'", "'tau'"],
+    "run --student digits-studnt": ["student", "'digits-studnt'", "'digits-student'"],
+    "run --teacher resnet": ["teacher", "'resnet'", "resnet18"],
+    "run --budget 0trials": ["budget", "> 0 trials", "got 0", "20trials"],
+    "run --budget=-3epochs": ["budget", "> 0 epochs", "got -3"],
+    "run --budget 20": ["budget", "'20'", "unit", "20trials"],
+    "run --track recip": ["track", "'recip'", "'recipe'"],
+    "run --data nowhere": ["data folder", "nowhere"],
+    "run --data empty": ["data folder", "empty"],
+    "run --data small": ["class 'b'", "images"],
+    "run --data broken": ["bad.png", "skip"],
+    "run --space zero.toml": ["τ must be > 0", "0"],
+    "run --store crowded": ["crowded", "not a tune-kd store", "notes.txt"],
+    "report crowded": ["crowded", "not a tune-kd store"],
+    "report nowhere": ["nowhere", "not a tune-kd store"],
+    "list runs --store crowded": ["crowded", "not a tune-kd store"],
+    "run --set recipe.lr": ["key=value", "'recipe.lr'"],
+    "run --set alfa=1": ["field", "'alfa'", "'alpha'"],
+    "run --alpha 2": ["alpha", "got 2.0"],
+    "run --alpha 0.5 --set alpha=0.6": ["alpha", "twice"],
+    "run --epochs many": ["'--epochs'", "got 'many'"],
+    "run --replicates 0": ["replicates", "≥ 1", "got 0"],
+    "run --max-concurrent 0": ["--max-concurrent", "≥ 1", "got 0"],
+    "run --country GERMANY_": ["country", "'GERMANY_'", "DEU"],
+    "run --pue 0.5": ["PUE", ">= 1", "got 0.5"],
+    "run --polcy grid": ["'--polcy'", "'--policy'"],
+    "compare": ["--policies"],
+    "compare --policies ,": ["no policy", "--policies"],
+    "reprot": ["'reprot'", "'report'"],
+    "report --format tabel": ["format", "'tabel'", "'table'"],
+    "report --by cost": ["order", "'cost'", "energy"],
+    "list polices": ["'polices'", "'policies'"],
+    "list": ["WHAT"],
+    "doctor --nothing": ["--nothing"],
+}
+
+DRIVER = """
+import contextlib, io, json, sys
+from tune_kd.cli import command_line
+
+answers = {}
+for typed in json.load(sys.stdin):
+    with contextlib.redirect_stderr(io.StringIO()) as stderr, contextlib.redirect_stdout(io.StringIO()) as stdout:
+        code = command_line(typed.split())
+    answers[typed] = (code, stderr.getvalue().splitlines(), stdout.getvalue())
+ray = sys.modules.get("ray")
+json.dump({"answers": answers, "ray": ray is not None and ray.is_initialized()}, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Answer], bool]:
+    """The answers to all bad input, from one process; and whether that process has started Ray."""
+    folder = tmp_path_factory.mktemp("input")
+    encoded = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(encoded, "PNG")
+    picture = encoded.getvalue()
+    for path, content in {
+        "crowded/notes.txt": b"mine",
+        "zero.toml": b"[tau]\nlow = 0\nhigh = 3\nstep = 1\n",
+        **{f"small/train/a/{number}.png": picture for number in range(12)},
+        "small/train/b/0.png": picture,
+        **{f"broken/train/{name}/{number}.png": picture for name in "ab" for number in range(40)},
+        "broken/train/b/bad.png": b"not a picture",
+    }.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    (folder / "empty").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER],
+        input=json.dumps(list(BAD_INPUT)),
+        cwd=folder,
+        env={**os.environ, "TUNE_KD_CACHE": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result = json.loads(done.stdout)
+    assert "runs" not in [path.name for path in folder.iterdir()]
+    return {typed: Answer(*answer) for typed, answer in result["answers"].items()}, result["ray"]
+
+
+@pytest.mark.parametrize("typed", BAD_INPUT)
+def test_bad_input_gets_one_line_and_exit_code_2(answered: tuple[dict[str, Answer], bool], typed: str) -> None:
+    answer = answered[0][typed]
+    assert answer.code == 2
+    assert answer.stdout == ""
+    assert len(answer.lines) == 1
+    assert answer.lines[0].startswith("tune-kd: ")
+    assert [words for words in BAD_INPUT[typed] if words not in answer.lines[0]] == []
+
+
+def test_bad_input_starts_no_ray(answered: tuple[dict[str, Answer], bool]) -> None:
+    assert answered[1] is False

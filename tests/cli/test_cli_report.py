@@ -1,0 +1,139 @@
+"""``report`` and ``list``: what is said of a store and of what there is to choose from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_records import sealed_store, study
+
+from policies import POLICIES
+from search_spaces import SPACES, Dimension
+from tune_kd.cli import command_line, listing
+from tune_kd.cli.studies import document
+from tune_kd.models import MODELS
+from tune_kd.runner import Outcome
+from tune_kd.scenario import scenario_names
+from tune_kd.store import create_store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("report") / "runs"
+    sealed_store(folder, study(["grid", "stochastic"]))
+    return str(folder)
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert command_line(arguments) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def test_report_shows_the_ranking_from_the_store_alone(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(capsys, "report", store).splitlines()
+    assert lines[0].startswith("digits · recipe track · 20 trials")
+    assert [word in lines[1] for word in ("policy", "val %", "test %", "Wh", "g CO2e", "× grid")] == [True] * 6
+    assert {line.split()[0] for line in lines[3:5]} == {"grid", "stochastic"}
+    assert max(map(len, lines)) <= 80
+
+
+def test_report_as_csv_and_json_is_in_base_units(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    [table] = json.loads(said(capsys, "report", store, "--format", "json"))
+    rows = list(csv.DictReader(io.StringIO(said(capsys, "report", store, "--format", "csv"))))
+    for row in (*table, *rows):
+        assert float(row["energy_j"]) == pytest.approx(2 * 30 * 3.6)
+        assert float(row["test_accuracy_mean"]) == 0.75
+
+
+@pytest.mark.parametrize(("form", "sign"), [("md", "| policy |"), ("latex", r"\begin{tabular}")])
+def test_report_as_a_document(store: str, form: str, sign: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sign in said(capsys, "report", store, "--format", form)
+
+
+@pytest.mark.parametrize(("by", "first"), [("named", "grid"), ("accuracy", "grid"), ("energy", "grid")])
+def test_report_can_be_ordered(store: str, by: str, first: str, capsys: pytest.CaptureFixture[str]) -> None:
+    [table] = json.loads(said(capsys, "report", store, "--format", "json", "--by", by))
+    assert table[0]["policy"] == first
+
+
+def test_a_store_without_runs_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    create_store(tmp_path / "runs")
+    assert command_line(["report", str(tmp_path / "runs")]) == 1
+    assert "there are no runs in the store" in capsys.readouterr().err
+
+
+def test_report_loads_neither_torch_nor_ray(store: str) -> None:
+    code = f"import sys; from tune_kd.cli import command_line; code = command_line(['report', {store!r}])"
+    code += "; print(code, *(name for name in ('torch', 'ray') if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0"
+
+
+def test_report_in_a_pipe_has_neither_colour_codes_nor_trailing_blanks(store: str) -> None:
+    entry_point = Path(sys.executable).with_name("tune-kd")
+    done = subprocess.run([entry_point, "report", store], capture_output=True, text=True, check=True)
+    assert "\x1b" not in done.stdout
+    assert [line for line in done.stdout.splitlines() if line != line.rstrip()] == []
+
+
+def test_the_json_document_has_the_study_its_runs_and_the_table(tmp_path: Path) -> None:
+    plan = study(["grid", "stochastic"])
+    store = sealed_store(tmp_path / "runs", plan)
+    outcome = Outcome(study=plan, store=store, statuses={run.run_id: "completed" for run in plan.runs})
+    made: dict[str, Any] = json.loads(
+        json.dumps(document(outcome, store.runs(), store.trials(), ["grid", "stochastic"], "runs"), allow_nan=False)
+    )
+    assert made["study_id"] == "s1"
+    assert made["runs"][1] == {
+        "run_id": "s1-stochastic-r0",
+        "policy": "stochastic",
+        "replicate": 0,
+        "status": "completed",
+    }
+    assert [row["policy"] for row in made["table"]] == ["grid", "stochastic"]
+    assert made["table"][0]["energy_j"] == pytest.approx(216)
+    assert made["table"][0]["test_accuracy_std"] is None  # of one replicate
+
+
+def test_list_runs_shows_every_run_with_its_trials(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [line.split() for line in said(capsys, "list", "runs", "--store", store).splitlines()]
+    assert rows == [
+        ["run", "scenario", "status", "trials"],
+        ["s1-grid-r0", "digits", "completed", "2"],
+        ["s1-stochastic-r0", "digits", "completed", "2"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [("policies", POLICIES), ("scenarios", scenario_names()), ("spaces", SPACES), ("models", MODELS)],
+)
+def test_list_names_everything(what: str, names: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    first_words = [line.split()[0] for line in said(capsys, "list", what).splitlines() if line.strip()]
+    assert [name for name in names if name not in first_words] == []
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_policy_says_what_it_is_and_what_varies(name: str) -> None:
+    told = listing.said_by(POLICIES[name])
+    assert "—" not in (told.title, told.across, told.within)
+    assert "\n" not in told.across + told.within
+
+
+def test_a_policy_shows_its_options_as_they_are_typed() -> None:
+    assert listing.options(POLICIES["stochastic"]) == "continuous=false"
+    assert listing.options(POLICIES["annealing"]) == "shape=linear"
+    assert listing.options(POLICIES["grid"]) == "—"
+
+
+def test_a_space_shows_its_values() -> None:
+    assert listing.values_of(Dimension(low=2, high=20, step=1)) == "2 to 20 in steps of 1"
+    assert listing.values_of(Dimension(low=0.5, high=1)) == "any from 0.5 to 1"

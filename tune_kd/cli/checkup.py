@@ -1,0 +1,53 @@
+"""``doctor``: what this machine can do, and how to make it do more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tune_kd.cli.app import FAILED, app, example
+from tune_kd.cli.options import CACHE, OPTIONS, option
+from tune_kd.cli.tables import show
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tune_kd.doctor import Check
+
+STYLES = {"ok": "green", "–": "dim", "warn": "yellow", "FAIL": "bold red"}
+
+
+@app.command(epilog=example("tune-kd doctor", "tune-kd doctor --start-ray"))
+def doctor(
+    store: Annotated[str, option(OPTIONS, "Where records would go.", "DIR")] = "./runs",
+    cache: Annotated[
+        str | None, option(OPTIONS, "Where teachers, data and checkpoints would live.", "DIR", default=CACHE)
+    ] = None,
+    start_ray: Annotated[bool, option(OPTIONS, "Start Ray too and run a task on it.", "", "--start-ray")] = False,
+) -> None:
+    """Check Python, Ray, GPUs, energy readers, disk and memory; exit code 1 if something makes a run impossible."""
+    from tune_kd.doctor import FAIL, examine, worst
+    from tune_kd.store.opening import default_cache
+
+    checks = []
+    for check in examine(store=Path(store), cache=Path(cache) if cache else default_cache(), start_ray=start_ray):
+        show(line(check))
+        checks.append(check)
+    if worst(checks) == FAIL:
+        raise typer.Exit(FAILED)
+
+
+def line(check: Check) -> Table:
+    """A check as a row: its mark, what was looked at, what was found and below it what to do."""
+    from rich.table import Table
+    from rich.text import Text
+
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(width=4)
+    row.add_column(width=13)
+    row.add_column(overflow="fold")
+    advice = f"\n→ {check.advice}" if check.advice else ""
+    row.add_row(Text(check.mark, STYLES[check.mark]), Text(check.name, "bold"), Text(check.found + advice))
+    return row

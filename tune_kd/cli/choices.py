@@ -1,0 +1,29 @@
+"""What a shell completes. Policies and models are left out: to name them loads torch, and a TAB must not wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+FORMATS = ("table", "md", "csv", "json", "latex")
+ORDERS = ("energy", "accuracy", "named")
+TRACKS = ("recipe", "budget")
+
+Completion = Callable[[], list[str]]
+
+
+def one_of(choices: Sequence[str]) -> Completion:
+    """A completion that offers ``choices``."""
+    return lambda: list(choices)
+
+
+def scenario_presets() -> list[str]:
+    """The names of the scenario presets."""
+    return sorted(path.stem for path in (Path(__file__).parents[1] / "scenarios").glob("*.toml"))
+
+
+def spaces() -> list[str]:
+    """The names of the search spaces."""
+    from search_spaces import SPACES
+
+    return list(SPACES)

@@ -1,0 +1,163 @@
+"""``list``: what there is to choose from, and what has been run."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+import re
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tune_kd.cli.app import app, example
+from tune_kd.cli.choices import one_of
+from tune_kd.cli.options import OPTIONS, option
+from tune_kd.cli.tables import show
+from tune_kd.errors import unknown
+from tune_kd.formats import MISSING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from policies import Policy
+    from search_spaces import Dimension
+
+
+WHAT = ("policies", "scenarios", "spaces", "models", "runs")
+SHORT = 20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Rows of text under their headers; the first column names what the others describe."""
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@app.command("list", epilog=example("tune-kd list policies", "tune-kd list runs --store runs"))
+def list_command(
+    what: Annotated[
+        str, typer.Argument(help=f"{', '.join(WHAT[:-1])} or {WHAT[-1]}.", metavar="WHAT", autocompletion=one_of(WHAT))
+    ],
+    store: Annotated[str, option(OPTIONS, "Whose runs.", "DIR")] = "./runs",
+) -> None:
+    """Show what there is: policies, scenarios, spaces, models, or the runs of a store."""
+    if what not in WHAT:
+        raise unknown("thing to list", what, WHAT)
+    listings = (policies, scenarios, spaces, models, lambda: runs(store))
+    show(table_of(listings[WHAT.index(what)]()))
+
+
+def table_of(listing: Listing) -> Table:
+    """The listing for a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for place, header in enumerate(listing.headers):
+        # Where it is narrow, long texts wrap; short words beside them stay whole.
+        table.add_column(header, no_wrap=all(len(row[place]) <= SHORT for row in listing.rows), overflow="fold")
+    for row in listing.rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def policies() -> Listing:
+    """Each policy with what varies across trials and within one, as its own file says."""
+    from policies import POLICIES
+
+    rows = []
+    for name, policy in POLICIES.items():
+        said = said_by(policy)
+        rows.append((name, said.title, said.across, said.within, options(policy)))
+    return Listing(headers=("policy", "what it is", "across trials", "within a trial", "options"), rows=rows)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Said:
+    """What the docstring of a policy's file says."""
+
+    title: str
+    across: str
+    within: str
+
+
+def said_by(policy: type[Policy]) -> Said:
+    """The first line of the policy's file, and its paragraphs on what varies; an em dash for what it leaves out."""
+    text = inspect.getdoc(sys.modules[policy.__module__]) or ""
+
+    def about(heading: str) -> str:
+        found = re.search(rf"^{heading}: (.+?)(?=\n[A-Z][a-z ]+:|\n\n|\Z)", text, re.DOTALL | re.MULTILINE)
+        return re.sub(r"\s+", " ", found[1]).rstrip(".").replace("``", "") if found else MISSING
+
+    title = text.splitlines()[0].rstrip(".") if text else MISSING
+    return Said(title=title, across=about("Across trials"), within=about("Within a trial"))
+
+
+def options(policy: type[Policy]) -> str:
+    """A policy's options as they are typed, with their defaults."""
+    fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(policy)  # type: ignore[arg-type]
+    return " ".join(f"{field.name}={_typed(field.default)}" for field in fields) or MISSING
+
+
+def _typed(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def scenarios() -> Listing:
+    """The presets."""
+    from tune_kd.scenario import load_scenario, scenario_names
+
+    rows = []
+    for scenario in map(load_scenario, scenario_names()):
+        pair = f"{scenario.teacher} → {scenario.student}"
+        rows.append((scenario.name, scenario.description, pair, str(scenario.recipe.epochs)))
+    return Listing(headers=("scenario", "what it is", "teacher → student", "epochs"), rows=rows)
+
+
+def spaces() -> Listing:
+    """The search spaces: each dimension's values, and how many combinations a grid has."""
+    from search_spaces import SPACES
+
+    rows = []
+    for name, space in SPACES.items():
+        values = "; ".join(f"{label} {values_of(dimension)}" for label, dimension in space.dimensions.items())
+        counts = [level_count(dimension) for dimension in space.dimensions.values()]
+        grid = str(math.prod(count for count in counts if count)) if None not in counts else MISSING
+        rows.append((name, values, grid))
+    return Listing(headers=("space", "values", "combinations"), rows=rows)
+
+
+def values_of(dimension: Dimension) -> str:
+    """``2 to 20 in steps of 1``, or ``any from 2 to 20``."""
+    bounds = f"{dimension.low:g} to {dimension.high:g}"
+    return f"any from {bounds}" if dimension.step is None else f"{bounds} in steps of {dimension.step:g}"
+
+
+def level_count(dimension: Dimension) -> int | None:
+    """How many values a dimension has; None for a continuous one."""
+    return None if dimension.step is None else len(dimension.levels())
+
+
+def models() -> Listing:
+    """The networks."""
+    from tune_kd.models import MODELS
+
+    return Listing(headers=("model", "what it is"), rows=[(name, model.description) for name, model in MODELS.items()])
+
+
+def runs(store: str) -> Listing:
+    """What a store holds, the latest study first; a run's id says when its study began and which policy it is of."""
+    from tune_kd.store import open_store
+
+    records = open_store(store)
+    frame = records.runs(["run_id", "study_id", "scenario", "status", "started_at"])
+    trials = records.trials(["trial_id", "run_id", "attempt"]).groupby("run_id")["trial_id"].nunique()
+    frame = frame.rename(columns={"run_id": "run"}).assign(trials=frame["run_id"].map(trials).fillna(0).astype(int))
+    ordered = frame.sort_values("started_at", kind="stable").sort_values("study_id", ascending=False, kind="stable")
+    rows = ordered[["run", "scenario", "status", "trials"]].astype(str)
+    return Listing(headers=tuple(rows.columns), rows=list(rows.itertuples(index=False)))
