@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 from tune_kd import resuming
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import carbon
+from tune_kd.metering import Metering
 from tune_kd.plan import plan_study
 from tune_kd.progress import Progress
 from tune_kd.runner import Execution, Outcome, execute, load_data, plan_rows
@@ -38,6 +39,10 @@ class Options(TypedDict, total=False):
     country: str | None
     carbon_intensity: float | None
     pue: float
+    meter_period: float  # seconds between two readings of a node
+    cpu_watts: float | None  # the power model's figures, where no counter can be read
+    ram_watts_per_gib: float | None
+    idle_share: float | None
     progress: Progress | None
 
 
@@ -73,6 +78,7 @@ def resume(run: str | None = None, *, force: bool = False, **options: Unpack[Opt
 
 
 PLANNED = ("scenario", "space", "budget", "track", "replicates", "seed", "data", "train_limit", "settings")
+METERED = ("cpu_watts", "ram_watts_per_gib", "idle_share")
 EXECUTED = ("address", "cpus_per_trial", "gpus_per_trial", "max_concurrent", "max_failures")
 
 
@@ -93,6 +99,7 @@ def _execution(given: Mapping[str, Any]) -> Execution:
     return Execution(
         cache=Path(given.get("cache") or default_cache()),
         carbon=carbon(given.get("country"), given.get("carbon_intensity"), given.get("pue", 1.0)),
+        metering=Metering(period_s=given.get("meter_period", 1.0), **_take(given, METERED)),
         **_take(given, EXECUTED),
     )
 

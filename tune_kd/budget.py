@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tune_kd.errors import InputError
-from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted
+from tune_kd.events import EpochReport, Event, TrialMetered, TrialStarted
 
 # What one of each unit is worth in its currency's base unit.
 UNITS: dict[str, tuple[str, float]] = {
@@ -75,7 +75,6 @@ class _Attempt:
     first_epoch: int
     epoch: int
     spent: float = 0.0
-    ended: bool = False
 
     @property
     def epochs(self) -> int:
@@ -99,8 +98,8 @@ class Ledger:
             self.trials.add(event.trial_id)
         elif isinstance(event, EpochReport):
             self._charge(event)
-        elif isinstance(event, TrialEnded) and (attempt := self.attempts.get((event.trial_id, event.attempt))):
-            attempt.ended = True
+        elif isinstance(event, TrialMetered):
+            self._settle(event)
 
     def reserve(self, trial_id: str) -> None:
         """Count a trial as started from its suggestion on, so that no other takes its place meanwhile."""
@@ -112,6 +111,13 @@ class Ledger:
         attempt.epoch = max(attempt.epoch, report.epoch)
         if self.budget.currency in SPENT:
             attempt.spent = max(attempt.spent, SPENT[self.budget.currency](report) or 0.0)
+
+    def _settle(self, account: TrialMetered) -> None:
+        """Energy is charged to the end of an attempt, which may lie behind its last report."""
+        closed = {"joules": account.energy_j, "gco2e": account.co2e_g}.get(self.budget.currency)
+        if closed is not None:
+            key = (account.trial_id, account.attempt)
+            self.attempts.setdefault(key, _Attempt(first_epoch=1, epoch=0)).spent = closed
 
     @property
     def spent(self) -> float:
@@ -145,5 +151,5 @@ class Ledger:
         known = self.attempts.get((trial_id, attempt))
         if known is None:
             return self.spent >= self.budget.limit
-        mean_epoch = 1.0 if self.budget.currency == "epochs" else known.spent / known.epochs
+        mean_epoch = 1.0 if self.budget.currency == "epochs" else known.spent / max(known.epochs, 1)
         return self.budget.limit - self.spent < mean_epoch

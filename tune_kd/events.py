@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import get_args
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,24 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialMetered:
+    """The closed energy account of an attempt: what it used after its last report is in it, too."""
+
+    run_id: str
+    trial_id: str
+    attempt: int
+    at: datetime
+    energy_j: float | None
+    energy_cpu_j: float | None
+    energy_gpu_j: float | None
+    energy_ram_j: float | None
+    energy_idle_j: float | None
+    energy_method: str | None
+    co2e_g: float | None
+    co_tenants: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialTested:
     """The one reading of the test set, at the checkpoint that validation chose."""
 
@@ -108,10 +127,10 @@ class TrialTested:
     energy_test_j: float | None
 
 
-Event = TrialStarted | EpochReport | TrialEnded | TrialTested
+Event = TrialStarted | EpochReport | TrialEnded | TrialMetered | TrialTested
 Listener = Callable[[Event], None]
 
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in (TrialStarted, EpochReport, TrialEnded, TrialTested)}
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def to_json(event: Event) -> str:

@@ -74,5 +74,4 @@ def examine(
         "inference_s": inference_s,
         "inference_energy_j": energy_j,
         "inference_co2e_g": carbon.co2e_g(energy_j),
-        "energy_test_j": energy_j,
     }

@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 
-from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, TrialTested, utc_now
+from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialMetered, TrialStarted, TrialTested, utc_now
+from tune_kd.meter.actor import NodeMeters
+from tune_kd.meter.carbon import Carbon
+from tune_kd.meter.node import TrialEnergy
 from tune_kd.store import Journal, Store
+from tune_kd.trainable import account
 
 Key = tuple[str, int]  # trial_id, attempt
 
 
-class Recorder:
-    """A listener: one journal for each attempt, sealed when nothing more can come for it."""
+@dataclass(kw_only=True)
+class _Ended:
+    """An attempt that is over, and what its record still waits for."""
 
-    def __init__(self, store: Store, examine: Callable[[str], Any]) -> None:
-        self._store, self._examine = store, examine
+    event: TrialEnded
+    examination: Any | None
+    metered: bool = False
+
+    @property
+    def complete(self) -> bool:
+        return self.metered and self.examination is None
+
+
+class Recorder:
+    """A listener: one journal for each attempt, sealed when nothing more can come for it.
+
+    That is when its test set has been read and its node's meter has closed its account. ``charge`` hears of the
+    closed account.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        examine: Callable[[str, int], Any],
+        meters: NodeMeters,
+        carbon: Carbon,
+        charge: Listener,
+    ) -> None:
+        self._store, self._examine, self._meters = store, examine, meters
+        self._carbon, self._charge = carbon, charge
         self._journals: dict[Key, Journal] = {}
         self._reported: set[Key] = set()
-        self._examinations: dict[Any, TrialEnded] = {}
+        self._ended: dict[Key, _Ended] = {}
         self.problems: list[str] = []  # examinations that failed, a line each
 
     def __call__(self, event: Event) -> None:
@@ -31,37 +61,72 @@ class Recorder:
         if isinstance(event, EpochReport):
             self._reported.add(key)
         if isinstance(event, TrialEnded):
-            if event.status == "completed" or (event.status == "stopped" and key in self._reported):
-                self._examinations[self._examine(event.trial_id)] = event
-            else:
-                self._seal(event)
-        self._collect(timeout_s=0)
+            handed_in = event.status == "completed" or (event.status == "stopped" and key in self._reported)
+            examination = self._examine(*key) if handed_in else None
+            self._ended[key] = _Ended(event=event, examination=examination)
+        self._collect(self._meters.poll(), timeout_s=0)
 
     def finish(self) -> None:
-        """Wait for the examinations that are still out, and seal the rest."""
-        while self._examinations:
-            self._collect(timeout_s=None)
+        """Wait for what is still out, and seal the rest. An account that its meter never closed stays as reported."""
+        while any(ended.examination is not None for ended in self._ended.values()):
+            self._collect(self._meters.poll(), timeout_s=1)
+        self._collect(self._meters.settle(), timeout_s=0)
+        for key in list(self._ended):
+            self._seal(key)
 
-    def _collect(self, timeout_s: float | None) -> None:
-        """Seal the trials whose examination is done."""
-        if not self._examinations:
+    def _collect(self, nodes: Any, timeout_s: float) -> None:
+        """Take in what has come for ended attempts, and seal those that are complete."""
+        self._take_examinations(timeout_s)
+        accounts = {name: energy for node in nodes.values() for name, energy in node.trials.items()}
+        for key, ended in list(self._ended.items()):
+            closed: TrialEnergy | None = accounts.get(account(*key))
+            if not ended.metered and closed is not None and closed.state != "open":
+                self._append_account(ended, closed)
+            if ended.complete:
+                self._seal(key)
+
+    def _take_examinations(self, timeout_s: float) -> None:
+        waiting = {ended.examination: ended for ended in self._ended.values() if ended.examination is not None}
+        if not waiting:
             return
-        done, _ = ray.wait(list(self._examinations), num_returns=1, timeout=timeout_s)
+        done, _ = ray.wait(list(waiting), num_returns=1, timeout=timeout_s)
         for reference in done:
-            ended = self._examinations.pop(reference)
+            ended = waiting[reference]
+            ended.examination = None
+            event = ended.event
             try:
                 columns = ray.get(reference)
             except ray.exceptions.RayError as error:
                 # The trial's own record is whole without it: test columns stay null.
-                self.problems.append(f"{ended.trial_id} could not be tested: {str(error).strip().splitlines()[-1]}")
-            else:
-                self._journals[ended.trial_id, ended.attempt].append(
-                    TrialTested(
-                        run_id=ended.run_id, trial_id=ended.trial_id, attempt=ended.attempt, at=utc_now(), **columns
-                    )
+                self.problems.append(f"{event.trial_id} could not be tested: {str(error).strip().splitlines()[-1]}")
+                continue
+            self._journals[event.trial_id, event.attempt].append(
+                TrialTested(
+                    run_id=event.run_id, trial_id=event.trial_id, attempt=event.attempt, at=utc_now(), **columns
                 )
-            self._seal(ended)
+            )
 
-    def _seal(self, ended: TrialEnded) -> None:
-        del self._journals[ended.trial_id, ended.attempt]
-        self._store.seal(ended.run_id, ended.trial_id, ended.attempt)
+    def _append_account(self, ended: _Ended, closed: TrialEnergy) -> None:
+        event, energy = ended.event, closed.energy
+        metered = TrialMetered(
+            run_id=event.run_id,
+            trial_id=event.trial_id,
+            attempt=event.attempt,
+            at=utc_now(),
+            energy_j=energy.total_j,
+            energy_cpu_j=energy.cpu_j,
+            energy_gpu_j=energy.gpu_j,
+            energy_ram_j=energy.ram_j,
+            energy_idle_j=energy.idle_j,
+            energy_method=energy.method,
+            co2e_g=self._carbon.co2e_g(energy.total_j),
+            co_tenants=closed.co_tenants,
+        )
+        self._journals[event.trial_id, event.attempt].append(metered)
+        self._charge(metered)
+        ended.metered = True
+
+    def _seal(self, key: Key) -> None:
+        ended = self._ended.pop(key)
+        del self._journals[key]
+        self._store.seal(ended.event.run_id, *key)

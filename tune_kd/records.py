@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 import subprocess
 from importlib import metadata
@@ -14,7 +13,7 @@ from tune_kd.budget import Ledger
 from tune_kd.data import ImageData
 from tune_kd.events import utc_now
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.power import PowerModel, this_machine
+from tune_kd.meter.power import this_machine
 from tune_kd.plan import RunPlan, Study, space_record
 from tune_kd.scenario import to_record
 from tune_kd.session import Resources
@@ -102,8 +101,8 @@ def _git(*words: str) -> str | None:
     return done.stdout.strip()
 
 
-def node(node_id: str, power: PowerModel, gpu: dict[str, Any]) -> dict[str, Any]:
-    """The row of the node that this process runs on; ``gpu`` holds its GPU columns."""
+def node(node_id: str) -> dict[str, Any]:
+    """Hardware and software of the node that this process runs on; what its meter says comes from the meter."""
     machine = this_machine()
     return {
         "node_id": node_id,
@@ -113,8 +112,4 @@ def node(node_id: str, power: PowerModel, gpu: dict[str, Any]) -> dict[str, Any]
         "os": platform.platform(),
         "python": platform.python_version(),
         **{package: metadata.version(package) for package in PACKAGES},
-        "meter_method_cpu": "model",
-        "meter_method_ram": "model",
-        "meter_params_json": json.dumps(vars(power)),
-        **gpu,
     }

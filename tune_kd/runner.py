@@ -15,6 +15,7 @@ from tune_kd.budget import Ledger
 from tune_kd.data import ImageData, load
 from tune_kd.errors import InputError, Interrupted, RunFailed
 from tune_kd.meter.carbon import Carbon, carbon
+from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan, Study
 from tune_kd.progress import Progress
 from tune_kd.scenario import Scenario
@@ -36,6 +37,7 @@ class Execution:
     max_concurrent: int | None = None  # None: as many as fit
     max_failures: int = 1
     carbon: Carbon = field(default_factory=carbon)
+    metering: Metering = field(default_factory=Metering)
     cache: Path = field(default_factory=default_cache)
 
     def __post_init__(self) -> None:
@@ -99,7 +101,15 @@ def execute(
         with ExitStack() as stack:
             ray = stack.enter_context(ray_session(execution.address))
             fits = resources(ray, execution.cpus_per_trial, execution.gpus_per_trial, execution.max_concurrent)
-            workshop = Workshop(ray, fits, execution.carbon, execution.cache, data, study.scenario)
+            workshop = Workshop(
+                ray,
+                fits,
+                data,
+                study.scenario,
+                carbon=execution.carbon,
+                cache=execution.cache,
+                metering=execution.metering,
+            )
             stack.callback(workshop.close)
             if not workshop.teacher_is_kept:
                 progress.stage(f"training the teacher, {study.scenario.teacher}")
@@ -141,10 +151,10 @@ def _run(
         searcher = plan.policy.searcher(plan.space, plan.seed)
         past.replay(searcher)
         store.write_run(row)
-        store.write_nodes(plan.run_id, [node.row for node in workshop.nodes.values()])
+        workshop.meters.restart()
         progress.run_started(plan, ledger)
         shared = workshop.share(plan)
-        recorder = Recorder(store, workshop.examiner(shared))
+        recorder = Recorder(store, workshop.examiner(shared), workshop.meters, execution.carbon, ledger)
         source = TuneEvents(plan, execution.carbon, [ledger, recorder, progress.event], past)
         tuner = workshop.tuner(
             shared,
@@ -160,6 +170,7 @@ def _run(
         finally:
             source.abandon()
             recorder.finish()
+            store.write_nodes(plan.run_id, workshop.nodes())
         for problem in recorder.problems:
             progress.note(problem)
         if source.failure:

@@ -19,8 +19,7 @@ from ray import tune
 from tune_kd import catalogue, events, scenario
 from tune_kd.data import ImageData
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.power import PowerModel, detect
-from tune_kd.meter.process import ProcessMeter
+from tune_kd.meter.client import TrialMeter
 from tune_kd.teacher import Teacher, save_teacher, train_teacher
 from tune_kd.trial import NetworkFlops, Place, Trial, TrialSpec
 
@@ -38,22 +37,8 @@ class Shared:
     counted: NetworkFlops
     checkpoints: str
     carbon: Carbon
-    power: Mapping[str, PowerModel]  # by node id
     cpus: float
     gpus: float
-
-    def meter(self) -> ProcessMeter:
-        """A meter for this process, from now on. A node that joined late looks at itself."""
-        return ProcessMeter(self.power.get(this_node()) or detect(), self.cpus)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NodeInfo:
-    """A node's row for the store, and the power model of what runs there."""
-
-    node_id: str
-    row: dict[str, Any]
-    power: PowerModel
 
 
 def train_student(config: Mapping[str, Any], shared: Shared) -> None:
@@ -67,47 +52,63 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
         scenario=scenario.from_record(shared.scenario_json),
         policy=catalogue.policy_from_record(shared.policy_json),
         params=config["params"],
+        attempt=config["attempt"],
     )
     data, teacher = ray.get([shared.data, shared.teacher])
+    meter = meter_here(account(spec.trial_id, spec.attempt), shared.cpus)
     place = Place(
         device=device(shared.gpus),
-        meter=shared.meter(),
+        meter=meter,
         carbon=shared.carbon,
         node_id=this_node(),
         checkpoint=checkpoint_path(shared.checkpoints, spec.trial_id),
     )
-    for report in Trial(spec, data, teacher.network(spec.scenario, data), place, shared.counted).fit():
-        tune.report({"report": events.to_json(report), "val_accuracy": report.val_accuracy, "epoch": report.epoch})
+    try:
+        for report in Trial(spec, data, teacher.network(spec.scenario, data), place, shared.counted).fit():
+            tune.report({"report": events.to_json(report), "val_accuracy": report.val_accuracy, "epoch": report.epoch})
+    finally:
+        meter.close()  # on a stop, too, where Tune raises SystemExit: it takes milliseconds
 
 
-def examine_student(shared: Shared, trial_id: str, data: ImageData) -> dict[str, Any]:
+def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData) -> dict[str, Any]:
     """Ray task: the one reading of the test set for a trial that has ended."""
     from tune_kd.examination import examine  # scikit-learn: only where it is needed
 
     prepare_process(shared.cpus)
     what = scenario.from_record(shared.scenario_json)
-    return examine(
+    meter = meter_here(f"{account(trial_id, attempt)} test", shared.cpus)
+    columns = examine(
         what.student,
         checkpoint_path(shared.checkpoints, trial_id),
         data,
         precision=what.precision,
         device=device(shared.gpus),
-        meter=shared.meter(),
+        meter=meter,
         carbon=shared.carbon,
     )
+    return {**columns, "energy_test_j": meter.close().total_j}
 
 
 def make_teacher(scenario_json: str, data: ImageData, path: str, cpus: float, gpus: float) -> Teacher:
     """Ray task: train the scenario's teacher and keep it at ``path``."""
     prepare_process(cpus)
-    teacher = train_teacher(
-        scenario.from_record(scenario_json),
-        data,
-        device=device(gpus),
-        meter=ProcessMeter(detect(), cpus),
-    )
+    meter = meter_here(f"teacher {Path(path).stem}", cpus)
+    teacher = train_teacher(scenario.from_record(scenario_json), data, device=device(gpus), meter=meter)
+    meter.close()
     save_teacher(Path(path), teacher)
     return teacher
+
+
+def account(trial_id: str, attempt: int) -> str:
+    """The name under which the node meter keeps an attempt's energy."""
+    return f"{trial_id} attempt {attempt}"
+
+
+def meter_here(name: str, cpus: float) -> TrialMeter:
+    """An account at this node's meter for this process, from now on, with the CPUs and GPUs that it has reserved."""
+    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
+    share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0) / max(len(gpus), 1)
+    return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share))
 
 
 def count_flops(scenario_json: str, data: ImageData) -> NetworkFlops:
@@ -115,30 +116,11 @@ def count_flops(scenario_json: str, data: ImageData) -> NetworkFlops:
     return NetworkFlops.count(scenario.from_record(scenario_json), data)
 
 
-def look_at_node() -> NodeInfo:
-    """Ray task: the hardware and software of the node that it runs on."""
+def look_at_node() -> dict[str, Any]:
+    """Ray task: the hardware and software of the node that it runs on, as columns of ``nodes``."""
     from tune_kd import records
 
-    power = detect()
-    return NodeInfo(node_id=this_node(), row=records.node(this_node(), power, gpu_columns()), power=power)
-
-
-def gpu_columns() -> dict[str, Any]:
-    """What the driver says of this node's GPUs; nothing where there are none."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return {"gpus": 0}
-    try:
-        count = pynvml.nvmlDeviceGetCount()
-        columns = {"gpus": count, "gpu_driver": pynvml.nvmlSystemGetDriverVersion()}
-        if count:
-            columns["gpu_model"] = pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(0))
-        return columns
-    finally:
-        pynvml.nvmlShutdown()
+    return records.node(this_node())
 
 
 def this_node() -> str:

@@ -34,6 +34,10 @@ class Meter(Protocol):
     def mark(self) -> Energy:
         """The energy since the trial began."""
 
+    @property
+    def co_tenants(self) -> int | None:
+        """The most trials that shared the node at the same time; None where that cannot be known."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSpec:
@@ -46,6 +50,7 @@ class TrialSpec:
     scenario: Scenario
     policy: Policy
     params: Mapping[str, float]
+    attempt: int = 0
 
     @property
     def seed(self) -> int:
@@ -122,7 +127,7 @@ class Trial:
         Where the checkpoint is of the last epoch already, its report comes again, with this attempt's costs.
         """
         if self.epoch == self.recipe.epochs and self.last is not None:
-            yield dataclasses.replace(self.last, at=utc_now(), **self._spent())
+            yield dataclasses.replace(self.last, attempt=self.spec.attempt, at=utc_now(), **self._spent())
         while self.epoch < self.recipe.epochs:
             lr = self.optimizer.param_groups[0]["lr"]
             step = DistillationStep(self)
@@ -151,7 +156,7 @@ class Trial:
         return EpochReport(
             run_id=self.spec.run_id,
             trial_id=self.spec.trial_id,
-            attempt=0,  # the driver, which counts the attempts, puts the number in
+            attempt=self.spec.attempt,
             at=utc_now(),
             epoch=self.epoch,
             train_loss=train_loss,
@@ -185,7 +190,7 @@ class Trial:
             "teacher_s": seconds["teacher"],
             "other_s": duration_s - seconds["train"] - seconds["eval"],
             "peak_memory_bytes": peak_memory_bytes(self.place.device),
-            "co_tenants": None,
+            "co_tenants": self.place.meter.co_tenants,
         }
 
     def _save(self) -> None:

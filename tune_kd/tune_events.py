@@ -7,9 +7,8 @@ main thread. Tune calls the stopper before callbacks, and again for a result tha
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as TuneTrial
@@ -56,7 +55,12 @@ class TuneEvents:
 
     def _assign(self, tune_id: str, trial: KnownTrial) -> dict[str, Any]:
         self._trials[tune_id] = trial
-        return {"trial_id": trial.trial_id, "index": trial.index, "params": trial.params}
+        return {
+            "trial_id": trial.trial_id,
+            "index": trial.index,
+            "params": trial.params,
+            "attempt": trial.attempt + 1,
+        }
 
     def started(self, tune_id: str) -> None:
         """An attempt begins on a worker."""
@@ -84,8 +88,7 @@ class TuneEvents:
         trial = self._trials[tune_id]
         if "report" not in result:
             return None
-        report = replace(from_json(result["report"]), attempt=trial.attempt)
-        assert isinstance(report, EpochReport)
+        report = cast(EpochReport, from_json(result["report"]))
         if report.epoch > trial.reported:
             trial.reported = trial.epoch = report.epoch
             trial.val_accuracy = result["val_accuracy"]
@@ -216,6 +219,8 @@ class TuneListener(_NotSaved, Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         self._source.ended(trial.trial_id, error=_reason(trial))
+        # Tune starts the next attempt with the same config; its worker must know which attempt it is.
+        trial.config["attempt"] += 1
 
 
 def _reason(trial: TuneTrial) -> str:

@@ -13,13 +13,14 @@ import numpy as np
 from tune_kd import catalogue
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.errors import RunFailed
+from tune_kd.meter.actor import NodeMeters
 from tune_kd.meter.carbon import Carbon
+from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan
 from tune_kd.scenario import Scenario, to_record
 from tune_kd.session import Resources
 from tune_kd.teacher import Teacher, load_teacher, teacher_id, teacher_path
 from tune_kd.trainable import (
-    NodeInfo,
     Shared,
     count_flops,
     examine_student,
@@ -34,7 +35,15 @@ class Workshop:
     """Everything on Ray that outlives a run: put there once, used by all of them."""
 
     def __init__(
-        self, ray: Any, resources: Resources, carbon: Carbon, cache: Path, data: ImageData, scenario: Scenario
+        self,
+        ray: Any,
+        resources: Resources,
+        data: ImageData,
+        scenario: Scenario,
+        *,
+        carbon: Carbon,
+        cache: Path,
+        metering: Metering,
     ) -> None:
         self.ray, self.resources, self.carbon, self.cache = ray, resources, carbon, cache
         self.scenario = scenario
@@ -43,6 +52,7 @@ class Workshop:
         self.all_data = ray.put(data)
         self._teacher_path = teacher_path(cache, teacher_id(scenario, data))
         self._teacher = load_teacher(self._teacher_path)
+        self.meters = NodeMeters(period_s=metering.period_s, power=metering.power())
         self._folder = tempfile.TemporaryDirectory(prefix="tune-kd-")  # Tune's own files: nothing of them is kept
 
     @property
@@ -56,7 +66,7 @@ class Workshop:
         counting = self._task(count_flops, cpus=0).remote(to_record(self.scenario), self.data)
         if self._teacher is None:
             self._teacher = self._train_teacher()
-        self.nodes: dict[str, NodeInfo] = {info.node_id: info for info in self.ray.get(looks)}
+        self._machines: list[dict[str, Any]] = self.ray.get(looks)
         self.counted: NetworkFlops = self.ray.get(counting)
         self._teacher_ref = self.ray.put(self._teacher)
 
@@ -90,16 +100,25 @@ class Workshop:
             counted=self.counted,
             checkpoints=str(self.cache / "checkpoints" / plan.run_id),
             carbon=self.carbon,
-            power={node_id: info.power for node_id, info in self.nodes.items()},
             cpus=self.resources.cpus,
             gpus=self.resources.gpus,
         )
 
-    def examiner(self, shared: Shared) -> Callable[[str], Any]:
+    def nodes(self) -> list[dict[str, Any]]:
+        """The rows of ``nodes`` as of now: the machines, and what their meters have counted since the last restart."""
+        known, described = self.meters.settle(), self.meters.descriptions()
+        rows = []
+        for machine in self._machines:
+            node = known[machine["node_id"]]
+            counted = node.snapshot.totals.row() if node.snapshot else {}
+            rows.append({**machine, **(described[node.node_id] or {}), **counted, "meter_error": node.lost})
+        return rows
+
+    def examiner(self, shared: Shared) -> Callable[[str, int], Any]:
         """Starts the examination of a trial and gives the reference to its result."""
         # No CPU is asked for: the trials of the run hold them all, and an ended trial's test should not wait.
         examine = self._task(examine_student, cpus=0)
-        return lambda trial_id: examine.remote(shared, trial_id, self.all_data)
+        return lambda trial_id, attempt: examine.remote(shared, trial_id, attempt, self.all_data)
 
     def tuner(
         self, shared: Shared, *, searcher: Any, scheduler: Any, stopper: Any, listener: Any, max_failures: int

@@ -26,8 +26,16 @@ class MeterActor:
     """A :class:`NodeMeter` behind Ray. All methods run in one event loop, so that no two of them meet."""
 
     def __init__(self, period_s: float, power: Mapping[str, Any]) -> None:
-        self._meter = NodeMeter(open_readers(detect(**power)), period_s=period_s)
+        self._readers, self._period_s = open_readers(detect(**power)), period_s
         self._running = False
+        self._restart()
+
+    async def restart(self) -> None:
+        """Begin a new account of the node: totals from zero, no trials."""
+        self._restart()
+
+    def _restart(self) -> None:
+        self._meter = NodeMeter(self._readers, period_s=self._period_s)
 
     async def run(self) -> None:
         """Close an interval every period, for as long as the actor lives. A second call returns at once."""
@@ -37,7 +45,7 @@ class MeterActor:
         due_s = time.monotonic()
         while True:
             # By the clock and not by the sleep, so that the rate does not drift; what was missed is skipped.
-            due_s = max(due_s + self._meter.period_s, time.monotonic())
+            due_s = max(due_s + self._period_s, time.monotonic())
             await asyncio.sleep(due_s - time.monotonic())
             self._meter.tick()
 
@@ -78,10 +86,19 @@ class NodeMeters:
         node_ids = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
         self._period_s = period_s
         self._actors = {node_id: _start(node_id, period_s, power or {}) for node_id in node_ids}
+        self._forget()
+
+    def restart(self) -> None:
+        """Begin a new account on every node whose meter lives, for a run of its own; nothing may be registered."""
+        for actor in self._actors.values():
+            actor.restart.remote()  # not waited for: calls of one caller arrive in order
+        self._forget()
+
+    def _forget(self) -> None:
         self._asked: dict[str, Any] = {}
         self._asked_at_s = float("-inf")
         self._known = {
-            node_id: NodeEnergy(node_id=node_id, snapshot=None, trials={}, lost=None) for node_id in node_ids
+            node_id: NodeEnergy(node_id=node_id, snapshot=None, trials={}, lost=None) for node_id in self._actors
         }
 
     def poll(self) -> Mapping[str, NodeEnergy]:

@@ -42,6 +42,10 @@ class ProcessMeter:
         self._last_cpu_s = cpu_seconds()
         self._used_s = 0.0
 
+    @property
+    def co_tenants(self) -> None:
+        """Unknown: this meter sees one process tree."""
+
     def mark(self) -> Energy:
         """Energy since construction; cumulative, and never less than at the mark before."""
         cpu_s = self._cpu_seconds()

@@ -1,0 +1,42 @@
+"""The store: Parquet tables of all runs, trials, reports and nodes, and the journals they are sealed from.
+
+``open_store(path).trials()`` is a DataFrame; ``create_store(path)`` is what a driver writes to.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tune_kd.store.fold import Attempt as Attempt
+    from tune_kd.store.journal import Journal as Journal
+    from tune_kd.store.listing import RunRecord as RunRecord
+    from tune_kd.store.merge import Merged as Merged
+    from tune_kd.store.opening import create_store as create_store
+    from tune_kd.store.opening import open_store as open_store
+    from tune_kd.store.reading import StoreWarning as StoreWarning
+    from tune_kd.store.stamp import Fault as Fault
+    from tune_kd.store.store import Store as Store
+    from tune_kd.store.sweep import Orphan as Orphan
+
+_HOMES = {
+    "Attempt": "fold",
+    "Fault": "stamp",
+    "Journal": "journal",
+    "Merged": "merge",
+    "Orphan": "sweep",
+    "RunRecord": "listing",
+    "Store": "store",
+    "StoreWarning": "reading",
+    "create_store": "opening",
+    "open_store": "opening",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use: pyarrow takes longer to load than ``tune-kd --help`` may."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

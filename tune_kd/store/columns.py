@@ -1,0 +1,211 @@
+"""The store's tables, one line per column: name, type, unit and meaning.
+
+These names are the contract with ``analysis`` and with users' scripts. Base units only: J, g, s, FLOP,
+bytes, fractions of 1. Null means "not measured" or "does not apply", never 0. Durations come from a
+monotonic clock, times are UTC at µs. A double holds FLOPs: exact up to 2⁵³, and a sum of large ones does
+not wrap around, as one of 64-bit integers would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCHEMA_VERSION = 1
+
+TYPES = ("string", "int", "double", "bool", "time", "counts", "scores")  # schema.py has them in Arrow
+
+RUN_STATUSES = ("planned", "running", "completed", "stopped", "failed", "lost")
+TRIAL_STATUSES = ("completed", "stopped", "failed", "lost")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; ``required`` says that no row may leave it out."""
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+    required: bool = False
+
+    def __post_init__(self) -> None:
+        if self.type not in TYPES:
+            raise ValueError(f"column {self.name}: type must be one of {', '.join(TYPES)}, got {self.type!r}")
+
+
+C = Column
+KEY = True  # a column that every row has
+
+# fmt: off
+VERSION = C("schema_version", "int", "", "version of this schema when the row was written", KEY)
+RUN_ID = C("run_id", "string", "", "the run: one policy, scenario, budget and replicate", KEY)
+TRIAL_KEY = (
+    C("trial_id", "string", "", "the trial, unique everywhere: the run and the trial's index", KEY),
+    C("attempt", "int", "", "the attempt at the trial; 0 is the first", KEY),
+)
+
+# What a trial has spent up to a moment; the same in `trials` (at its end) and in `reports` (after each epoch).
+SPENT = (
+    C("flops_executed", "double", "FLOP", "all that ran: forward, backward, teacher and evaluation"),
+    C("flops_teacher", "double", "FLOP", "the teacher's forward passes"),
+    C("flops_forward", "double", "FLOP", "the student's forward passes in training"),
+    C("flops_backward", "double", "FLOP", "the student's backward passes"),
+    C("flops_eval", "double", "FLOP", "validation"),
+    C("flops_paper", "double", "FLOP", "the same training by the paper's convention"),
+    C("flops_uncounted_ops", "string", "", "operators that the counts leave out, comma-separated"),
+    C("energy_j", "double", "J", "all of it: energy_cpu_j + energy_gpu_j + energy_ram_j + energy_idle_j"),
+    C("energy_cpu_j", "double", "J", "the CPUs' energy above idle"),
+    C("energy_gpu_j", "double", "J", "the GPUs' energy above idle"),
+    C("energy_ram_j", "double", "J", "the reserved share of the memory's energy"),
+    C("energy_idle_j", "double", "J", "the reserved share of CPUs and GPUs at idle"),
+    C("energy_method", "string", "", "how the joules were found: counter, sampled, model or mixed"),
+    C("co2e_g", "double", "g CO2e", "emissions of energy_j, PUE included"),
+    C("duration_s", "double", "s", "start to end"),
+    C("train_s", "double", "s", "training passes, the teacher's included"),
+    C("eval_s", "double", "s", "validation"),
+    C("teacher_s", "double", "s", "the teacher's forward passes, a part of train_s"),
+    C("other_s", "double", "s", "the rest: duration_s − train_s − eval_s"),
+    C("peak_memory_bytes", "int", "bytes", "largest memory held: the GPU's where there is one"),
+    C("co_tenants", "int", "", "most trials that shared the node at the same time"),
+)
+
+RUNS = (
+    VERSION, RUN_ID,
+    C("study", "string", "", "the study's name"),
+    C("study_id", "string", "", "the compare or study that planned the run"),
+    C("scenario", "string", "", "what is trained, by name", KEY),
+    C("scenario_json", "string", "", "the scenario in full, as JSON"),
+    C("scenario_sha256", "string", "", "hash of scenario_json"),
+    C("policy", "string", "", "how τ is chosen, by name", KEY),
+    C("policy_json", "string", "", "the policy's options, as JSON"),
+    C("policy_sha256", "string", "", "hash of the policy's source text"),
+    C("space", "string", "", "the search space, by name"),
+    C("space_json", "string", "", "the search space in full, as JSON"),
+    C("replicate", "int", "", "which replicate; 0 is the first"),
+    C("seed", "int", "", "the replicate's seed, of search and training"),
+    C("track", "string", "", "recipe, budget or target"),
+    C("budget_currency", "string", "", "trials, epochs, flops, joules, gco2e or seconds"),
+    C("budget_limit", "double", "currency", "the budget, in the currency's base unit"),
+    C("spent", "double", "currency", "what the ledger charged"),
+    C("overshoot", "double", "currency", "spent beyond the limit"),
+    C("teacher_id", "string", "", "hash of everything that made the teacher"),
+    C("teacher_energy_j", "double", "J", "the teacher's training; outside the budget"),
+    C("teacher_flops", "double", "FLOP", "the teacher's training"),
+    C("teacher_co2e_g", "double", "g CO2e", "the teacher's training"),
+    C("teacher_duration_s", "double", "s", "the teacher's training"),
+    C("teacher_val_accuracy", "double", "fraction", "the teacher's validation accuracy"),
+    C("teacher_test_accuracy", "double", "fraction", "the teacher's test accuracy"),
+    C("shared_energy_j", "double", "J", "teacher outputs computed once for all trials"),
+    C("shared_flops", "double", "FLOP", "teacher outputs computed once for all trials"),
+    C("shared_s", "double", "s", "teacher outputs computed once for all trials"),
+    C("shared_co2e_g", "double", "g CO2e", "teacher outputs computed once for all trials"),
+    C("split_sha256", "string", "", "hash of the train, validation and test split"),
+    C("skipped_images", "int", "", "images that could not be decoded and were left out"),
+    C("cpus_per_trial", "double", "", "CPU cores reserved for a trial"),
+    C("gpus_per_trial", "double", "", "GPUs reserved for a trial"),
+    C("code_version", "string", "", "version of tune-kd"),
+    C("code_revision", "string", "", "revision of its source, where known"),
+    C("code_dirty", "bool", "", "whether its source had changes beyond code_revision"),
+    C("forced_changes", "string", "", "what differed when a resume was forced"),
+    C("equivalence_margin", "double", "fraction", "differences of accuracy below it do not matter; of the scenario"),
+    C("started_at", "time", "UTC", "when the run started"),
+    C("ended_at", "time", "UTC", "when it ended; of a lost run, its last sign of life"),
+    C("status", "string", "", "planned, running, completed, stopped, failed or lost", KEY),
+    C("error", "string", "", "why it failed or was lost"),
+)
+
+TRIALS = (
+    VERSION, RUN_ID, *TRIAL_KEY,
+    C("index", "int", "", "place of the trial in its run; 0 is the first", KEY),
+    C("params_json", "string", "", "the suggested hyperparameters, as JSON", KEY),
+    C("tau", "double", "", "τ; null when it moves within the trial"),
+    C("alpha", "double", "", "weight of the distillation term in the loss"),
+    C("seed", "int", "", "seed of initial weights and τ draws", KEY),
+    C("status", "string", "", "completed, stopped, failed or lost", KEY),
+    C("error", "string", "", "why it failed or was lost"),
+    C("node_id", "string", "", "the node that ran it"),
+    C("started_at", "time", "UTC", "when the attempt started", KEY),
+    C("ended_at", "time", "UTC", "when it ended; of a lost attempt, its last sign of life", KEY),
+    C("tested_at", "time", "UTC", "when the test set was read"),
+    C("epochs", "int", "epochs", "finished epochs", KEY),
+    C("checkpoint_epoch", "int", "", "the epoch whose weights the checkpoint rule chose; 1 is the first"),
+    C("val_accuracy", "double", "fraction", "validation accuracy at checkpoint_epoch"),
+    C("val_loss", "double", "", "validation loss at checkpoint_epoch"),
+    C("test_accuracy", "double", "fraction", "test accuracy at checkpoint_epoch, read once"),
+    C("precision_macro", "double", "fraction", "test precision, mean over classes"),
+    C("recall_macro", "double", "fraction", "test recall, mean over classes"),
+    C("specificity_macro", "double", "fraction", "test specificity, mean over classes"),
+    C("f1_macro", "double", "fraction", "test F1, mean over classes"),
+    C("kappa", "double", "", "Cohen's kappa on the test set"),
+    C("prevalence", "double", "fraction", "share of the largest class of the test set"),
+    C("confusion", "counts", "images", "test confusion matrix; rows: true class, columns: predicted"),
+    C("per_class", "scores", "fraction", "test precision, recall and F1 of each class"),
+    C("inference_s", "double", "s", "prediction of the whole test set"),
+    C("inference_energy_j", "double", "J", "prediction of the whole test set"),
+    C("inference_co2e_g", "double", "g CO2e", "prediction of the whole test set"),
+    C("energy_test_j", "double", "J", "the whole test evaluation; not in energy_j, not charged"),
+    *SPENT,
+    C("pue", "double", "", "power usage effectiveness: facility over IT energy", KEY),
+    C("carbon_g_per_kwh", "double", "g/kWh", "carbon intensity of the electricity"),
+    C("carbon_source", "string", "", "where the intensity comes from"),
+)
+
+REPORTS = (
+    VERSION, RUN_ID, *TRIAL_KEY,
+    C("epoch", "int", "", "the epoch; 1 is the first", KEY),
+    C("at", "time", "UTC", "when its validation ended", KEY),
+    C("node_id", "string", "", "the node that ran it"),
+    *SPENT,
+    C("train_loss", "double", "", "mean training loss of the epoch"),
+    C("val_loss", "double", "", "validation loss after the epoch"),
+    C("val_accuracy", "double", "fraction", "validation accuracy after the epoch"),
+    C("checkpoint_epoch", "int", "", "the epoch that the checkpoint rule would choose so far"),
+    C("lr", "double", "", "learning rate of the epoch's first batch"),
+    C("tau_mean", "double", "", "mean τ over the epoch's batches"),
+    C("tau_min", "double", "", "smallest τ of the epoch"),
+    C("tau_max", "double", "", "largest τ of the epoch"),
+)
+
+NODES = (
+    VERSION, RUN_ID,
+    C("node_id", "string", "", "the node, by Ray's id", KEY),
+    C("cpu_model", "string", "", "the CPU's name"),
+    C("cpus", "int", "", "logical CPUs"),
+    C("ram_bytes", "int", "bytes", "memory"),
+    C("gpu_model", "string", "", "the GPUs' name"),
+    C("gpus", "int", "", "GPUs"),
+    C("gpu_driver", "string", "", "version of the GPU driver"),
+    C("power_limit_w", "double", "W", "power limit of a GPU"),
+    C("mig", "bool", "", "whether a GPU is split into MIG instances"),
+    C("os", "string", "", "operating system"),
+    C("python", "string", "", "version"),
+    C("torch", "string", "", "version"),
+    C("torchvision", "string", "", "version"),
+    C("ray", "string", "", "version"),
+    C("optuna", "string", "", "version"),
+    C("codecarbon", "string", "", "version"),
+    C("meter_method_cpu", "string", "", "counter, sampled or model; null: not measured"),
+    C("meter_method_gpu", "string", "", "counter, sampled or model; null: not measured"),
+    C("meter_method_ram", "string", "", "counter, sampled or model; null: not measured"),
+    C("meter_error", "string", "", "why the meter stopped answering; null: it did not"),
+    C("meter_params_json", "string", "", "what the meter assumed, as JSON"),
+    C("energy_total_j", "double", "J", "the node while it was metered"),
+    C("energy_trials_j", "double", "J", "of it: the trials"),
+    C("energy_other_j", "double", "J", "of it: other processes"),
+    C("energy_idle_j", "double", "J", "of it: idle that nobody reserved"),
+    C("energy_residual_j", "double", "J", "total − trials − other − idle; 0 but for rounding"),
+    C("samples", "int", "", "readings taken"),
+    C("longest_gap_s", "double", "s", "longest time between two readings"),
+    C("coverage", "double", "fraction", "share of the metered time with readings at the asked rate"),
+)
+# fmt: on
+
+TABLES: dict[str, tuple[Column, ...]] = {"runs": RUNS, "trials": TRIALS, "reports": REPORTS, "nodes": NODES}
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "runs": ("run_id",),
+    "trials": ("run_id", "trial_id", "attempt"),
+    "reports": ("run_id", "trial_id", "attempt", "epoch"),
+    "nodes": ("run_id", "node_id"),
+}
+"""What tells a table's rows apart, and the order in which they are read."""

@@ -1,0 +1,86 @@
+"""Compaction: the small files of ended trials and runs become few large ones, while others read and write.
+
+The packed files are written, the manifest is switched, then the small files are deleted; a Reader sees the state
+before or the one after. Who opens the folders with a plain ``*.parquet`` sees rows twice while the deletion goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+
+from tune_kd.store import manifest as manifests
+from tune_kd.store import names
+from tune_kd.store.columns import TABLES
+from tune_kd.store.files import Files
+from tune_kd.store.lease import Lease
+from tune_kd.store.manifest import Manifest
+from tune_kd.store.packing import ROWS_PER_FILE, Packer, maintenance
+from tune_kd.store.reading import Reader
+from tune_kd.store.settle import settle
+from tune_kd.store.views import REWRITTEN, Part
+
+_ENDED = "SELECT run_id FROM runs WHERE status IN ('completed', 'stopped')"
+"""Runs that hardly anybody goes on with; the rows of the others will be written again, and stay in small files."""
+
+
+def compact(reader: Reader) -> dict[str, int]:
+    """Pack what can be packed; how many small files went, by table. Raises StoreError, with the store as it was."""
+    files = reader.files
+    with maintenance(files):
+        manifest = settle(reader)
+        ended = set(reader.rows(_ENDED, ["runs"])["run_id"].to_pylist())
+        snapshot = reader.snapshot(manifest, TABLES)
+        reader.warn(snapshot.faults)
+        small = {table: _small(table, parts, ended) for table, parts in snapshot.tables.items()}
+        rewritable = {part: _digest(part.path.read_bytes()) for table in REWRITTEN for part in small[table]}
+        packed = {table: dict(named) for table, named in manifest.packed.items()}
+        replaced = {
+            table: _pack(files, table, small[table], snapshot.tables[table], packed.setdefault(table, {}), manifest)
+            for table in TABLES
+        }
+        if any(small.values()):
+            manifests.write(files, manifest.next(packed=packed, replaced=replaced))
+            settle(reader)
+            _delete_unchanged(files, rewritable)
+    return {table: len(parts) for table, parts in small.items()}
+
+
+def _small(table: str, parts: Sequence[Part], ended: Collection[str]) -> list[Part]:
+    """The small files that may be packed."""
+    small = [part for part in parts if not part.packed]
+    return [part for part in small if names.run_of(table, part.path.stem) in ended] if table in REWRITTEN else small
+
+
+def _pack(
+    files: Files, table: str, small: list[Part], parts: Sequence[Part], packed: dict[str, int], manifest: Manifest
+) -> list[str]:
+    """Pack ``small`` and the packed files that are not full yet, which changes ``packed``; what nobody reads then."""
+    if not small:
+        return []
+    begun = [part for part in parts if part.packed and packed[part.path.name] < ROWS_PER_FILE // 2]
+    with Packer(files, table, manifest.generation + 1) as packer:
+        packer.add([*begun, *small])
+    for part in begun:
+        del packed[part.path.name]
+    packed.update(packer.written)
+    gone = begun if table in REWRITTEN else [*small, *begun]
+    return [part.path.name for part in gone]
+
+
+def _delete_unchanged(files: Files, packed: Mapping[Part, str]) -> None:
+    """Delete small files of runs and nodes, unless their row was written again since, which then stands."""
+    for part, digest in packed.items():
+        table = part.path.parent.name
+        lease = Lease.try_take(files.state / names.LEASES / names.run_of(table, part.path.stem))
+        if lease is None:
+            continue
+        with lease:
+            name = f"{table}/{part.path.name}"
+            if _digest(files.get(name)) == digest:
+                files.remove(name)
+            lease.release(remove=True)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,165 @@
+"""The store: what writes and reads the records of all runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tune_kd.errors import InputError, StoreError
+from tune_kd.store import names, sealing
+from tune_kd.store.compact import compact
+from tune_kd.store.export import export
+from tune_kd.store.files import Files
+from tune_kd.store.fold import Attempt
+from tune_kd.store.journal import Journal
+from tune_kd.store.lease import Lease
+from tune_kd.store.listing import RunRecord, list_runs, require_run, show_run
+from tune_kd.store.merge import Merged, merge
+from tune_kd.store.reading import Reader
+from tune_kd.store.remove import remove_runs
+from tune_kd.store.stamp import Fault
+from tune_kd.store.sweep import Orphan, sweep
+from tune_kd.store.verify import verify
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Store:
+    """A store of records. Make one with :func:`create_store` (to write) or :func:`open_store` (to read)."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.reader = Reader(files)
+        self._journals: dict[tuple[str, int], Journal] = {}
+
+    def __repr__(self) -> str:
+        return f"Store({self.location!r})"
+
+    @property
+    def location(self) -> str:
+        """The folder or URL of the store."""
+        return self.files.where
+
+    # Reading: DataFrames whose columns and dtypes follow from the schema alone, sorted by the table's key.
+
+    def runs(self, columns: Collection[str] | None = None) -> pd.DataFrame:
+        """One row a run; all columns of the schema, or those named."""
+        return self.reader.frame("runs", columns)
+
+    def trials(self, columns: Collection[str] | None = None) -> pd.DataFrame:
+        """One row an attempt at a trial, once it has ended."""
+        return self.reader.frame("trials", columns)
+
+    def reports(self, columns: Collection[str] | None = None) -> pd.DataFrame:
+        """One row an epoch of an attempt that has ended."""
+        return self.reader.frame("reports", columns)
+
+    def nodes(self, columns: Collection[str] | None = None) -> pd.DataFrame:
+        """One row a node of a run."""
+        return self.reader.frame("nodes", columns)
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """The result of a duckdb query over the views ``runs``, ``trials``, ``reports`` and ``nodes``."""
+        return self.reader.query(sql)
+
+    # Writing.
+
+    def write_run(self, row: Mapping[str, Any]) -> None:
+        """Write a run's row, in the place of the one before. Columns left out are null; others raise StoreError."""
+        sealing.put_rows(self.files, "runs", names.run_file(row["run_id"]), [dict(row)])
+
+    def write_nodes(self, run_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write the rows of a run's nodes, each in the place of the one with its ``node_id`` before."""
+        for row in rows:
+            sealing.put_rows(self.files, "nodes", names.node_file(run_id, row["node_id"]), [{**row, "run_id": run_id}])
+
+    def journal(self, run_id: str, trial_id: str, attempt: int) -> Journal:
+        """Open the journal of a new attempt. Refused (StoreError) when the attempt has one, or is sealed already."""
+        names.trial_of_run(trial_id, run_id)
+        if self.files.exists(names.attempt_file("trials", trial_id, attempt)):
+            raise StoreError(f"attempt {attempt} at trial {trial_id} is sealed already; a new attempt has a new number")
+        journal = Journal(self._journal_path(trial_id, attempt))
+        self._journals[trial_id, attempt] = journal
+        return journal
+
+    def seal(self, run_id: str, trial_id: str, attempt: int) -> Attempt:
+        """Make an attempt's journal its rows in the tables, then drop it. When it fails it can be tried again."""
+        journal = self._journals.get((trial_id, attempt))
+        if journal is None:
+            raise StoreError(f"run {run_id} has no open journal for attempt {attempt} at trial {trial_id}")
+        sealed = sealing.commit(self.files, journal.read())
+        journal.close(remove=True)
+        del self._journals[trial_id, attempt]
+        return sealed
+
+    def seal_orphans(self) -> list[Orphan]:
+        """Seal what dead drivers left: their journals, with the costs so far, and their runs, as ``lost``.
+
+        Journals and leases lie on the disk of the driver that wrote them, so with a URL each machine sweeps its own.
+        """
+        return sweep(self)
+
+    @contextmanager
+    def lease(self, run_id: str) -> Iterator[None]:
+        """Hold a run while driving it. Raises InputError while another process does.
+
+        Take it before the run's status becomes ``running`` and write the final status before giving it back.
+        """
+        path = self.lease_path(run_id)
+        lease = Lease.try_take(path)
+        if lease is None:
+            raise InputError(
+                f"run {run_id} is being driven by {path.read_text().strip() or 'another process'}; wait or stop it"
+            )
+        os.ftruncate(lease.descriptor, 0)
+        os.write(lease.descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        try:
+            yield
+        except BaseException:
+            lease.release()  # the file stays: it tells the next sweep to look at this run
+            raise
+        lease.release(remove=True)
+
+    # Keeping.
+
+    def compact(self) -> dict[str, int]:
+        """Pack the small files of what has ended into few large ones; how many went, by table. Others may go on."""
+        return compact(self.reader)
+
+    def verify(self) -> list[Fault]:
+        """What is wrong with the store's files: truncated, foreign, tampered, missing or newer ones."""
+        return verify(self.reader)
+
+    def list_runs(self) -> pd.DataFrame:
+        """One row a run, the oldest first, with what its trials came to."""
+        return list_runs(self.reader)
+
+    def show_run(self, run_id: str) -> RunRecord:
+        """All that the store says of one run. Raises InputError for one that is not there."""
+        return show_run(self.reader, run_id)
+
+    def remove_run(self, run_id: str) -> None:
+        """Remove a run with all its records. Raises InputError for one that is not there, or that is being driven."""
+        require_run(self.reader, run_id)
+        with self.lease(run_id):
+            remove_runs(self.reader, [run_id])
+
+    def merge(self, *sources: Store) -> Merged:
+        """Bring the runs of other stores into this one. Raises StoreError, with nothing written, on a conflict."""
+        return merge(self.reader, [source.reader for source in sources])
+
+    def export(self, folder: str | Path, form: str = "csv") -> list[Path]:
+        """Write each table to ``folder`` as CSV (``csv``) or JSON lines (``jsonl``); the files written."""
+        return export(self.reader, Path(folder).expanduser().absolute(), form)
+
+    def _journal_path(self, trial_id: str, attempt: int) -> Path:
+        return self.files.state / names.JOURNALS / names.journal_file(trial_id, attempt)
+
+    def lease_path(self, run_id: str) -> Path:
+        """The file whose lease the driver of a run holds."""
+        return self.files.state / names.LEASES / names.checked("run_id", run_id)

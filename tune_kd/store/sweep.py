@@ -1,0 +1,113 @@
+"""The sweep: what dead drivers left behind is sealed as ``lost``, with its cost."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tune_kd.errors import StoreError
+from tune_kd.events import TrialStarted
+from tune_kd.store import manifest as manifests
+from tune_kd.store import names, sealing, views
+from tune_kd.store.journal import read_events
+from tune_kd.store.lease import Lease
+from tune_kd.store.packing import Busy, maintenance
+from tune_kd.store.reading import StoreWarning
+from tune_kd.store.settle import settle
+
+if TYPE_CHECKING:
+    from tune_kd.store.store import Store
+
+ABANDONED = "its driver was gone before the run ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orphan:
+    """What a dead driver left and a sweep sealed: an attempt at a trial, or (``trial_id`` None) the run itself."""
+
+    run_id: str
+    trial_id: str | None
+    attempt: int | None
+    status: str  # lost, or what the driver had still journalled
+    epochs: int | None
+    energy_j: float | None
+
+
+def sweep(store: Store) -> list[Orphan]:
+    """Seal all orphans of the store that lie on this machine; what a living process holds is left alone."""
+    journals = sorted((store.files.state / names.JOURNALS).glob("*.jsonl"))
+    trials = [orphan for journal in journals if (orphan := seal_orphan(store, journal))]
+    running = store.reader.rows("SELECT run_id FROM runs WHERE status = 'running' ORDER BY run_id", ["runs"])
+    runs = [orphan for run_id in running["run_id"].to_pylist() if (orphan := lose_run(store, run_id))]
+    with suppress(Busy), maintenance(store.files):
+        settle(store.reader)
+    return trials + runs
+
+
+def seal_orphan(store: Store, journal: Path) -> Orphan | None:
+    """Seal the journal if nobody writes it; None if somebody does, or if there was nothing in it."""
+    lease = Lease.try_take(journal)
+    if lease is None:
+        return None
+    with lease:
+        try:
+            events = read_events(journal)
+        except StoreError as error:
+            warnings.warn(f"left unsealed: {error}", StoreWarning, stacklevel=3)
+            return None
+        started = next((event for event in events if isinstance(event, TrialStarted)), None)
+        trial = None
+        if started is not None:  # else it died before its first event was on disk: nothing was spent
+            with maintenance(store.files, wait=True):  # so that it is not packed while it is looked for
+                if not _is_packed(store, started):
+                    trial = sealing.commit(store.files, events).trial
+        lease.release(remove=True)
+    if trial is None:
+        return None
+    return Orphan(
+        run_id=trial["run_id"],
+        trial_id=trial["trial_id"],
+        attempt=trial["attempt"],
+        status=trial["status"],
+        epochs=trial["epochs"],
+        energy_j=trial.get("energy_j"),
+    )
+
+
+def _is_packed(store: Store, started: TrialStarted) -> bool:
+    """Whether a crash came after the attempt was sealed, and a compaction before its journal was dropped."""
+    manifest = manifests.read(store.files)
+    packed, faults = store.reader.check("trials", (), manifest.packed.get("trials", {}))
+    store.reader.warn(faults)
+    with views.session({"trials": packed}) as connection:
+        key = f"trial_id = {views.literal(started.trial_id)} AND attempt = {started.attempt}"
+        return connection.sql(f"SELECT 1 FROM trials WHERE {key}").fetchall() != []
+
+
+def lose_run(store: Store, run_id: str) -> Orphan | None:
+    """Mark a running run as lost if nobody drives it."""
+    path = store.lease_path(run_id)
+    if not (store.files.sees_all_leases or path.exists()):
+        return None  # driven from another machine, whose leases are not seen here
+    lease = Lease.try_take(path)
+    if lease is None:
+        return None
+    with lease:
+        [row] = store.reader.rows(f"SELECT * FROM runs WHERE run_id = {views.literal(run_id)}", ["runs"]).to_pylist()
+        # Its driver may have ended it between the caller's look at the runs and our lease.
+        lost = row["status"] == "running"
+        if lost:
+            store.write_run({**row, "status": "lost", "error": ABANDONED, "ended_at": _last_sign_of_life(store, row)})
+        lease.release(remove=True)
+    if not lost:
+        return None
+    return Orphan(run_id=run_id, trial_id=None, attempt=None, status="lost", epochs=None, energy_j=None)
+
+
+def _last_sign_of_life(store: Store, run: dict[str, Any]) -> Any:
+    sql = f"SELECT max(ended_at) AS ended_at FROM trials WHERE run_id = {views.literal(run['run_id'])}"
+    [trials] = store.reader.rows(sql, ["trials"]).to_pylist()
+    return max((at for at in (trials["ended_at"], run["started_at"]) if at), default=None)
