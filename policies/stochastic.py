@@ -52,8 +52,9 @@ class Stochastic(Policy):
 
     def temperature(self, params: Mapping[str, float], seed: int) -> Temperature:
         low, high = params.get("tau_low", 2), params.get("tau_high", 20)
-        step = None if self.continuous else params.get("tau_step", 1)
-        return PerBatch(low, high, step, seed)
+        # A space says its step or has none; without a space it is the paper's.
+        step = params.get("tau_step", None if "tau_low" in params else 1)
+        return PerBatch(low, high, None if self.continuous else step, seed)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

@@ -44,7 +44,7 @@ class TPE(Policy):
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         distributions = {
-            name: optuna.distributions.FloatDistribution(d.low, d.high, step=d.step)
+            name: optuna.distributions.FloatDistribution(d.low, d.levels()[-1] if d.step else d.high, step=d.step)
             for name, d in space.dimensions.items()
         }
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=self.startup)

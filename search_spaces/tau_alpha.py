@@ -1,4 +1,7 @@
-"""τ as in the paper, and α, the weight of the distillation term, from 0.5 to 0.95 in steps of 0.15."""
+"""τ as in the paper, and α, the weight of the distillation term, from 0.5 to 0.95 in steps of 0.15.
+
+Policies that search take both; those that move τ within one trial take τ's range, and α from the scenario.
+"""
 
 from search_spaces.space import Dimension, Space
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tune_kd.errors import InputError
+from tune_kd.errors import InputError, RunFailed, nearest
 from tune_kd.events import EpochReport, Event, TrialMetered, TrialStarted
 
 # What one of each unit is worth in its currency's base unit.
@@ -22,7 +22,8 @@ UNITS: dict[str, tuple[str, float]] = {
     "pflops": ("flops", 1e15),
     "j": ("joules", 1),
     "kj": ("joules", 1e3),
-    "mj": ("joules", 1e6),
+    "mJ": ("joules", 1e-3),  # the one pair of units that differ by their case alone
+    "MJ": ("joules", 1e6),
     "wh": ("joules", 3600),
     "kwh": ("joules", 3.6e6),
     "g": ("gco2e", 1),
@@ -50,13 +51,15 @@ class Budget:
 
 def parse_budget(text: str) -> Budget:
     """``20trials``, ``0.05kWh``, …: a number and its unit. Raises InputError."""
-    match = re.fullmatch(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*", text.lower())
+    match = re.fullmatch(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)\s*", text)
     if match is None:
         raise InputError(f"the budget {text!r} is not a number with a unit; for example {EXAMPLES}")
     number, unit = match.groups()
+    if not unit:
+        raise InputError(f"budget {text!r}: the unit is missing; for example {EXAMPLES}")
+    unit = unit if unit in UNITS else unit.lower()
     if unit not in UNITS:
-        what = f"the unit {unit!r} is unknown" if unit else "the unit is missing"
-        raise InputError(f"budget {text!r}: {what}; for example {EXAMPLES}")
+        raise InputError(f"budget {text!r}: unknown unit {unit!r}; {nearest(unit, UNITS)}; for example {EXAMPLES}")
     currency, worth = UNITS[unit]
     return Budget(currency=currency, limit=float(number) * worth)
 
@@ -110,7 +113,13 @@ class Ledger:
         attempt = self.attempts.setdefault(key, _Attempt(first_epoch=report.epoch, epoch=report.epoch))
         attempt.epoch = max(attempt.epoch, report.epoch)
         if self.budget.currency in SPENT:
-            attempt.spent = max(attempt.spent, SPENT[self.budget.currency](report) or 0.0)
+            spent = SPENT[self.budget.currency](report)
+            if spent is None:
+                raise RunFailed(
+                    f"the budget is in {self.budget.currency}, and nothing measured what {report.trial_id} spent; "
+                    f"use another currency, or see tune-kd doctor"
+                )
+            attempt.spent = max(attempt.spent, spent)
 
     def _settle(self, account: TrialMetered) -> None:
         """Energy is charged to the end of an attempt, which may lie behind its last report."""

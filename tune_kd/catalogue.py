@@ -21,11 +21,18 @@ def make_policy(text: str) -> Policy:
     if name not in POLICIES:
         raise unknown("policy", name, POLICIES)
     kind = POLICIES[name]
-    values = dict(_option(kind, option) for option in options)
+    values: dict[str, Any] = {}
+    for key, value in (_option(kind, option) for option in options):
+        if key in values:
+            raise InputError(f"policy {text!r} gives {key} twice")
+        values[key] = value
     try:
         return kind(**values)
     except ValueError as error:
         raise InputError(f"policy {text!r}: {error}") from error
+
+
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 
 
 def _option(kind: type[Policy], text: str) -> tuple[str, Any]:
@@ -43,7 +50,7 @@ def _option(kind: type[Policy], text: str) -> tuple[str, Any]:
     if wanted is float and type(given) is int:
         given = float(given)
     if type(given) is not wanted:
-        raise InputError(f"policy {kind.name!r}: {key} must be a {wanted.__name__}, got {value or 'nothing'!r}")
+        raise InputError(f"policy {kind.name!r}: {key} must be {KINDS[wanted]}, got {value or 'nothing'!r}")
     return key, given
 
 

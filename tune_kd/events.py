@@ -117,7 +117,7 @@ class TrialTested:
     recall_macro: float
     specificity_macro: float
     f1_macro: float
-    kappa: float
+    kappa: float | None  # undefined where there is one class
     prevalence: float
     confusion: list[list[int]]  # rows: true class, columns: predicted
     per_class: list[dict[str, float]]  # precision, recall, f1
@@ -142,13 +142,17 @@ def to_json(event: Event) -> str:
 def from_json(line: str) -> Event:
     """The event of a line written by :func:`to_json`. Raises ValueError on anything else."""
     fields = json.loads(line)
-    if not isinstance(fields, dict) or fields.get("event") not in _KINDS:
+    if not isinstance(fields, dict) or str(fields.get("event")) not in _KINDS:
         raise ValueError(f"not an event: {line[:80]!r}")
     kind = _KINDS[fields.pop("event")]
     known = {field.name for field in dataclasses.fields(kind)}
     # A journal of a newer version may hold more: what this version does not know is dropped.
     fields = {name: value for name, value in fields.items() if name in known}
-    return kind(**{**fields, "at": datetime.fromisoformat(fields["at"])})
+    try:
+        event: Event = kind(**{**fields, "at": datetime.fromisoformat(fields["at"])})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a whole {kind.__name__}: {error}") from error
+    return event
 
 
 def utc_now() -> datetime:

@@ -35,7 +35,7 @@ def classification_metrics(labels: np.ndarray, predictions: np.ndarray, classes:
         "recall_macro": float(recall.mean()),
         "specificity_macro": float(specificity.mean()),
         "f1_macro": float(f1.mean()),
-        "kappa": float(cohen_kappa_score(labels, predictions, labels=every)),
+        "kappa": _kappa(labels, predictions),
         "prevalence": float(support.max() / support.sum()),
         "confusion": confusion.tolist(),
         "per_class": [
@@ -43,6 +43,13 @@ def classification_metrics(labels: np.ndarray, predictions: np.ndarray, classes:
             for p, r, f in zip(precision, recall, f1, strict=True)
         ],
     }
+
+
+def _kappa(labels: np.ndarray, predictions: np.ndarray) -> float | None:
+    """Cohen's kappa; None where labels and predictions are all of one class, and chance explains everything."""
+    if len(np.union1d(labels, predictions)) < 2:
+        return None
+    return float(cohen_kappa_score(labels, predictions))
 
 
 def examine(

@@ -30,8 +30,10 @@ class HouseFinder(MetaPathFinder):
 def claim() -> None:
     """Put the finder first. Raises ImportError where a foreign package has already taken one of our names."""
     for name in PACKAGES:
-        taken = getattr(sys.modules.get(name), "__file__", None)
-        if taken is not None and Path(taken).resolve().parent != HOUSE / name:
+        module = sys.modules.get(name)
+        folder = next(iter(getattr(module, "__path__", [])), None)
+        taken = getattr(module, "__file__", None) or folder  # a folder without __init__.py has no file
+        if taken is not None and (folder is None or Path(folder).resolve() != HOUSE / name):
             raise ImportError(
                 f"tune-kd's package {name!r} is shadowed by {taken}, which was imported first; "
                 f"import tune_kd before it, or give that folder another name"

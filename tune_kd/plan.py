@@ -87,7 +87,7 @@ def plan_study(
         raise InputError("no policy was named; for example --policies grid,stochastic")
     chosen = _scenario(scenario, data, train_limit, settings or {})
     where, limit = catalogue.make_space(space), parse_budget(budget)
-    made = [(label, catalogue.make_policy(label)) for label in dict.fromkeys(policies)]
+    made = _distinct(policies)
     for label, policy in made:
         _check_pair(label, policy, where)
     study_id = f"{utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -127,6 +127,15 @@ def _scenario(
     if scenario.data != "digits" and not Path(scenario.data).is_dir():
         raise InputError(f"there is no data folder {scenario.data!r}; give one with --data DIR, or use data = 'digits'")
     return scenario
+
+
+def _distinct(labels: Sequence[str]) -> list[tuple[str, Policy]]:
+    """Each policy once, under the first of its names."""
+    made: dict[str, tuple[str, Policy]] = {}
+    for label in labels:
+        policy = catalogue.make_policy(label)
+        made.setdefault(catalogue.policy_record(policy), (label, policy))
+    return list(made.values())
 
 
 def _check_pair(label: str, policy: Policy, space: Space) -> None:

@@ -18,7 +18,7 @@ PRESETS = Path(__file__).parent / "scenarios"
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, strict=True)]  # strict: true is no count
 
 
 class _Frozen(BaseModel):
@@ -48,11 +48,6 @@ class Recipe(_Frozen):
             raise ValueError("nesterov needs optimizer = 'sgd' and momentum > 0")
         return self
 
-    def scaled(self, epochs: int) -> Recipe:
-        """The same recipe over another number of epochs, its milestones in proportion."""
-        milestones = [max(1, round(milestone * epochs / self.epochs)) for milestone in self.milestones]
-        return Recipe.model_validate({**self.model_dump(), "epochs": epochs, "milestones": milestones})
-
 
 class Scenario(_Frozen):
     """What is trained, in full: with the seeds and the package versions this repeats a run."""
@@ -78,18 +73,17 @@ class Scenario(_Frozen):
     equivalence_margin: Annotated[float, Field(gt=0, lt=1)] = 0.003  # a fraction of accuracy, fixed beforehand
 
     def changed(self, settings: Mapping[str, Any]) -> Scenario:
-        """This scenario with some fields set; ``recipe.lr`` reaches into a recipe, ``recipe.epochs`` scales it.
+        """This scenario with some fields set; ``recipe.lr`` reaches into a recipe.
 
+        ``recipe.epochs`` scales its milestones in proportion, unless they are set, too.
         Raises InputError, naming the field, what was given and what would be right.
         """
         fields = self.model_dump()
-        for key, value in settings.items():
+        for key, value in sorted(settings.items(), key=lambda item: not item[0].endswith(".epochs")):
             table, name = _reach(fields, key)
-            if name == "epochs" and isinstance(value, int) and value >= 1:
-                scaled = Recipe.model_validate(table).scaled(value)
-                table.update(scaled.model_dump())
-            else:
-                table[name] = value
+            if name == "epochs" and type(value) is int:
+                table["milestones"] = [max(1, round(at * value / table["epochs"])) for at in table["milestones"]]
+            table[name] = value
         return _validated(fields, f"scenario {self.name!r}")
 
 

@@ -9,15 +9,28 @@ from __future__ import annotations
 
 from numpy.random import SeedSequence
 
+# Each kind has a stream of its own: replicate 0 of seed 0 shares nothing with trial 0 or teacher 0.
+REPLICATE, TRIAL, TEACHER, EPOCH = 1, 2, 3, 4
+
 
 def replicate_seed(seed: int, replicate: int) -> int:
     """The seed of replicate 0, 1, … of a study; adding replicates leaves the earlier ones as they were."""
-    return _derived(seed, replicate)
+    return _derived(REPLICATE, seed, replicate)
 
 
 def trial_seed(replicate: int, index: int) -> int:
     """The seed of trial ``index`` in the replicate with the seed ``replicate``."""
-    return _derived(replicate, index)
+    return _derived(TRIAL, replicate, index)
+
+
+def teacher_seed(seed: int) -> int:
+    """The seed of a scenario's teacher."""
+    return _derived(TEACHER, seed)
+
+
+def epoch_seed(trial: int, epoch: int) -> int:
+    """What torch's own generator is set to before an epoch, so that dropout, too, goes on where it was."""
+    return _derived(EPOCH, trial, epoch)
 
 
 def _derived(*entropy: int) -> int:

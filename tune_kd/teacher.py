@@ -18,7 +18,7 @@ from tune_kd.data import ImageData
 from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
 from tune_kd.meter import flops
 from tune_kd.scenario import Scenario
-from tune_kd.seeds import trial_seed
+from tune_kd.seeds import teacher_seed
 from tune_kd.trial import Meter, build
 
 
@@ -74,7 +74,7 @@ def save_teacher(path: Path, teacher: Teacher) -> None:
 def train_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, meter: Meter) -> Teacher:
     """Train the scenario's teacher on the labels alone, by its own recipe; its last epoch is what counts."""
     started, recipe = time.perf_counter(), scenario.teacher_recipe
-    seed = trial_seed(scenario.teacher_seed, 0)
+    seed = teacher_seed(scenario.teacher_seed)
     torch.manual_seed(seed)
     model = build(scenario.teacher, data).to(device)
     images = DeviceImages(data.train, device)
@@ -99,7 +99,7 @@ def train_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, 
     return Teacher(
         teacher_id=teacher_id(scenario, data),
         weights={name: tensor.cpu() for name, tensor in model.state_dict().items()},
-        flops=(counted.forward + counted.backward) * len(images) * recipe.epochs,
+        flops=(counted.forward + counted.backward) * training.trained_images(images, recipe) * recipe.epochs,
         energy_j=energy.total_j,
         energy_method=energy.method,
         duration_s=time.perf_counter() - started,

@@ -53,6 +53,7 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
         policy=catalogue.policy_from_record(shared.policy_json),
         params=config["params"],
         attempt=config["attempt"],
+        reported=config["reported"],
     )
     data, teacher = ray.get([shared.data, shared.teacher])
     meter = meter_here(account(spec.trial_id, spec.attempt), shared.cpus)

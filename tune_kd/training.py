@@ -83,6 +83,11 @@ def training_batches(
     )
 
 
+def trained_images(images: DeviceImages, recipe: Recipe) -> int:
+    """How many images an epoch trains on: all but one that is left alone in the last batch."""
+    return len(images) - (len(images) % recipe.batch_size == 1)
+
+
 class Evaluation(NamedTuple):
     """What a pass over labelled images gives."""
 
@@ -121,6 +126,7 @@ class Phases:
     def __init__(self, device: torch.device) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._device = device
+        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -131,4 +137,23 @@ class Phases:
         finally:
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)
+                self._resolve()
             self.seconds[name] += time.perf_counter() - started
+
+    @contextmanager
+    def within_step(self, name: str) -> Iterator[None]:
+        """The same inside a step, where nothing may wait for the device: a GPU's time comes from its own events."""
+        if self._device.type != "cuda":
+            with self.phase(name):
+                yield
+            return
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        yield
+        end.record()
+        self._events.append((name, begin, end))
+
+    def _resolve(self) -> None:
+        for name, begin, end in self._events:
+            self.seconds[name] += begin.elapsed_time(end) / 1000
+        self._events.clear()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from tune_kd.meter import flops
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Energy
 from tune_kd.scenario import Scenario
-from tune_kd.seeds import trial_seed
+from tune_kd.seeds import epoch_seed, trial_seed
 
 
 class Meter(Protocol):
@@ -51,6 +51,7 @@ class TrialSpec:
     policy: Policy
     params: Mapping[str, float]
     attempt: int = 0
+    reported: int | None = None  # the last epoch that the driver has heard of; None: every one with a checkpoint
 
     @property
     def seed(self) -> int:
@@ -124,9 +125,13 @@ class Trial:
     def fit(self) -> Iterator[EpochReport]:
         """Train to the end; one report an epoch, yielded after its checkpoint is written.
 
-        Where the checkpoint is of the last epoch already, its report comes again, with this attempt's costs.
+        A report that was lost between its checkpoint and the driver comes again, and so does the very last one:
+        a trial ends with a report.
         """
-        if self.epoch == self.recipe.epochs and self.last is not None:
+        unheard = self.spec.reported is not None and self.epoch > self.spec.reported
+        if self.last is not None and (unheard or self.epoch == self.recipe.epochs):
+            if unheard:
+                self._count_epoch()
             yield dataclasses.replace(self.last, attempt=self.spec.attempt, at=utc_now(), **self._spent())
         while self.epoch < self.recipe.epochs:
             lr = self.optimizer.param_groups[0]["lr"]
@@ -138,14 +143,18 @@ class Trial:
                     self.student, self.validation_images, self.data, self.spec.scenario.precision
                 )
             self.epoch += 1
-            self.costs.add_epoch(self.train_images, self.validation_images, self.recipe.batch_size)
+            self._count_epoch()
             self.chosen.offer(self.epoch, validation.accuracy, self.student)
             self.last = self._report(lr, train_loss, validation, step.taus())
             self.temperature.observe(vars(self.last))
             self._save()
             yield self.last
 
+    def _count_epoch(self) -> None:
+        self.costs.add_epoch(training.trained_images(self.train_images, self.recipe), len(self.validation_images))
+
     def _train(self, step: DistillationStep) -> float:
+        torch.manual_seed(epoch_seed(self.spec.seed, self.epoch))
         self.temperature.begin_epoch(self.epoch, self.recipe.epochs, self.steps)
         batches = training.training_batches(
             self.train_images, self.data, self.recipe, seed=self.spec.replicate_seed, epoch=self.epoch
@@ -224,7 +233,7 @@ class DistillationStep:
     def __call__(self, number: int, batch: Batch) -> Tensor:
         trial, scenario = self.trial, self.trial.spec.scenario
         with training.autocast(batch.images.device, scenario.precision):
-            with trial.phases.phase("teacher"), torch.no_grad():
+            with trial.phases.within_step("teacher"), torch.no_grad():
                 teacher_logits = trial.teacher(batch.images)
             student_logits = trial.student(batch.images)
         softening = trial.temperature(number, student_logits, teacher_logits)
@@ -264,11 +273,10 @@ class Costs:
         self.student, self.teacher = counted.student, counted.teacher
         self.trained = self.validated = 0
 
-    def add_epoch(self, train: DeviceImages, validation: DeviceImages, batch_size: int) -> None:
-        """One pass over the training images that fill the batches, and one over the validation images."""
-        alone = len(train) % batch_size == 1  # a trailing batch of one image is not trained on
-        self.trained += len(train) - alone
-        self.validated += len(validation)
+    def add_epoch(self, trained: int, validated: int) -> None:
+        """One pass over that many training images, and one over that many validation images."""
+        self.trained += trained
+        self.validated += validated
 
     def columns(self) -> dict[str, Any]:
         """The report's FLOP columns. ``flops_paper``: forward only, teacher and student, training images."""
@@ -285,19 +293,23 @@ class Costs:
         }
 
 
+CLEAR_REFS = Path("/proc/self/clear_refs")  # Linux
+
+
 def reset_peak_memory(device: torch.device) -> None:
     """Forget the peak of whatever ran in this process before: workers are reused."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    elif sys.platform == "linux":
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    elif CLEAR_REFS.exists():
+        with contextlib.suppress(OSError):  # a sandbox may forbid it: then the peak is the process's, not the trial's
+            CLEAR_REFS.write_text("5", encoding="ascii")
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:
     """The device's peak allocation, or this process's peak resident set, since the reset."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "linux":
+    if CLEAR_REFS.exists():
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), None)
     return None

@@ -60,6 +60,7 @@ class TuneEvents:
             "index": trial.index,
             "params": trial.params,
             "attempt": trial.attempt + 1,
+            "reported": trial.epoch,
         }
 
     def started(self, tune_id: str) -> None:
@@ -220,7 +221,9 @@ class TuneListener(_NotSaved, Callback):
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         self._source.ended(trial.trial_id, error=_reason(trial))
         # Tune starts the next attempt with the same config; its worker must know which attempt it is.
-        trial.config["attempt"] += 1
+        known = self._source.known(trial.trial_id)
+        if known is not None:
+            trial.config.update(attempt=known.attempt + 1, reported=known.epoch)
 
 
 def _reason(trial: TuneTrial) -> str:

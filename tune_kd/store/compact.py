@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from tune_kd.store import manifest as manifests
 from tune_kd.store import names
@@ -32,7 +33,8 @@ def compact(reader: Reader) -> dict[str, int]:
         ended = set(reader.rows(_ENDED, ["runs"])["run_id"].to_pylist())
         snapshot = reader.snapshot(manifest, TABLES)
         reader.warn(snapshot.faults)
-        small = {table: _small(table, parts, ended) for table, parts in snapshot.tables.items()}
+        damaged = {Path(fault.file).name for fault in snapshot.faults}
+        small = {table: _small(table, parts, ended, damaged) for table, parts in snapshot.tables.items()}
         rewritable = {part: _digest(part.path.read_bytes()) for table in REWRITTEN for part in small[table]}
         packed = {table: dict(named) for table, named in manifest.packed.items()}
         replaced = {
@@ -46,9 +48,9 @@ def compact(reader: Reader) -> dict[str, int]:
     return {table: len(parts) for table, parts in small.items()}
 
 
-def _small(table: str, parts: Sequence[Part], ended: Collection[str]) -> list[Part]:
-    """The small files that may be packed."""
-    small = [part for part in parts if not part.packed]
+def _small(table: str, parts: Sequence[Part], ended: Collection[str], damaged: Collection[str]) -> list[Part]:
+    """The small files that may be packed: a trial and its reports, of the same name, only together."""
+    small = [part for part in parts if not part.packed and part.path.name not in damaged]
     return [part for part in small if names.run_of(table, part.path.stem) in ended] if table in REWRITTEN else small
 
 

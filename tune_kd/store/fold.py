@@ -25,9 +25,10 @@ class Attempt(NamedTuple):
 def fold(events: Iterable[Event]) -> Attempt:
     """The rows of an attempt, from its events in the order they were journalled.
 
-    Costs are those of the last report, which are cumulative, energy that of the closed account; validation figures are those of the epoch that the
-    last report's checkpoint rule chose. Without a :class:`TrialEnded` the attempt is ``lost``, with what it had
-    spent. A report that comes twice counts once. Raises StoreError when there is no :class:`TrialStarted`.
+    Costs are those of the last report, which are cumulative, and energy that of the closed account, where there is
+    one; validation figures are those of the epoch that the last report's checkpoint rule chose. Without a
+    :class:`TrialEnded` the attempt is ``lost``, with what it had spent. A report that comes twice counts once.
+    Raises StoreError when there is no :class:`TrialStarted`.
     """
     events = list(events)
     started = _first(events, TrialStarted)

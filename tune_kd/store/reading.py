@@ -101,16 +101,17 @@ class Reader:
                 return result
         raise StoreError(f"the store {self.files.where} is being rewritten all the time; try again later")
 
-    def snapshot(self, manifest: Manifest, tables: Iterable[str]) -> Snapshot:
+    def snapshot(self, manifest: Manifest, tables: Collection[str]) -> Snapshot:
         """The files that belong to ``manifest``, which must still be the store's when they have been read."""
         found: dict[str, list[Part]] = {}
         faults: list[Fault] = []
-        # Trials before reports: a trial that is listed here has its reports on disk already.
-        committed = loose_names(self.files, manifest, "trials") if "reports" in tables else set()
+        # Trials are listed once, and before reports: what is listed has its reports on disk already, and reports
+        # that no trial listed has committed are still being written.
+        committed = loose_names(self.files, manifest, "trials") if {"trials", "reports"} & set(tables) else set()
         for table in tables:
-            loose = loose_names(self.files, manifest, table)
+            loose = committed if table == "trials" else loose_names(self.files, manifest, table)
             if table == "reports":
-                loose &= committed  # what no trial's row has committed is still being written
+                loose &= committed
             parts, broken = self.check(table, loose, manifest.packed.get(table, {}))
             found[table] = parts
             faults += broken

@@ -105,7 +105,8 @@ _FILES = """
 
 A store is a folder, or a URL such as `s3://bucket/prefix`, marked by `tune-kd-store.json`. Each table is a folder of
 Parquet files, which every reader opens in one line: `pd.read_parquet("runs/trials")`,
-`pl.read_parquet("runs/trials/*.parquet")`, `duckdb.sql("FROM 'runs/trials/*.parquet'")`, `pq.read_table("runs/trials")`.
+`pl.read_parquet("runs/trials/*.parquet")`, `pq.read_table("runs/trials")`,
+`duckdb.sql("FROM 'runs/trials/*.parquet'")`.
 
 | file | what it is |
 |---|---|

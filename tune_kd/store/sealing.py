@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tune_kd.events import Event
 from tune_kd.store import names, stamp
 from tune_kd.store.files import Files
-from tune_kd.store.fold import Attempt, fold
+from tune_kd.store.fold import Attempt
 from tune_kd.store.schema import to_table
 
 
-def commit(files: Files, events: Iterable[Event]) -> Attempt:
-    """Write an attempt's reports, then its trial row, which is the commit. Repeatable after a crash in the middle."""
-    attempt = fold(events)
+def encode(attempt: Attempt) -> dict[str, bytes]:
+    """The files of an attempt by name, in the order to write them: the trial's row last, which is the commit.
+
+    Written again after a crash in the middle they are the same. Raises StoreError where a row does not fit.
+    """
     key = (attempt.trial["trial_id"], attempt.trial["attempt"])
-    if attempt.reports:
-        put_rows(files, "reports", names.attempt_file("reports", *key), attempt.reports)
-    put_rows(files, "trials", names.attempt_file("trials", *key), [attempt.trial])
-    return attempt
+    rows = {"reports": attempt.reports, "trials": [attempt.trial]}
+    files = {table: names.attempt_file(table, *key) for table in rows if rows[table]}
+    return {name: stamp.encode(to_table(table, rows[table]), name) for table, name in files.items()}
 
 
 def put_rows(files: Files, table: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the rows of one file of ``table``, atomically."""
     files.put(name, stamp.encode(to_table(table, rows), name))
+
+
+def put_all(files: Files, encoded: Mapping[str, bytes]) -> None:
+    """Write files one after the other, each atomically."""
+    for name, data in encoded.items():
+        files.put(name, data)

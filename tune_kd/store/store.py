@@ -14,7 +14,7 @@ from tune_kd.store import names, sealing
 from tune_kd.store.compact import compact
 from tune_kd.store.export import export
 from tune_kd.store.files import Files
-from tune_kd.store.fold import Attempt
+from tune_kd.store.fold import Attempt, fold
 from tune_kd.store.journal import Journal
 from tune_kd.store.lease import Lease
 from tune_kd.store.listing import RunRecord, list_runs, require_run, show_run
@@ -92,7 +92,8 @@ class Store:
         journal = self._journals.get((trial_id, attempt))
         if journal is None:
             raise StoreError(f"run {run_id} has no open journal for attempt {attempt} at trial {trial_id}")
-        sealed = sealing.commit(self.files, journal.read())
+        sealed = fold(journal.read())
+        sealing.put_all(self.files, sealing.encode(sealed))
         journal.close(remove=True)
         del self._journals[trial_id, attempt]
         return sealed

@@ -12,6 +12,7 @@ from tune_kd.errors import StoreError
 from tune_kd.events import TrialStarted
 from tune_kd.store import manifest as manifests
 from tune_kd.store import names, sealing, views
+from tune_kd.store.fold import Attempt, fold
 from tune_kd.store.journal import read_events
 from tune_kd.store.lease import Lease
 from tune_kd.store.packing import Busy, maintenance
@@ -55,35 +56,34 @@ def seal_orphan(store: Store, journal: Path) -> Orphan | None:
     with lease:
         try:
             events = read_events(journal)
+            # Without a start it died before its first event was on disk: nothing was spent.
+            attempt = fold(events) if any(isinstance(event, TrialStarted) for event in events) else None
+            encoded = sealing.encode(attempt) if attempt else {}
         except StoreError as error:
-            warnings.warn(f"left unsealed: {error}", StoreWarning, stacklevel=3)
+            warnings.warn(f"left unsealed: {journal.name}: {error}", StoreWarning, stacklevel=3)
             return None
-        started = next((event for event in events if isinstance(event, TrialStarted)), None)
-        trial = None
-        if started is not None:  # else it died before its first event was on disk: nothing was spent
-            with maintenance(store.files, wait=True):  # so that it is not packed while it is looked for
-                if not _is_packed(store, started):
-                    trial = sealing.commit(store.files, events).trial
+        with maintenance(store.files, wait=True):  # so that it is not packed while it is looked for
+            if attempt and _is_packed(store, attempt):
+                attempt = None
+            if attempt:
+                sealing.put_all(store.files, encoded)
         lease.release(remove=True)
-    if trial is None:
-        return None
-    return Orphan(
-        run_id=trial["run_id"],
-        trial_id=trial["trial_id"],
-        attempt=trial["attempt"],
-        status=trial["status"],
-        epochs=trial["epochs"],
-        energy_j=trial.get("energy_j"),
-    )
+    return _orphan(attempt) if attempt else None
 
 
-def _is_packed(store: Store, started: TrialStarted) -> bool:
+def _orphan(attempt: Attempt) -> Orphan:
+    names = ("run_id", "trial_id", "attempt", "status", "epochs", "energy_j")
+    fields: dict[str, Any] = {name: attempt.trial.get(name) for name in names}
+    return Orphan(**fields)
+
+
+def _is_packed(store: Store, attempt: Attempt) -> bool:
     """Whether a crash came after the attempt was sealed, and a compaction before its journal was dropped."""
     manifest = manifests.read(store.files)
     packed, faults = store.reader.check("trials", (), manifest.packed.get("trials", {}))
     store.reader.warn(faults)
     with views.session({"trials": packed}) as connection:
-        key = f"trial_id = {views.literal(started.trial_id)} AND attempt = {started.attempt}"
+        key = f"trial_id = {views.literal(attempt.trial['trial_id'])} AND attempt = {attempt.trial['attempt']}"
         return connection.sql(f"SELECT 1 FROM trials WHERE {key}").fetchall() != []
 
 

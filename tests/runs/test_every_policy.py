@@ -132,8 +132,9 @@ def test_the_same_seed_gives_the_same_results_at_any_concurrency(everything, cac
         "tpe", budget="4trials", replicates=1, settings=SMALL, store=tmp_path / "a", cache=cache, max_concurrent=1
     )
     other = tune_kd.run("tpe", budget="4trials", settings=SMALL, store=tmp_path / "b", cache=cache, seed=1)
-    first = outcome.store.runs().query("policy == 'tpe' and replicate == 0").run_id.item()
-    expected = outcome.store.trials().query("run_id == @first")[RESULTS].reset_index(drop=True)
+    runs, trials = outcome.store.runs(), outcome.store.trials()
+    first = runs[(runs.policy == "tpe") & (runs.replicate == 0)].run_id.item()
+    expected = trials[trials.run_id == first][RESULTS].reset_index(drop=True)
     pd.testing.assert_frame_equal(again.store.trials()[RESULTS].reset_index(drop=True), expected)
     assert not other.store.trials().val_loss.equals(again.store.trials().val_loss)
 
@@ -152,7 +153,7 @@ def test_a_run_in_which_every_trial_fails_is_failed_with_the_first_error(ray_run
     (cache / "teachers").mkdir(exist_ok=True)
     (unusable / "teachers").symlink_to(cache / "teachers")
     (unusable / "checkpoints").write_text("a file where the folder of checkpoints should be")
-    with pytest.raises(RunFailed, match="1 of 1 runs failed.*checkpoints"):
+    with pytest.raises(RunFailed, match=r"1 of 1 runs failed.*checkpoints"):
         tune_kd.run("grid", budget="2trials", settings=SMALL, store=tmp_path / "runs", cache=unusable)
     store = tune_kd.open_store(tmp_path / "runs")
     assert store.runs().status.item() == "failed"
