@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from ray.tune.search import Searcher
 
 from tune_kd.errors import StoreError
-from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted
 from tune_kd.store import Store
 
 
@@ -41,7 +41,8 @@ class Past:
     """The trials of a run in the order of their suggestion, and every event that the ledger charged."""
 
     trials: tuple[KnownTrial, ...] = ()
-    events: tuple[Event, ...] = field(default=())
+    events: tuple[Event, ...] = ()
+    untested: tuple[tuple[Event, ...], ...] = ()  # attempts that ended well, but whose test set was not read yet
 
     def replay(self, searcher: Searcher) -> None:
         """Bring a fresh searcher to where the old one was: the same suggestions, the same results.
@@ -72,6 +73,7 @@ def past_of(store: Store, run_id: str) -> Past:
     trials, reports = trials[trials.run_id == run_id], reports[reports.run_id == run_id]
     known: dict[str, KnownTrial] = {}
     events: list[Event] = []
+    untested: list[tuple[Event, ...]] = []
     for row in _rows(trials.sort_values(["index", "attempt"])):
         trial = known.setdefault(
             row["trial_id"],
@@ -81,17 +83,21 @@ def past_of(store: Store, run_id: str) -> Past:
         trial.epoch = max(trial.epoch, row["epochs"])
         trial.val_accuracy = row["val_accuracy"] if row["val_accuracy"] is not None else trial.val_accuracy
         of_attempt = (reports.trial_id == row["trial_id"]) & (reports.attempt == row["attempt"])
-        events += events_of(row, _rows(reports[of_attempt].sort_values("epoch")))
-    return Past(trials=tuple(known.values()), events=tuple(events))
+        of_row = tuple(events_of(row, _rows(reports[of_attempt].sort_values("epoch"))))
+        events += of_row
+        if row["status"] in ("completed", "stopped") and row["epochs"] and row["tested_at"] is None:
+            untested.append(of_row)
+    return Past(trials=tuple(known.values()), events=tuple(events), untested=tuple(untested))
 
 
 def events_of(trial: Mapping[str, Any], reports: Iterator[Mapping[str, Any]]) -> Iterator[Event]:
-    """The events of an attempt, from its rows in the store: what the ledger needs to charge it again."""
+    """The events of an attempt that was not tested, from its rows in the store; folding them gives the rows again."""
     started = {**trial, "params": json.loads(trial["params_json"]), "at": trial["started_at"]}
     yield TrialStarted(**_fields(TrialStarted, started))
     for report in reports:
         yield EpochReport(**_fields(EpochReport, report))
     yield TrialEnded(**_fields(TrialEnded, {**trial, "at": trial["ended_at"]}))
+    yield TrialMetered(**_fields(TrialMetered, {**trial, "at": trial["ended_at"]}))
 
 
 def _fields(kind: type, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class _Ended:
     event: TrialEnded
     examination: Any | None
     metered: bool = False
+    sealed: tuple[Event, ...] = ()  # the events of an attempt that an earlier driver sealed untested
 
     @property
     def complete(self) -> bool:
@@ -66,6 +67,12 @@ class Recorder:
             self._ended[key] = _Ended(event=event, examination=examination)
         self._collect(self._meters.poll(), timeout_s=0)
 
+    def examine_late(self, sealed: tuple[Event, ...]) -> None:
+        """Have an attempt tested that an earlier driver did not live to test."""
+        ended = next(event for event in sealed if isinstance(event, TrialEnded))
+        key = (ended.trial_id, ended.attempt)
+        self._ended[key] = _Ended(event=ended, examination=self._examine(*key), metered=True, sealed=sealed)
+
     def finish(self) -> None:
         """Wait for what is still out, and seal the rest. An account that its meter never closed stays as reported."""
         while any(ended.examination is not None for ended in self._ended.values()):
@@ -100,11 +107,13 @@ class Recorder:
                 # The trial's own record is whole without it: test columns stay null.
                 self.problems.append(f"{event.trial_id} could not be tested: {str(error).strip().splitlines()[-1]}")
                 continue
-            self._journals[event.trial_id, event.attempt].append(
-                TrialTested(
-                    run_id=event.run_id, trial_id=event.trial_id, attempt=event.attempt, at=utc_now(), **columns
-                )
+            tested = TrialTested(
+                run_id=event.run_id, trial_id=event.trial_id, attempt=event.attempt, at=utc_now(), **columns
             )
+            if ended.sealed:
+                self._store.rewrite([*ended.sealed, tested])
+            else:
+                self._journals[event.trial_id, event.attempt].append(tested)
 
     def _append_account(self, ended: _Ended, closed: TrialEnergy) -> None:
         event, energy = ended.event, closed.energy
@@ -128,5 +137,6 @@ class Recorder:
 
     def _seal(self, key: Key) -> None:
         ended = self._ended.pop(key)
-        del self._journals[key]
-        self._store.seal(ended.event.run_id, *key)
+        if not ended.sealed:
+            del self._journals[key]
+            self._store.seal(ended.event.run_id, *key)

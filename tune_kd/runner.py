@@ -156,6 +156,8 @@ def _run(
         shared = workshop.share(plan)
         recorder = Recorder(store, workshop.examiner(shared), workshop.meters, execution.carbon, ledger)
         source = TuneEvents(plan, execution.carbon, [ledger, recorder, progress.event], past)
+        for sealed in past.untested:
+            recorder.examine_late(sealed)
         tuner = workshop.tuner(
             shared,
             searcher=BudgetedSearcher(searcher, ledger, source),
@@ -166,7 +168,8 @@ def _run(
         )
         try:
             with interruptible(source, progress):
-                tuner.fit()
+                if source.has_unfinished or ledger.may_start():
+                    tuner.fit()
         finally:
             source.abandon()
             recorder.finish()
@@ -177,8 +180,19 @@ def _run(
             raise source.failure
         status, error = source.verdict()
         store.write_run({**row, **records.ended(ledger, status, error)})
+        if status == "completed":
+            workshop.prune(shared, keep=best_trial(store, plan.run_id))
         progress.run_ended(plan, status)
     return status
+
+
+def best_trial(store: Store, run_id: str) -> str | None:
+    """The run's incumbent: the trial with the best validation accuracy, the earliest of equals."""
+    trials = store.trials()
+    ended = trials[(trials.run_id == run_id) & trials.status.isin(["completed", "stopped"])]
+    if ended.val_accuracy.notna().sum() == 0:
+        return None
+    return str(ended.sort_values(["val_accuracy", "index"], ascending=[False, True]).trial_id.iloc[0])
 
 
 @contextmanager

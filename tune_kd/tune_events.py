@@ -35,6 +35,11 @@ class TuneEvents:
         self.failure: Exception | None = None
         self.interrupted = False
 
+    @property
+    def has_unfinished(self) -> bool:
+        """Did an earlier driver leave a trial behind?"""
+        return bool(self._unfinished)
+
     def next_unfinished(self, tune_id: str) -> dict[str, Any] | None:
         """The config of a trial that an earlier driver left behind; None when there is none left."""
         return self._assign(tune_id, self._unfinished.pop(0)) if self._unfinished else None

@@ -114,6 +114,12 @@ class Workshop:
             rows.append({**machine, **(described[node.node_id] or {}), **counted, "meter_error": node.lost})
         return rows
 
+    def prune(self, shared: Shared, keep: str | None) -> None:
+        """Remove the checkpoints of a run that is complete, but for its incumbent's."""
+        for checkpoint in Path(shared.checkpoints).glob("*.pt"):
+            if checkpoint.stem != keep:
+                checkpoint.unlink(missing_ok=True)
+
     def examiner(self, shared: Shared) -> Callable[[str, int], Any]:
         """Starts the examination of a trial and gives the reference to its result."""
         # No CPU is asked for: the trials of the run hold them all, and an ended trial's test should not wait.

@@ -101,13 +101,15 @@ def test_a_stopped_driver_is_resumed_without_running_anything_twice(ray_running,
     process, store = driver(tmp_path / "runs", cache), tmp_path / "runs"
     line = random.randrange(1, 5)
     print(f"{how.name} after line {line} about a trial")
-    for text in process.stdout:
-        line -= "trial " in text
-        if line == 0:
-            process.send_signal(how)
-            line = -1
-    assert process.wait() == {signal.SIGINT: 130, signal.SIGKILL: -9}[how]
+    with process:
+        for text in process.stdout:
+            line -= "trial " in text
+            if line == 0:
+                process.send_signal(how)
+                line = -1
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[how]
     before = tune_kd.open_store(store)
+    before.seal_orphans()
     finished = before.trials().query("status == 'completed'")
     assert len(finished) >= 1
     resumed = tune_kd.resume(store=store, cache=cache)

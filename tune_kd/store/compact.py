@@ -21,8 +21,10 @@ from tune_kd.store.reading import Reader
 from tune_kd.store.settle import settle
 from tune_kd.store.views import REWRITTEN, Part
 
-_ENDED = "SELECT run_id FROM runs WHERE status IN ('completed', 'stopped')"
-"""Runs that hardly anybody goes on with; the rows of the others will be written again, and stay in small files."""
+# What may be written again stays in small files: the rows of a run and its nodes until it has ended for good, those of
+# its trials and reports while it is driven, in case something of an attempt comes late.
+_FINAL = ("completed", "stopped")
+_DRIVEN = "running"
 
 
 def compact(reader: Reader) -> dict[str, int]:
@@ -30,11 +32,12 @@ def compact(reader: Reader) -> dict[str, int]:
     files = reader.files
     with maintenance(files):
         manifest = settle(reader)
-        ended = set(reader.rows(_ENDED, ["runs"])["run_id"].to_pylist())
+        rows = reader.rows("SELECT run_id, status FROM runs", ["runs"]).to_pylist()
+        statuses = {row["run_id"]: row["status"] for row in rows}
         snapshot = reader.snapshot(manifest, TABLES)
         reader.warn(snapshot.faults)
         damaged = {Path(fault.file).name for fault in snapshot.faults}
-        small = {table: _small(table, parts, ended, damaged) for table, parts in snapshot.tables.items()}
+        small = {table: _small(table, parts, statuses, damaged) for table, parts in snapshot.tables.items()}
         rewritable = {part: _digest(part.path.read_bytes()) for table in REWRITTEN for part in small[table]}
         packed = {table: dict(named) for table, named in manifest.packed.items()}
         replaced = {
@@ -48,10 +51,14 @@ def compact(reader: Reader) -> dict[str, int]:
     return {table: len(parts) for table, parts in small.items()}
 
 
-def _small(table: str, parts: Sequence[Part], ended: Collection[str], damaged: Collection[str]) -> list[Part]:
+def _small(table: str, parts: Sequence[Part], statuses: Mapping[str, str], damaged: Collection[str]) -> list[Part]:
     """The small files that may be packed: a trial and its reports, of the same name, only together."""
-    small = [part for part in parts if not part.packed and part.path.name not in damaged]
-    return [part for part in small if names.run_of(table, part.path.stem) in ended] if table in REWRITTEN else small
+
+    def final(part: Part) -> bool:
+        status = statuses.get(names.run_of(table, part.path.stem))
+        return status in _FINAL if table in REWRITTEN else status != _DRIVEN
+
+    return [part for part in parts if not part.packed and part.path.name not in damaged and final(part)]
 
 
 def _pack(

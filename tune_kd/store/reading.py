@@ -122,24 +122,25 @@ class Reader:
         for fault in faults:
             warnings.warn(f"left out of {self.files.where}: {fault}", StoreWarning, stacklevel=3)
 
-    def check(self, table: str, loose: Iterable[str], packed: Iterable[str]) -> tuple[list[Part], list[Fault]]:
+    def check(self, table: str, loose: Iterable[str], packed: Collection[str]) -> tuple[list[Part], list[Fault]]:
         """Which of the table's files are sound, and what is wrong with the others."""
-        names = [*sorted(loose), *sorted(packed)]
-        expected = set(packed)
-        present = expected and set(self.files.names(table))
-        missing = [name for name in expected if name not in present]
-        names = [name for name in names if name not in missing]
-        paths = self.files.fetch(table, names)
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # hashing leaves the interpreter's lock alone
-            found = pool.map(self._check, paths, [f"{table}/{name}" for name in names])
-            verdicts = list(zip(names, paths, found, strict=True))
-        faults = [Fault(file=f"{table}/{name}", kind="missing", detail="the manifest names it") for name in missing]
-        faults += [verdict for _, _, verdict in verdicts if isinstance(verdict, Fault)]
-        parts = [
-            Part(path=path, version=verdict, packed=name in expected)
-            for name, path, verdict in verdicts
-            if not isinstance(verdict, Fault)
+        present = set(self.files.names(table)) if packed else set()
+        faults = [
+            Fault(file=f"{table}/{name}", kind="missing", detail="the manifest names it")
+            for name in sorted(set(packed) - present)
         ]
+        parts: list[Part] = []
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            for large, names in ((False, sorted(loose)), (True, sorted(set(packed) & present))):
+                paths = self.files.fetch(table, names)
+                # Hashing a large file leaves the interpreter's lock alone; with small ones threads would wait for it.
+                side_by_side = pool.map if large else map
+                verdicts = side_by_side(self._check, paths, [f"{table}/{name}" for name in names])
+                for path, verdict in zip(paths, verdicts, strict=True):
+                    if isinstance(verdict, Fault):
+                        faults.append(verdict)
+                    else:
+                        parts.append(Part(path=path, version=verdict, packed=large))
         return parts, faults
 
     def _check(self, path: Path, name: str) -> Fault | int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.errors import InputError, StoreError
+from tune_kd.events import Event
 from tune_kd.store import names, sealing
 from tune_kd.store.compact import compact
 from tune_kd.store.export import export
@@ -19,10 +20,11 @@ from tune_kd.store.journal import Journal
 from tune_kd.store.lease import Lease
 from tune_kd.store.listing import RunRecord, list_runs, require_run, show_run
 from tune_kd.store.merge import Merged, merge
+from tune_kd.store.packing import maintenance
 from tune_kd.store.reading import Reader
 from tune_kd.store.remove import remove_runs
 from tune_kd.store.stamp import Fault
-from tune_kd.store.sweep import Orphan, sweep
+from tune_kd.store.sweep import Orphan, is_packed, sweep
 from tune_kd.store.verify import verify
 
 if TYPE_CHECKING:
@@ -97,6 +99,17 @@ class Store:
         journal.close(remove=True)
         del self._journals[trial_id, attempt]
         return sealed
+
+    def rewrite(self, events: Iterable[Event]) -> None:
+        """Replace the rows of a sealed attempt by those of ``events``: all that it had, and what came late.
+
+        Raises StoreError for an attempt that was packed meanwhile, whose rows stay as they are.
+        """
+        attempt = fold(events)
+        with maintenance(self.files, wait=True):  # a compaction would delete the new rows for the old ones it packed
+            if is_packed(self, attempt):
+                raise StoreError(f"trial {attempt.trial['trial_id']} is packed already; its rows stay as they are")
+            sealing.put_all(self.files, sealing.encode(attempt))
 
     def seal_orphans(self) -> list[Orphan]:
         """Seal what dead drivers left: their journals, with the costs so far, and their runs, as ``lost``.

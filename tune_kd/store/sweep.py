@@ -63,7 +63,7 @@ def seal_orphan(store: Store, journal: Path) -> Orphan | None:
             warnings.warn(f"left unsealed: {journal.name}: {error}", StoreWarning, stacklevel=3)
             return None
         with maintenance(store.files, wait=True):  # so that it is not packed while it is looked for
-            if attempt and _is_packed(store, attempt):
+            if attempt and is_packed(store, attempt):
                 attempt = None
             if attempt:
                 sealing.put_all(store.files, encoded)
@@ -77,7 +77,7 @@ def _orphan(attempt: Attempt) -> Orphan:
     return Orphan(**fields)
 
 
-def _is_packed(store: Store, attempt: Attempt) -> bool:
+def is_packed(store: Store, attempt: Attempt) -> bool:
     """Whether a crash came after the attempt was sealed, and a compaction before its journal was dropped."""
     manifest = manifests.read(store.files)
     packed, faults = store.reader.check("trials", (), manifest.packed.get("trials", {}))

@@ -1,0 +1,150 @@
+"""The options of the commands that train: what ``run`` and ``compare`` share, and what ``resume`` has of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from tune_kd.cli.choices import TRACKS, one_of, scenario_presets, spaces
+from tune_kd.cli.options import CACHE, CARBON, METER, SEARCH, SHOWN, STORE, WHAT, WHERE, option
+from tune_kd.errors import InputError
+
+# By option, the field of the scenario that it sets.
+SHORT_FOR_SET = {
+    "skip_bad_images": "skip_bad_images",
+    "teacher": "teacher",
+    "student": "student",
+    "epochs": "recipe.epochs",
+    "loss": "loss",
+    "alpha": "alpha",
+    "reduction": "reduction",
+    "precision": "precision",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions:
+    """What is trained and how it is searched: settled once a study is planned."""
+
+    scenario: Annotated[
+        str | None,
+        option(
+            WHAT,
+            "A preset or a file of your own.",
+            "NAME|FILE.toml",
+            default="digits; with --data: images",
+            complete=scenario_presets,
+        ),
+    ] = None
+    data: Annotated[
+        str | None,
+        option(WHAT, "A folder of images: ImageFolder layout, or Hugging Face Parquet files.", "DIR"),
+    ] = None
+    train_limit: Annotated[
+        int | None, option(WHAT, "Train on a stratified part of so many images.", "N", default="all")
+    ] = None
+    skip_bad_images: Annotated[
+        bool, option(WHAT, "Leave out images that cannot be decoded.", "", "--skip-bad-images")
+    ] = False
+    teacher: Annotated[str | None, option(WHAT, "The teacher's network.", "MODEL")] = None
+    student: Annotated[str | None, option(WHAT, "The student's network.", "MODEL")] = None
+    epochs: Annotated[int | None, option(WHAT, "Epochs of a trial; milestones move in proportion.", "N")] = None
+    loss: Annotated[str | None, option(WHAT, "The distillation loss.", "NAME")] = None
+    alpha: Annotated[float | None, option(WHAT, "Weight of the distillation term, 0 to 1.", "X")] = None
+    reduction: Annotated[str | None, option(WHAT, "Of the distillation term: batchmean or classmean.", "NAME")] = None
+    precision: Annotated[str | None, option(WHAT, "float32 or bfloat16.", "NAME")] = None
+    set: Annotated[
+        list[str] | None,
+        option(WHAT, "Any field of the scenario, as in recipe.lr=0.05; repeat it for more.", "KEY=VALUE", "--set"),
+    ] = None
+
+    space: Annotated[
+        str, option(SEARCH, "The search space: one of ours or a file.", "NAME|FILE.toml", complete=spaces)
+    ] = "tau"
+    budget: Annotated[
+        str, option(SEARCH, "What a run may spend: 20trials, 400epochs, 3e15flops, 50Wh, 15g, 10min.", "AMOUNT")
+    ] = "20trials"
+    track: Annotated[
+        str,
+        option(
+            SEARCH,
+            "recipe: each policy's native number of trials; budget: each spends it all.",
+            "NAME",
+            complete=one_of(TRACKS),
+        ),
+    ] = "recipe"
+    replicates: Annotated[int, option(SEARCH, "Independent repeats, each with its own seed.", "N")] = 1
+    seed: Annotated[int, option(SEARCH, "What all seeds come from.", "N")] = 0
+
+    def settings(self) -> dict[str, Any]:
+        """The fields of the scenario that were set, by ``--set`` or by an option that is short for it."""
+        from tune_kd.scenario import parse_settings
+
+        settings = parse_settings(self.set or [])
+        for name, field in SHORT_FOR_SET.items():
+            value = getattr(self, name)
+            if value is None or value is False:
+                continue
+            if field in settings:
+                raise InputError(f"{field} is set twice, by --set and by --{name.replace('_', '-')}; leave one out")
+            settings[field] = value
+        return settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionOptions:
+    """Where it runs, how it is metered and what is shown."""
+
+    store: Annotated[str, option(WHERE, "Where the records go.", STORE)] = "./runs"
+    cache: Annotated[
+        str | None, option(WHERE, "Where teachers, decoded data and checkpoints live.", "DIR", default=CACHE)
+    ] = None
+    address: Annotated[
+        str | None, option(WHERE, "A running Ray cluster: auto or HOST:PORT.", "ADDRESS", default="a Ray of its own")
+    ] = None
+    cpus_per_trial: Annotated[float, option(WHERE, "CPUs that a trial reserves.", "X")] = 1
+    gpus_per_trial: Annotated[
+        float | None,
+        option(WHERE, "GPUs that a trial reserves; a fraction shares one.", "X", default="1 where there is any"),
+    ] = None
+    max_concurrent: Annotated[int | None, option(WHERE, "Most trials at a time.", "N", default="as many as fit")] = None
+    max_failures: Annotated[int, option(WHERE, "How often a trial that broke is tried again.", "N")] = 1
+
+    meter_period: Annotated[float, option(WHERE, "Seconds between two readings of a node's energy.", "S")] = 1.0
+
+    cpu_watts: Annotated[
+        float | None, option(METER, "A node's CPUs at full load.", "W", default="from the CPU's model")
+    ] = None
+    ram_watts_per_gib: Annotated[
+        float | None, option(METER, "Memory, per GiB.", "W", default="see docs/metering.md")
+    ] = None
+    idle_share: Annotated[
+        float | None, option(METER, "What CPUs draw at rest, as a share of full load.", "0..1", default="@")
+    ] = None
+
+    country: Annotated[
+        str | None, option(CARBON, "Whose energy mix, as in DEU.", "ISO3", default="the world average")
+    ] = None
+    carbon_intensity: Annotated[
+        float | None, option(CARBON, "Your own figure, in g CO2e/kWh.", "X", default="the country's")
+    ] = None
+    pue: Annotated[float, option(CARBON, "The data centre's energy over its computers'.", "X")] = 1.0
+
+    quiet: Annotated[bool, option(SHOWN, "No progress, only results and notices.", "", "--quiet", "-q")] = False
+    json: Annotated[bool, option(SHOWN, "One JSON document on stdout instead of the table.", "", "--json")] = False
+
+    def arguments(self) -> dict[str, Any]:
+        """The keywords of the library's function, all but ``progress``."""
+        names = (field.name for field in dataclasses.fields(self))
+        return {name: getattr(self, name) for name in names if name not in ("quiet", "json")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions(ExecutionOptions, PlanOptions):
+    """All that :func:`tune_kd.run` and :func:`tune_kd.compare` take. Fields come from the last base first."""
+
+    def arguments(self) -> dict[str, Any]:
+        """As of :class:`ExecutionOptions`, with what is short for ``--set`` among the ``settings``."""
+        given = {name: value for name, value in super().arguments().items() if name not in {*SHORT_FOR_SET, "set"}}
+        return {**given, "settings": self.settings()}
