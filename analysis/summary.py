@@ -18,7 +18,15 @@ from tune_kd import errors
 ORDERS = (*CURRENCIES, "accuracy", "named")
 COSTS = tuple(currency.trial for currency in CURRENCIES.values())
 REPLICATES_TO_CONCLUDE = 10
-JOULES_PER_WH = 3600.0
+
+# What tables show each currency in, and how many of its base unit one of them is.
+SHOWN_UNITS = {
+    "energy": (("kWh", 3.6e6), ("Wh", 3600.0), ("mWh", 3.6)),
+    "flops": (("PFLOPs", 1e15), ("TFLOPs", 1e12), ("GFLOPs", 1e9)),
+    "co2e": (("g CO2e", 1.0), ("mg CO2e", 1e-3)),
+    "time": (("h", 3600.0), ("min", 60.0), ("s", 1.0)),
+    "epochs": (("epochs", 1.0),),
+}
 
 
 def policy_table(
@@ -115,7 +123,8 @@ def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, ob
 
 
 def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> Table:
-    first, (unit, joules) = rows.iloc[0], shown_unit("energy", rows["energy_j"])
+    first = rows.iloc[0]
+    shown = {currency: shown_unit(currency, rows[CURRENCIES[currency].trial]) for currency in ("flops", "energy", "co2e")}
     # A margin below 1 pp calls for hundredths, as in the paper's tables.
     digits = 2 if first["equivalence_margin"] < 0.01 else 1
     body = []
@@ -124,11 +133,12 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
         cells += [
             plus_minus(row[f"{part}_accuracy_mean"], row[f"{part}_accuracy_std"], digits) for part in ("val", "test")
         ]
-        costs = row["flops_executed"] / 1e15, row["energy_j"] / joules, row["co2e_g"], row["energy_ratio"]
-        body.append([*cells, *map(number, costs)])
+        costs = (row[CURRENCIES[currency].trial] / worth for currency, (_, worth) in shown.items())
+        body.append([*cells, *map(number, costs), number(row["energy_ratio"])])
+    units = [unit for unit, _ in shown.values()]
     return Table(
         title=comparison_title(first),
-        headers=["policy", "n", "trials", "val %", "test %", "PFLOPs", unit, "g CO2e", f"× {first['reference']}"],
+        headers=["policy", "n", "trials", "val %", "test %", *units, f"× {first['reference']}"],
         rows=body,
         data=rows,
         notes=[_legend(rows, order), *_broken(rows), *notes],
@@ -136,13 +146,9 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
 
 
 def shown_unit(currency: str, costs: pd.Series) -> tuple[str, float]:
-    """The one unit in which a table shows its costs, by the largest of them, and how many base units it has."""
-    largest = costs.max()
-    if currency == "energy":
-        return ("kWh", 1000 * JOULES_PER_WH) if largest >= 1000 * JOULES_PER_WH else ("Wh", JOULES_PER_WH)
-    if currency == "time":
-        return ("h", 3600.0) if largest >= 2 * 3600 else ("min", 60.0)
-    return {"flops": ("PFLOPs", 1e15), "co2e": ("g CO2e", 1.0), "epochs": ("epochs", 1.0)}[currency]
+    """The one unit in which a table shows its costs, the largest that the largest of them reaches, and its worth."""
+    units, largest = SHOWN_UNITS[currency], costs.max()
+    return next((unit for unit in units if largest >= unit[1]), units[-1])
 
 
 def comparison_title(row: pd.Series) -> str:

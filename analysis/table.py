@@ -7,6 +7,7 @@ Nothing is computed here. What is missing is an em dash.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +17,8 @@ import pandas as pd
 from tune_kd import errors
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.measure import Measurement
     from rich.table import Table as RichTable
 
 MISSING = "—"
@@ -147,5 +150,33 @@ def rich_table(table: Table) -> RichTable:
         words = i < table.text_columns
         shown.add_column(Text(header), justify="left" if words else "right", no_wrap=not words, overflow="fold")
     for i, row in enumerate(table.rows):
-        shown.add_row(*(Text(cell) for cell in row), end_section=i in table.sections)
+        words, numbers = row[: table.text_columns], row[table.text_columns :]
+        shown.add_row(*map(Words, words), *map(Text, numbers), end_section=i in table.sections)
     return shown
+
+
+@dataclass(frozen=True)
+class Words:
+    """A cell of words, as in ``annealing:shape=cosine``: where it is narrow it breaks where they were put together."""
+
+    text: str
+
+    @property
+    def pieces(self) -> list[str]:
+        return re.findall(r"[^ :=,/]*[ :=,/]+|[^ :=,/]+", self.text)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        longest = max(map(len, self.pieces), default=0)
+        return Measurement(longest, max(longest, len(self.text))).with_maximum(options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        lines = [""]
+        for piece in self.pieces:
+            if lines[-1] and len(lines[-1] + piece.rstrip()) > options.max_width:
+                lines.append("")
+            lines[-1] += piece
+        yield Text("\n".join(line.rstrip() for line in lines), overflow="fold")

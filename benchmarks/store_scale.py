@@ -3,8 +3,8 @@
     python benchmarks/store_scale.py [--trials 1000000] [--folder DIR]
 
 The million is 50 policies on 100 scenarios with 10 replicates of 20 trials, written as compaction leaves them. Each
-figure is measured in a process of its own, with its start, its imports and the checksums of all files that it reads, and
-shown beside its limit: 10 s and 4 GiB, 3 s, 20 ms, on 2 cores.
+figure is that of a process of its own, with its start, its imports and the checksums of all files that it reads,
+beside its limit: 10 s and 4 GiB, 3 s, 20 ms, on 2 cores.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tune_kd.store.packing import Packer
 from tune_kd.store.schema import SCHEMAS
 
 POLICIES, SCENARIOS, TRIALS_A_RUN, EPOCHS = 50, 100, 20, 20
-SMALL_FILES, SEALS = 5_000, 100
+SMALL_FILES = 5_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 # A run's incumbent: its best validation, the earliest of equals. Its test accuracy counts, and all that was spent.

@@ -7,7 +7,17 @@ import threading
 from pathlib import Path
 
 import pytest
-from store_records import TABLES, contents, files_of, run_row, started, write_trial, write_whole_run
+from store_records import (
+    TABLES,
+    contents,
+    files_of,
+    report,
+    run_row,
+    started,
+    trial_events,
+    write_trial,
+    write_whole_run,
+)
 
 from tune_kd.errors import InputError, StoreError
 from tune_kd.store import Store, create_store, open_store
@@ -122,6 +132,27 @@ def test_a_trial_sealed_while_the_files_are_listed_is_packed_whole_or_not_at_all
     assert store.query(sql)["n"].tolist() == [0]
     assert len(store.reports()) == 3 * len(store.trials())
     assert store.verify() == []
+
+
+def test_trials_of_a_run_that_is_driven_stay_in_small_files_until_it_has_ended(store: Store) -> None:
+    store.write_run(run_row("a", status="running"))
+    assert store.compact() == {"runs": 1, "trials": 3, "reports": 3, "nodes": 1}
+    store.rewrite([*trial_events("a", 0), report("a", 0, 4)])
+    store.write_run(run_row("a"))
+    assert store.compact() == {"runs": 1, "trials": 3, "reports": 3, "nodes": 1}
+    assert store.trials()["energy_j"].tolist() == [40.0, 30.0, 30.0, 30.0, 30.0, 30.0]
+    assert store.verify() == []
+
+
+def test_a_sealed_attempt_takes_what_comes_late_until_it_is_packed(store: Store) -> None:
+    late = [*trial_events("a", 0), report("a", 0, 4)]
+    store.rewrite(late)
+    assert store.trials().set_index("trial_id").loc["a-0000", "energy_j"] == 40.0
+    store.compact()
+    before = contents(store)
+    with pytest.raises(StoreError, match="trial a-0000 is packed already"):
+        store.rewrite([*late, report("a", 0, 5)])
+    assert contents(store) == before
 
 
 def test_unsealed_attempts_are_left_alone(store: Store) -> None:

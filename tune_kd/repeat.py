@@ -1,0 +1,172 @@
+"""Repeats a trial from its record, and hands out the student that a run chose."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tune_kd import catalogue, checkpoints, records
+from tune_kd.errors import InputError, unknown
+from tune_kd.examination import examine
+from tune_kd.meter.carbon import carbon
+from tune_kd.meter.power import detect
+from tune_kd.meter.process import ProcessMeter
+from tune_kd.progress import Progress
+from tune_kd.runner import best_trial, load_data
+from tune_kd.scenario import from_record
+from tune_kd.store import Store
+from tune_kd.teacher import load_teacher, save_teacher, teacher_id, teacher_path, train_teacher
+from tune_kd.trainable import checkpoint_path, device, prepare_process
+from tune_kd.trial import Place, Trial, TrialSpec, build
+
+# What a repeated training must give again. Times and energy are of the machine and its moment.
+RESULTS = ("epochs", "val_accuracy", "val_loss", "test_accuracy", "confusion", "flops_executed", "flops_paper")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """A repeated trial: its results beside the recorded ones."""
+
+    trial_id: str
+    recorded: dict[str, Any]
+    repeated: dict[str, Any]
+    surroundings: tuple[str, ...]  # what was not as it had been: code, packages, data, teacher
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """A line for each result that did not come out as recorded; none when the trial repeats."""
+        return tuple(
+            f"{name}: {self.recorded[name]} recorded, {self.repeated[name]} now"
+            for name in RESULTS
+            if self.recorded[name] != self.repeated[name]
+        )
+
+
+def rerun(trial_id: str, *, store: Store, cache: Path, progress: Progress | None = None) -> Repeat:
+    """Train a recorded trial once more, here and without Ray, and compare. Nothing is written to the store.
+
+    Raises InputError for a trial that is not in the store or did not end.
+    """
+    progress = progress or Progress()
+    trial = _trial_row(store, trial_id)
+    run = _row(store.runs(), "run_id", trial["run_id"])
+    scenario = from_record(run["scenario_json"])
+    progress.stage("reading the data")
+    data = load_data(scenario, cache)
+    cpus, gpus = run["cpus_per_trial"] or 1.0, run["gpus_per_trial"] or 0.0
+    prepare_process(cpus)
+    where = device(gpus)
+    path = teacher_path(cache, teacher_id(scenario, data))
+    teacher = load_teacher(path)
+    if teacher is None:
+        progress.stage(f"training the teacher, {scenario.teacher}")
+        teacher = train_teacher(scenario, data, device=where, meter=ProcessMeter(detect(), cpus))
+        save_teacher(path, teacher)
+    progress.stage(f"training {trial_id} again, {scenario.recipe.epochs} epochs")
+    checkpoint = checkpoint_path(str(cache / "checkpoints" / "rerun"), trial_id)
+    checkpoint.unlink(missing_ok=True)
+    spec = TrialSpec(
+        run_id=trial["run_id"],
+        trial_id=trial_id,
+        index=int(trial["index"]),
+        replicate_seed=int(run["seed"]),
+        scenario=scenario,
+        policy=catalogue.policy_from_record(run["policy_json"]),
+        params=json.loads(trial["params_json"]),
+    )
+    meter = ProcessMeter(detect(), cpus)
+    place = Place(device=where, meter=meter, carbon=carbon(), node_id="here", checkpoint=checkpoint)
+    # A trial that was stopped early is repeated as far as it went.
+    reports = Trial(spec, data, teacher.network(scenario, data), place).fit()
+    last = next(report for report in reports if report.epoch == trial["epochs"])
+    tested = examine(
+        scenario.student, checkpoint, data, precision=scenario.precision, device=where, meter=meter, carbon=carbon()
+    )
+    checkpoint.unlink()
+    return Repeat(
+        trial_id=trial_id,
+        recorded={name: _plain(trial[name]) for name in RESULTS},
+        repeated={name: _plain({**vars(last), **tested, "epochs": last.epoch}[name]) for name in RESULTS},
+        surroundings=_surroundings(run, data.split_sha256, teacher.teacher_id),
+    )
+
+
+def export_best(run_id: str, folder: Path, *, store: Store, cache: Path) -> list[Path]:
+    """Write a run's incumbent student to ``folder``: ``student.pt``, ``student.onnx`` and ``record.json``.
+
+    ``student.pt`` is a state_dict; the ONNX model takes normalised images, float32 [B, channels, size, size].
+    Raises InputError where the run has no incumbent or its checkpoint is gone, or where ONNX is not installed.
+    """
+    run = _row(store.runs(), "run_id", run_id)
+    trial_id = best_trial(store, run_id)
+    if trial_id is None:
+        raise InputError(f"run {run_id} has no trial that ended well, so there is no student to export")
+    state = checkpoints.load(checkpoint_path(str(cache / "checkpoints" / run_id), trial_id))
+    if state is None:
+        raise InputError(f"the checkpoint of {trial_id} is not in the cache {cache}; give the run's own with --cache")
+    scenario = from_record(run["scenario_json"])
+    data = load_data(scenario, cache)
+    student = build(scenario.student, data).eval()
+    student.load_state_dict(state["chosen"]["weights"])
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(student.state_dict(), folder / "student.pt")
+    _export_onnx(student, (data.channels, data.image_size), folder / "student.onnx")
+    trial = _trial_row(store, trial_id)
+    record = {
+        "trial_id": trial_id,
+        "scenario": json.loads(run["scenario_json"]),
+        "policy": json.loads(run["policy_json"]),
+        "params": json.loads(trial["params_json"]),
+        "classes": data.classes,
+        "normalisation": {"mean": data.mean, "std": data.std, "of": "pixel values in 0..1"},
+        **{name: _plain(trial[name]) for name in RESULTS},
+        **records.code(),
+    }
+    (folder / "record.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [folder / "student.pt", folder / "student.onnx", folder / "record.json"]
+
+
+def _export_onnx(student: torch.nn.Module, shape: tuple[int, int], path: Path) -> None:
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise InputError("ONNX is not installed; install it with: pip install 'tune-kd[onnx]'") from error
+    channels, size = shape
+    example = torch.zeros(2, channels, size, size)
+    batch = {0: torch.export.Dim("batch", min=1)}
+    torch.onnx.export(
+        student, (example,), str(path), dynamo=True, dynamic_shapes=(batch,), external_data=False, verbose=False
+    )
+
+
+def _trial_row(store: Store, trial_id: str) -> dict[str, Any]:
+    trials = store.trials()
+    ended = trials[trials.status.isin(["completed", "stopped"])]
+    if trial_id not in set(ended.trial_id):
+        if trial_id in set(trials.trial_id):
+            raise InputError(f"trial {trial_id} did not end well, so there is no result to repeat")
+        raise unknown("trial", trial_id, trials.trial_id)
+    return _row(ended, "trial_id", trial_id)
+
+
+def _row(frame: Any, key: str, value: str) -> dict[str, Any]:
+    found = frame[frame[key] == value]
+    if found.empty:
+        raise unknown(key.removesuffix("_id"), value, frame[key])
+    return {str(name): cell for name, cell in found.iloc[-1].items()}
+
+
+def _plain(value: Any) -> Any:
+    """A cell as plain Python, so that a record's list equals a fresh one."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _surroundings(run: dict[str, Any], split_sha256: str, teacher: str) -> tuple[str, ...]:
+    here = {"split_sha256": split_sha256, "teacher_id": teacher, **records.code()}
+    return tuple(f"{name}: {run[name]} then, {now} now" for name, now in here.items() if run[name] != now)
