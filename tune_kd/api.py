@@ -13,7 +13,7 @@ from tune_kd.metering import Metering
 from tune_kd.plan import plan_study
 from tune_kd.progress import Progress
 from tune_kd.runner import Execution, Outcome, execute, load_data, plan_rows
-from tune_kd.store import create_store, open_store
+from tune_kd.store import Store, create_store, open_store
 from tune_kd.store.opening import default_cache
 
 
@@ -67,8 +67,7 @@ def resume(run: str | None = None, *, force: bool = False, **options: Unpack[Opt
     given: dict[str, Any] = dict(options)
     store = open_store(given.get("store", "runs"))
     progress, execution = given.get("progress") or Progress(), _execution(given)
-    for orphan in store.seal_orphans():
-        progress.note(f"sealed as lost: {orphan.trial_id or orphan.run_id}")
+    _seal_orphans(store, progress)
     rows = resuming.unfinished_rows(store, run)
     study = resuming.study_of(rows)
     progress.stage("reading the data")
@@ -92,7 +91,15 @@ def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
     progress.stage("reading the data")
     data = load_data(study.scenario, execution.cache)
     store = create_store(where)
+    _seal_orphans(store, progress)
     return execute(study, plan_rows(study, data, store), data, store, execution, progress)
+
+
+def _seal_orphans(store: Store, progress: Progress) -> None:
+    """Take in what a dead driver left on this store, so that its costs are not lost."""
+    for orphan in store.seal_orphans():
+        what = orphan.run_id if orphan.trial_id is None else f"{orphan.trial_id}, attempt {orphan.attempt}"
+        progress.note(f"left by a driver that died, now sealed as {orphan.status}: {what}")
 
 
 def _execution(given: Mapping[str, Any]) -> Execution:

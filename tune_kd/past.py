@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 from ray.tune.search import Searcher
 
 from tune_kd.errors import StoreError
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted
+from tune_kd.records import plain_rows
 from tune_kd.store import Store
 
 
@@ -74,7 +74,7 @@ def past_of(store: Store, run_id: str) -> Past:
     known: dict[str, KnownTrial] = {}
     events: list[Event] = []
     untested: list[tuple[Event, ...]] = []
-    for row in _rows(trials.sort_values(["index", "attempt"])):
+    for row in plain_rows(trials.sort_values(["index", "attempt"])):
         trial = known.setdefault(
             row["trial_id"],
             KnownTrial(trial_id=row["trial_id"], index=row["index"], params=json.loads(row["params_json"])),
@@ -83,7 +83,7 @@ def past_of(store: Store, run_id: str) -> Past:
         trial.epoch = max(trial.epoch, row["epochs"])
         trial.val_accuracy = row["val_accuracy"] if row["val_accuracy"] is not None else trial.val_accuracy
         of_attempt = (reports.trial_id == row["trial_id"]) & (reports.attempt == row["attempt"])
-        of_row = tuple(events_of(row, _rows(reports[of_attempt].sort_values("epoch"))))
+        of_row = tuple(events_of(row, plain_rows(reports[of_attempt].sort_values("epoch"))))
         events += of_row
         if row["status"] in ("completed", "stopped") and row["epochs"] and row["tested_at"] is None:
             untested.append(of_row)
@@ -102,10 +102,3 @@ def events_of(trial: Mapping[str, Any], reports: Iterator[Mapping[str, Any]]) ->
 
 def _fields(kind: type, row: Mapping[str, Any]) -> dict[str, Any]:
     return {field.name: row[field.name] for field in dataclasses.fields(kind)}
-
-
-def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Rows as plain values, None where null."""
-    plain = frame.astype(object).where(frame.notna(), None)
-    for row in plain.to_dict("records"):
-        yield {str(name): value for name, value in row.items()}

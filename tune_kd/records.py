@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
+from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
+
+import pandas as pd
 
 from tune_kd import catalogue, house
 from tune_kd.budget import Ledger
@@ -50,9 +53,10 @@ def planned(study: Study, plan: RunPlan, data: ImageData) -> dict[str, Any]:
     }
 
 
-def started(teacher: Teacher, resources: Resources, carbon: Carbon) -> dict[str, Any]:
-    """What is known of a run once it starts."""
+def started(row: dict[str, Any], teacher: Teacher, resources: Resources, carbon: Carbon) -> dict[str, Any]:
+    """The row of a run once it starts, or goes on."""
     return {
+        **row,
         "teacher_id": teacher.teacher_id,
         "teacher_energy_j": teacher.energy_j,
         "teacher_co2e_g": carbon.co2e_g(teacher.energy_j),
@@ -62,7 +66,9 @@ def started(teacher: Teacher, resources: Resources, carbon: Carbon) -> dict[str,
         "teacher_test_accuracy": teacher.test_accuracy,
         "cpus_per_trial": resources.cpus,
         "gpus_per_trial": resources.gpus,
-        "started_at": utc_now(),
+        "started_at": row.get("started_at") or utc_now(),
+        "ended_at": None,
+        "error": None,
         "status": "running",
     }
 
@@ -113,3 +119,39 @@ def node(node_id: str) -> dict[str, Any]:
         "python": platform.python_version(),
         **{package: metadata.version(package) for package in PACKAGES},
     }
+
+
+# How the figures of a meter add up over the drivers of a resumed run.
+ADDED = ("energy_total_j", "energy_trials_j", "energy_other_j", "energy_idle_j", "energy_residual_j", "samples")
+
+
+def added_up(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The nodes of a run that went on: a node's meter begins anew with each driver, so its totals are added up.
+
+    The longest gap is the longest of all, coverage the mean by samples. A node that is gone keeps its row.
+    """
+    earlier = {row["node_id"]: row for row in before}
+    rows = []
+    for row in now:
+        past = earlier.pop(row["node_id"], None)
+        rows.append(row if past is None or not past["samples"] or not row.get("samples") else _sum(past, row))
+    return [*earlier.values(), *rows]
+
+
+def _sum(past: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    samples = past["samples"] + row["samples"]
+    covered = past["coverage"] * past["samples"] + row["coverage"] * row["samples"]
+    return {
+        **row,
+        **{name: past[name] + row[name] for name in ADDED},
+        "longest_gap_s": max(past["longest_gap_s"], row["longest_gap_s"]),
+        "coverage": covered / samples,
+        "meter_error": row["meter_error"] or past["meter_error"],
+    }
+
+
+def plain_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows of the store as plain values, None where null, ready to be written again."""
+    frame = frame.drop(columns="schema_version")
+    for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+        yield {str(name): value for name, value in row.items()}

@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from search_spaces import Space
 from tune_kd import catalogue, records
 from tune_kd.budget import Budget
@@ -36,7 +34,7 @@ def unfinished_rows(store: Store, name: str | None) -> list[dict[str, Any]]:
         raise InputError(
             f"nothing to resume in {name}: its {len(named)} runs are {', '.join(sorted(set(named.status)))}"
         )
-    return [_plain(row) for row in chosen.to_dict("records")]
+    return list(records.plain_rows(chosen))
 
 
 def study_of(rows: Sequence[Mapping[str, Any]]) -> Study:
@@ -79,10 +77,3 @@ def _plan(row: Mapping[str, Any]) -> RunPlan:
         replicate=int(row["replicate"]),
         seed=int(row["seed"]),
     )
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row that can be written again: None where pandas has its own nulls, and no column that the store adds."""
-    values = {str(name): None if pd.isna(value) else value for name, value in row.items()}
-    values.pop("schema_version", None)
-    return values

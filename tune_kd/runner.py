@@ -115,7 +115,7 @@ def execute(
                 progress.stage(f"training the teacher, {study.scenario.teacher}")
             workshop.open()
             for plan in study.runs:
-                row = {**rows[plan.run_id], **records.started(workshop.teacher, fits, execution.carbon)}
+                row = records.started(rows[plan.run_id], workshop.teacher, fits, execution.carbon)
                 statuses[plan.run_id] = _run(plan, row, store, workshop, execution, progress)
                 if statuses[plan.run_id] == "stopped":
                     raise KeyboardInterrupt
@@ -151,6 +151,7 @@ def _run(
         searcher = plan.policy.searcher(plan.space, plan.seed)
         past.replay(searcher)
         store.write_run(row)
+        nodes_before = nodes_of(store, plan.run_id)
         workshop.meters.restart()
         progress.run_started(plan, ledger)
         shared = workshop.share(plan)
@@ -173,7 +174,7 @@ def _run(
         finally:
             source.abandon()
             recorder.finish()
-            store.write_nodes(plan.run_id, workshop.nodes())
+            store.write_nodes(plan.run_id, records.added_up(nodes_before, workshop.nodes()))
         for problem in recorder.problems:
             progress.note(problem)
         if source.failure:
@@ -184,6 +185,12 @@ def _run(
             workshop.prune(shared, keep=best_trial(store, plan.run_id))
         progress.run_ended(plan, status)
     return status
+
+
+def nodes_of(store: Store, run_id: str) -> list[dict[str, Any]]:
+    """The run's rows of ``nodes`` so far, as plain values: those of a run that is resumed."""
+    nodes = store.nodes()
+    return list(records.plain_rows(nodes[nodes.run_id == run_id]))
 
 
 def best_trial(store: Store, run_id: str) -> str | None:

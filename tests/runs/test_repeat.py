@@ -1,0 +1,63 @@
+"""A recorded trial gives its results again, and the student that a run chose can be taken away and used."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import tune_kd
+from tune_kd import models
+from tune_kd.data import load
+from tune_kd.errors import InputError
+from tune_kd.repeat import export_best, rerun
+
+pytestmark = pytest.mark.slow
+
+SMALL = {"recipe.epochs": 3, "teacher_recipe.epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def store(ray_running, cache, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("repeat") / "runs"
+    return tune_kd.compare(["grid", "stochastic"], budget="2trials", settings=SMALL, store=folder, cache=cache).store
+
+
+def test_every_trial_repeats_bit_for_bit_without_ray(store, cache):
+    for trial_id in store.trials().trial_id:
+        repeat = rerun(trial_id, store=store, cache=cache)
+        assert repeat.differences == ()
+        assert repeat.surroundings == ()
+
+
+def test_a_result_that_does_not_repeat_is_named(store, cache):
+    repeat = rerun(store.trials().trial_id[0], store=store, cache=cache)
+    repeat.recorded["val_accuracy"] = 0.5
+    assert repeat.differences == (f"val_accuracy: 0.5 recorded, {repeat.repeated['val_accuracy']} now",)
+
+
+def test_a_trial_that_is_not_there_is_named_with_its_nearest(store, cache):
+    trial_id = store.trials().trial_id[0]
+    with pytest.raises(InputError, match=f"did you mean '{trial_id}'"):
+        rerun(trial_id + "x", store=store, cache=cache)
+
+
+def test_the_exported_student_is_the_incumbent(store, cache, tmp_path):
+    run_id = store.runs().query("policy == 'grid'").run_id.item()
+    trials = store.trials().query("run_id == @run_id")
+    best = trials.sort_values(["val_accuracy", "index"], ascending=[False, True]).iloc[0]
+    weights, onnx, record = export_best(run_id, tmp_path / "best", store=store, cache=cache)
+    assert json.loads(record.read_text())["trial_id"] == best.trial_id
+    data = load("digits", image_size=None, validation_fraction=0.15, split_seed=0)
+    student = models.build("digits-student", classes=10, channels=1, image_size=8).eval()
+    student.load_state_dict(torch.load(weights, weights_only=True))
+    images = (torch.from_numpy(data.test.images) / 255 - data.mean[0]) / data.std[0]
+    with torch.inference_mode():
+        logits = student(images).numpy()
+    assert np.mean(logits.argmax(axis=1) == data.test.labels) == pytest.approx(best.test_accuracy, abs=1e-12)
+    session = onnxruntime.InferenceSession(onnx)
+    [from_onnx] = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    np.testing.assert_allclose(from_onnx, logits, atol=1e-4)
