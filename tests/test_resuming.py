@@ -1,0 +1,75 @@
+"""What resume takes up, and what it refuses, from a store alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tune_kd import resuming
+from tune_kd.data import ImageData
+from tune_kd.errors import InputError
+from tune_kd.plan import Study, plan_study
+from tune_kd.runner import plan_rows
+from tune_kd.store import Store, create_store
+
+
+@pytest.fixture
+def planned(digits: ImageData, tmp_path: Path) -> tuple[Study, Store]:
+    """A study of two runs, written down and not begun."""
+    study, store = plan_study(policies=["grid", "stochastic:continuous=true"]), create_store(tmp_path / "runs")
+    plan_rows(study, digits, store)
+    return study, store
+
+
+def test_a_planned_study_comes_back_as_it_was_planned(planned: tuple[Study, Store]) -> None:
+    study, store = planned
+    assert resuming.study_of(resuming.unfinished_rows(store, None)) == study
+    assert resuming.study_of(resuming.unfinished_rows(store, study.study_id)) == study
+
+
+def test_one_run_is_taken_up_by_its_id(planned: tuple[Study, Store]) -> None:
+    study, store = planned
+    rows = resuming.unfinished_rows(store, study.runs[1].run_id)
+    assert resuming.study_of(rows).runs == study.runs[1:]
+
+
+def test_without_a_name_the_latest_unfinished_study_is_taken_up(planned: tuple[Study, Store], digits: ImageData) -> None:
+    _, store = planned
+    later = plan_study(policies=["random"])
+    rows = plan_rows(later, digits, store)
+    assert {row["study_id"] for row in resuming.unfinished_rows(store, None)} == {later.study_id}
+    store.write_run({**rows[later.runs[0].run_id], "status": "completed"})
+    assert later.study_id not in {row["study_id"] for row in resuming.unfinished_rows(store, None)}
+
+
+def test_a_name_that_is_not_there_is_answered_with_the_nearest(planned: tuple[Study, Store]) -> None:
+    study, store = planned
+    with pytest.raises(InputError, match=f"did you mean '{study.study_id}"):
+        resuming.unfinished_rows(store, study.study_id + "0")
+
+
+def test_where_everything_has_ended_there_is_nothing_to_resume(planned: tuple[Study, Store]) -> None:
+    study, store = planned
+    for row in resuming.unfinished_rows(store, None):
+        store.write_run({**row, "status": "completed"})
+    with pytest.raises(InputError, match="nothing to resume"):
+        resuming.unfinished_rows(store, None)
+    with pytest.raises(InputError, match="nothing to resume"):
+        resuming.unfinished_rows(store, study.study_id)
+
+
+@pytest.mark.parametrize("changed", ["split_sha256", "policy_sha256", "code_version", "code_revision"])
+def test_other_data_or_code_is_refused_with_what_differs(
+    planned: tuple[Study, Store], digits: ImageData, changed: str
+) -> None:
+    _, store = planned
+    rows = resuming.unfinished_rows(store, None)
+    resuming.check_unchanged(rows, digits, force=True)
+    assert [row["forced_changes"] for row in rows] == [None, None], "nothing differs, so nothing was forced"
+    rows[0][changed] = "what it was then"
+    with pytest.raises(InputError, match=f"{changed}: what it was then then, .* now.*--force"):
+        resuming.check_unchanged(rows, digits, force=False)
+    resuming.check_unchanged(rows, digits, force=True)
+    assert rows[0]["forced_changes"].startswith(f"{changed}: what it was then then")
+    store.write_run(rows[0])
