@@ -65,8 +65,8 @@ def resume(run: str | None = None, *, force: bool = False, **options: Unpack[Opt
     not what they were, unless ``force``d.
     """
     given: dict[str, Any] = dict(options)
-    store = open_store(given.get("store", "runs"))
     progress, execution = given.get("progress") or Progress(), _execution(given)
+    store = open_store(given.get("store", "runs"), cache=execution.cache)
     _seal_orphans(store, progress)
     rows = resuming.unfinished_rows(store, run)
     study = resuming.study_of(rows)
@@ -87,10 +87,11 @@ def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
     execution, progress = _execution(given), given.get("progress") or Progress()
     where = given.get("store", "runs")
     if Path(where).exists():
-        create_store(where)  # a wrong place is said before minutes of reading; a new one waits for good data
+        # A wrong place is said before minutes of reading; a new one waits for good data.
+        create_store(where, cache=execution.cache)
     progress.stage("reading the data")
     data = load_data(study.scenario, execution.cache)
-    store = create_store(where)
+    store = create_store(where, cache=execution.cache)
     _seal_orphans(store, progress)
     return execute(study, plan_rows(study, data, store), data, store, execution, progress)
 
