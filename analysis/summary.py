@@ -124,7 +124,9 @@ def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, ob
 
 def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> Table:
     first = rows.iloc[0]
-    shown = {currency: shown_unit(currency, rows[CURRENCIES[currency].trial]) for currency in ("flops", "energy", "co2e")}
+    shown = {
+        currency: shown_unit(currency, rows[CURRENCIES[currency].trial]) for currency in ("flops", "energy", "co2e")
+    }
     # A margin below 1 pp calls for hundredths, as in the paper's tables.
     digits = 2 if first["equivalence_margin"] < 0.01 else 1
     body = []
@@ -133,7 +135,7 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
         cells += [
             plus_minus(row[f"{part}_accuracy_mean"], row[f"{part}_accuracy_std"], digits) for part in ("val", "test")
         ]
-        costs = (row[CURRENCIES[currency].trial] / worth for currency, (_, worth) in shown.items())
+        costs = (row[CURRENCIES[name].trial] / worth for name, (_, worth) in shown.items())
         body.append([*cells, *map(number, costs), number(row["energy_ratio"])])
     units = [unit for unit, _ in shown.values()]
     return Table(

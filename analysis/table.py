@@ -150,26 +150,27 @@ def rich_table(table: Table) -> RichTable:
         words = i < table.text_columns
         shown.add_column(Text(header), justify="left" if words else "right", no_wrap=not words, overflow="fold")
     for i, row in enumerate(table.rows):
-        words, numbers = row[: table.text_columns], row[table.text_columns :]
-        shown.add_row(*map(Words, words), *map(Text, numbers), end_section=i in table.sections)
+        cells = (Words(cell) if place < table.text_columns else Text(cell) for place, cell in enumerate(row))
+        shown.add_row(*cells, end_section=i in table.sections)
     return shown
 
 
 @dataclass(frozen=True)
 class Words:
-    """A cell of words, as in ``annealing:shape=cosine``: where it is narrow it breaks where they were put together."""
+    """A cell such as ``annealing:shape=cosine``: where it is narrow it breaks between its words, not within one."""
 
     text: str
 
     @property
     def pieces(self) -> list[str]:
-        return re.findall(r"[^ :=,/]*[ :=,/]+|[^ :=,/]+", self.text)
+        """What stays together."""
+        return re.findall(r"\.?[^ :=,/_.]+[ :=,/_]*|[ :=,/_.]", self.text)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         from rich.measure import Measurement
 
-        longest = max(map(len, self.pieces), default=0)
-        return Measurement(longest, max(longest, len(self.text))).with_maximum(options.max_width)
+        longest = max((len(piece.rstrip()) for piece in self.pieces), default=0)
+        return Measurement(longest, len(self.text)).with_maximum(options.max_width)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text

@@ -6,12 +6,13 @@
 """
 
 from policies.annealing import Annealing
+from policies.asha import ASHA
 from policies.base import Policy
 from policies.grid import Grid
 from policies.random import Random
 from policies.stochastic import Stochastic
 from policies.tpe import TPE
 
-POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (Grid, Random, TPE, Annealing, Stochastic)}
+POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (Grid, Random, TPE, ASHA, Annealing, Stochastic)}
 
 __all__ = ["POLICIES", "Policy"]

@@ -53,6 +53,7 @@ class Policy(ABC):
 
     name: ClassVar[str]
     moves_within: ClassVar[bool] = False  # does τ move within a trial?
+    adapts: ClassVar[bool] = False  # do results decide what is tried, or stopped, next?
 
     def native_trials(self, space: Space) -> int | None:
         """How many trials the recipe asks for; None: as many as the budget has."""

@@ -26,6 +26,7 @@ class TPE(Policy):
     """Optuna's TPE over the space."""
 
     name: ClassVar[str] = "tpe"
+    adapts: ClassVar[bool] = True
     startup: int = 10  # random trials before the model is asked, Optuna's own default
     lag: int = 4  # suggestion i is made from the results of trials 0 … i − lag
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from run_events import NOW, closed_account, ended, report, started
 
 from tune_kd.budget import UNITS, Budget, Ledger, parse_budget
 from tune_kd.errors import InputError, RunFailed
-from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted, TrialTested, utc_now
-
-NOW = utc_now()
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialTested
 
 # What a user types
 
@@ -37,6 +36,7 @@ NOW = utc_now()
         ("1.5h", "seconds", 5400),
         (".5s", "seconds", 0.5),
         (" 20 trials ", "trials", 20),
+        ("20trials-equivalent", "trials-equivalent", 20),
     ],
 )
 def test_a_budget_is_a_number_and_its_unit(text: str, currency: str, limit: float) -> None:
@@ -102,69 +102,6 @@ def test_any_text_is_a_budget_or_refused_in_one_line(text: str) -> None:
 # The ledger, driven by an independent simulation of trials that run side by side
 
 CURRENCIES = ("trials", "epochs", "flops", "joules", "gco2e", "seconds")
-
-
-def report(trial_id: str, attempt: int, epoch: int, cost: float | None) -> EpochReport:
-    """A report whose attempt has cost ``cost`` so far, in every currency alike; None where it can be unmeasured."""
-    known = 0 if cost is None else cost
-    return EpochReport(
-        run_id="run",
-        trial_id=trial_id,
-        attempt=attempt,
-        at=NOW,
-        epoch=epoch,
-        node_id="node",
-        train_loss=1.0,
-        val_loss=1.0,
-        val_accuracy=0.5,
-        checkpoint_epoch=epoch,
-        lr=0.1,
-        tau_mean=None,
-        tau_min=None,
-        tau_max=None,
-        energy_j=cost,
-        energy_cpu_j=None,
-        energy_gpu_j=None,
-        energy_ram_j=None,
-        energy_idle_j=None,
-        energy_method=None,
-        co2e_g=cost,
-        flops_executed=round(known),
-        flops_teacher=0,
-        flops_forward=0,
-        flops_backward=0,
-        flops_eval=0,
-        flops_paper=0,
-        flops_uncounted_ops="",
-        duration_s=float(known),
-        train_s=0.0,
-        eval_s=0.0,
-        teacher_s=0.0,
-        other_s=0.0,
-        peak_memory_bytes=None,
-        co_tenants=None,
-    )
-
-
-def started(trial_id: str, attempt: int) -> TrialStarted:
-    return TrialStarted(
-        run_id="run",
-        trial_id=trial_id,
-        attempt=attempt,
-        at=NOW,
-        index=0,
-        seed=0,
-        params={},
-        tau=None,
-        alpha=None,
-        pue=1.0,
-        carbon_g_per_kwh=1.0,
-        carbon_source="test",
-    )
-
-
-def ended(trial_id: str, attempt: int, status: str = "completed") -> TrialEnded:
-    return TrialEnded(run_id="run", trial_id=trial_id, attempt=attempt, at=NOW, status=status, error=None)
 
 
 def ledger(currency: str, limit: float, max_trials: int | None = None) -> Ledger:
@@ -385,23 +322,6 @@ def test_each_currency_has_its_own_column(currency: str, spent: Callable[[EpochR
     books = ledger(currency, 100)
     books(each)
     assert books.spent == spent(each)
-
-
-def closed_account(trial_id: str, attempt: int, joules: float | None) -> TrialMetered:
-    return TrialMetered(
-        run_id="run",
-        trial_id=trial_id,
-        attempt=attempt,
-        at=NOW,
-        energy_j=joules,
-        energy_cpu_j=None,
-        energy_gpu_j=None,
-        energy_ram_j=None,
-        energy_idle_j=None,
-        energy_method=None,
-        co2e_g=joules,
-        co_tenants=None,
-    )
 
 
 @pytest.mark.parametrize(("currency", "spent"), [("joules", 25), ("gco2e", 25), ("flops", 20), ("epochs", 2)])

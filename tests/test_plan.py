@@ -71,6 +71,12 @@ def test_the_budget_track_gives_every_policy_the_budget() -> None:
     assert trials_at_most(study) == [7, 7, 7]
 
 
+def test_the_target_track_has_the_budget_as_its_cap_and_an_accuracy_to_reach() -> None:
+    study = plan_study(policies=["grid", "stochastic"], budget="7trials", track="target", target_accuracy=0.9)
+    assert trials_at_most(study) == [7, 7]
+    assert [plan.target_accuracy for plan in study.runs] == [0.9, 0.9]
+
+
 def test_a_budget_caps_the_recipe_track() -> None:
     assert trials_at_most(plan_study(policies=["grid", "stochastic"], budget="5trials")) == [5, 1]
 
@@ -122,6 +128,11 @@ SPACE_FILES = {
         ({"budget": "20"}, ["'20'", "unit is missing", "20trials"]),
         ({"budget": "20trails"}, ["'20trails'", "'trails'", "20trials"]),
         ({"track": "bugdet"}, ["track 'bugdet'", "did you mean 'budget'", "recipe"]),
+        ({"track": "target"}, ["--target-accuracy", "0.95"]),
+        ({"target_accuracy": 0.9}, ["--track target", "0.9", "recipe"]),
+        ({"track": "target", "target_accuracy": 0}, ["(0, 1]", "0"]),
+        ({"track": "target", "target_accuracy": 95}, ["(0, 1]", "95"]),
+        ({"track": "target", "target_accuracy": float("nan")}, ["(0, 1]", "nan"]),
         ({"replicates": 0}, ["replicates", "≥ 1", "0"]),
         ({"seed": -1}, ["seed", "≥ 0", "-1"]),
         ({"train_limit": 0}, ["train_limit", "1", "0"]),

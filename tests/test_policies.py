@@ -383,6 +383,8 @@ def test_annealing_over_a_single_batch_stays_at_the_highest() -> None:
     [
         ("annealing:shape=cos", ["annealing", "shape", "linear, cosine, exponential", "'cos'"]),
         ("tpe:startup=0", ["tpe", "startup", "≥ 1", "0"]),
+        ("asha:grace=0", ["asha", "grace", "≥ 1", "0"]),
+        ("asha:reduction=1", ["asha", "reduction", "≥ 2", "1"]),
         ("tpe:startup=many", ["tpe", "startup", "whole number", "many"]),
         ("tpe:startup=2.5", ["tpe", "startup", "whole number", "2.5"]),
         ("tpe:startupp=3", ["tpe", "'startupp'", "did you mean 'startup'"]),

@@ -17,13 +17,19 @@ __version__ = "0.1.0"
 house.claim()
 
 if TYPE_CHECKING:
-    from tune_kd.api import compare, resume, run
+    from tune_kd.api import compare, extend, resume, run
     from tune_kd.store import open_store
 
 # Imported when first used: torch and Ray take seconds, `tune-kd --help` must not.
-_LAZY = {"run": "tune_kd.api", "compare": "tune_kd.api", "resume": "tune_kd.api", "open_store": "tune_kd.store"}
+_LAZY = {
+    "run": "tune_kd.api",
+    "compare": "tune_kd.api",
+    "extend": "tune_kd.api",
+    "resume": "tune_kd.api",
+    "open_store": "tune_kd.store",
+}
 
-__all__ = ["__version__", "compare", "open_store", "resume", "run"]
+__all__ = ["__version__", "compare", "extend", "open_store", "resume", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from tune_kd import resuming
+from tune_kd import calibration, extending, resuming
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import carbon
 from tune_kd.metering import Metering
@@ -22,8 +23,9 @@ class Options(TypedDict, total=False):
 
     scenario: str | None  # a preset or a TOML file; digits, or images where data is given
     space: str
-    budget: str  # a number with its unit: 20trials, 50Wh, 10min
-    track: str  # recipe or budget
+    budget: str  # a number with its unit: 20trials, 50Wh, 10min, 20trials-equivalent
+    track: str  # recipe, budget or target
+    target_accuracy: float | None  # of the target track: the validation accuracy at which a run stops
     replicates: int
     seed: int
     data: str | Path | None  # a folder of images
@@ -69,6 +71,8 @@ def resume(run: str | None = None, *, force: bool = False, **options: Unpack[Opt
     store = open_store(given.get("store", "runs"), cache=execution.cache)
     _seal_orphans(store, progress)
     rows = resuming.unfinished_rows(store, run)
+    if given.get("country") is None and given.get("carbon_intensity") is None and given.get("pue", 1.0) == 1.0:
+        execution = replace(execution, carbon=resuming.recorded_carbon(store, rows) or execution.carbon)
     study = resuming.study_of(rows)
     progress.stage("reading the data")
     data = load_data(study.scenario, execution.cache)
@@ -76,7 +80,36 @@ def resume(run: str | None = None, *, force: bool = False, **options: Unpack[Opt
     return execute(study, {row["run_id"]: row for row in rows}, data, store, execution, progress)
 
 
-PLANNED = ("scenario", "space", "budget", "track", "replicates", "seed", "data", "train_limit", "settings")
+def extend(study: str, *, force: bool = False, **options: Unpack[Options]) -> Outcome:
+    """Bring a study to ``replicates`` in all: what it has is not run again, the new ones are paired like the old.
+
+    Raises InputError where there is nothing to add, or data or code are not what they were, unless ``force``d.
+    """
+    given: dict[str, Any] = dict(options)
+    store = open_store(given.get("store", "runs"))
+    progress, execution = given.get("progress") or Progress(), _execution(given)
+    _seal_orphans(store, progress)
+    more = extending.extend_study(store, study, given.get("replicates", 1))
+    before = extending.study_rows(store, study)
+    progress.stage("reading the data")
+    data = load_data(more.scenario, execution.cache)
+    resuming.check_unchanged(before, data, force=force)
+    rows = extending.take_over_changes(plan_rows(more, data, store), more, before)
+    return execute(more, rows, data, store, execution, progress)
+
+
+PLANNED = (
+    "scenario",
+    "space",
+    "budget",
+    "track",
+    "target_accuracy",
+    "replicates",
+    "seed",
+    "data",
+    "train_limit",
+    "settings",
+)
 METERED = ("cpu_watts", "ram_watts_per_gib", "idle_share")
 EXECUTED = ("address", "cpus_per_trial", "gpus_per_trial", "max_concurrent", "max_failures")
 
@@ -91,6 +124,9 @@ def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
         create_store(where, cache=execution.cache)
     progress.stage("reading the data")
     data = load_data(study.scenario, execution.cache)
+    if study.needs_calibration:
+        measured = calibration.kept(study, execution) or calibration.measure(study, data, execution, progress)
+        study = study.calibrated(measured.energy_j)
     store = create_store(where, cache=execution.cache)
     _seal_orphans(store, progress)
     return execute(study, plan_rows(study, data, store), data, store, execution, progress)

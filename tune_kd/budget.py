@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 from tune_kd.errors import InputError, RunFailed, nearest
 from tune_kd.events import EpochReport, Event, TrialMetered, TrialStarted
+from tune_kd.target import Target
 
 # What one of each unit is worth in its currency's base unit.
 UNITS: dict[str, tuple[str, float]] = {
     "trials": ("trials", 1),
     "trial": ("trials", 1),
+    "trials-equivalent": ("trials-equivalent", 1),  # energy: so many times that of one fixed-τ trial
     "epochs": ("epochs", 1),
     "epoch": ("epochs", 1),
     "flops": ("flops", 1),
@@ -32,6 +34,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "min": ("seconds", 60),
     "h": ("seconds", 3600),
 }
+EQUIVALENT = "trials-equivalent"
 EXAMPLES = "20trials, 400epochs, 3e15flops, 50Wh, 15g, 10min"
 
 
@@ -48,10 +51,14 @@ class Budget:
         if self.currency == "trials" and self.limit != int(self.limit):
             raise InputError(f"a budget in trials must be a whole number, got {self.limit:g}")
 
+    def measured(self, trial_energy_j: float) -> Budget:
+        """In joules, where it is in trials' equivalents: so many times what one fixed-τ trial was measured to use."""
+        return Budget(currency="joules", limit=self.limit * trial_energy_j) if self.currency == EQUIVALENT else self
+
 
 def parse_budget(text: str) -> Budget:
     """``20trials``, ``0.05kWh``, …: a number and its unit. Raises InputError."""
-    match = re.fullmatch(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)\s*", text)
+    match = re.fullmatch(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z-]*)\s*", text)
     if match is None:
         raise InputError(f"the budget {text!r} is not a number with a unit; for example {EXAMPLES}")
     number, unit = match.groups()
@@ -93,6 +100,7 @@ class Ledger:
 
     budget: Budget
     max_trials: int | None = None  # the recipe track's cap: the policy's native number of trials
+    target: Target | None = None  # the target track's: once it is reached, nothing more is spent
     trials: set[str] = field(default_factory=set)
     attempts: dict[tuple[str, int], _Attempt] = field(default_factory=dict)
 
@@ -103,6 +111,8 @@ class Ledger:
             self._charge(event)
         elif isinstance(event, TrialMetered):
             self._settle(event)
+        if self.target is not None:
+            self.target(event)
 
     def reserve(self, trial_id: str) -> None:
         """Count a trial as started from its suggestion on, so that no other takes its place meanwhile."""
@@ -143,20 +153,25 @@ class Ledger:
         return max(0.0, self.spent - self.budget.limit)
 
     @property
+    def reached(self) -> bool:
+        """Is the run over because its target was reached? Never, on the other tracks."""
+        return self.target is not None and self.target.reached
+
+    @property
     def exhausted(self) -> bool:
-        """Is nothing left, not even for a trial that was started before? In trials a started one may always end."""
-        return self.budget.currency != "trials" and self.spent >= self.budget.limit
+        """May nothing go on, not even a trial that was started before? In trials a started one may always end."""
+        return self.reached or (self.budget.currency != "trials" and self.spent >= self.budget.limit)
 
     def may_start(self) -> bool:
         """Is there budget for one more trial?"""
-        if self.max_trials is not None and len(self.trials) >= self.max_trials:
+        if self.reached or (self.max_trials is not None and len(self.trials) >= self.max_trials):
             return False
         return self.spent < self.budget.limit
 
     def must_stop(self, trial_id: str, attempt: int) -> bool:
         """Is what remains less than one mean epoch of this attempt? A trial that has started may end, in trials."""
-        if self.budget.currency == "trials":
-            return False
+        if self.reached or self.budget.currency == "trials":
+            return self.reached
         known = self.attempts.get((trial_id, attempt))
         if known is None:
             return self.spent >= self.budget.limit

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from operator import mul
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -56,7 +57,11 @@ class Watching(NotesOnly):
         self.planned = study.runs
 
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
-        self.runs[plan.run_id] = RunView(plan=plan, ledger=ledger, started_s=self.clock())
+        run = RunView.begin(plan, ledger, self.clock())
+        self.runs[plan.run_id] = run
+        if run.before:
+            known = formats.plural(len(run.before), "trial")
+            self.note(f"{run.name}: goes on after {known}; accuracy, energy and time are shown from here on")
 
     def run_ended(self, plan: RunPlan, status: str) -> None:
         run = self.runs[plan.run_id]
@@ -64,12 +69,20 @@ class Watching(NotesOnly):
 
     @property
     def fraction(self) -> float:
-        """How much of the study is done: runs count by the trials they can have, else all the same."""
+        """How much of the study is done."""
+        return self._mean({run_id: view.fraction for run_id, view in self.runs.items()})
+
+    @property
+    def fraction_before(self) -> float:
+        """How much of it was done before it was resumed, as far as that has been seen."""
+        return self._mean({run_id: view.fraction_before for run_id, view in self.runs.items()})
+
+    def _mean(self, fractions: Mapping[str, float]) -> float:
+        """The mean over the runs: they count by the trials they can have, else all the same."""
         sizes = [plan.trials_at_most for plan in self.planned]
         weights = [float(size or 1) if None not in sizes else 1.0 for size in sizes]
-        views = [self.runs.get(plan.run_id) for plan in self.planned]
-        done = sum(weight * view.fraction for weight, view in zip(weights, views, strict=True) if view)
-        return done / sum(weights) if weights else 0.0
+        done = (fractions.get(plan.run_id, 0.0) for plan in self.planned)
+        return sum(map(mul, weights, done)) / sum(weights) if weights else 0.0
 
 
 def headline(study: Study) -> str:
@@ -222,7 +235,7 @@ class RichProgress(Watching):
         elapsed_s = now_s - min(run.started_s for run in self.runs.values())
         if self.closing or all(plan.run_id in self.runs and self.runs[plan.run_id].status for plan in self.planned):
             return f"took {formats.duration(elapsed_s)}"
-        return _left(time_left_s(self.fraction, elapsed_s))
+        return _left(time_left_s(self.fraction, elapsed_s, self.fraction_before))
 
 
 def _figures(run: RunView, now_s: float) -> tuple[str, ...]:
@@ -234,7 +247,7 @@ def _figures(run: RunView, now_s: float) -> tuple[str, ...]:
         "" if epochs is None or run.status else f"{epochs}/{run.plan.scenario.recipe.epochs}",
         formats.percent(run.best),
         formats.energy(run.energy_j),
-        _left(time_left_s(run.fraction, now_s - run.started_s)) if run.status is None else _over(run),
+        _over(run) if run.status else _left(time_left_s(run.fraction, now_s - run.started_s, run.fraction_before)),
     )
 
 

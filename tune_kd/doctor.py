@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from tune_kd import formats
+from tune_kd.errors import InputError, StoreError
 
 OK, ABSENT, WARN, FAIL = MARKS = "ok", "–", "warn", "FAIL"
 GIB = 2**30
@@ -34,7 +35,7 @@ class Check:
             raise ValueError(f"a mark is one of {', '.join(MARKS)}, got {self.mark!r}")
 
 
-def examine(*, store: Path, cache: Path, start_ray: bool = False) -> Iterator[Check]:
+def examine(*, store: str, cache: Path, start_ray: bool = False) -> Iterator[Check]:
     """Every check, in the order in which a user should read them; each comes as soon as it is done."""
     yield python()
     yield from packages()
@@ -44,7 +45,7 @@ def examine(*, store: Path, cache: Path, start_ray: bool = False) -> Iterator[Ch
     yield from gpus()
     yield from energy_readers()
     yield carbon_tables()
-    yield disk("store", store)
+    yield remote_store(store) if "://" in store else disk("store", Path(store))
     yield disk("cache", cache)
     yield shared_memory(Path("/dev/shm"))
 
@@ -182,6 +183,18 @@ def disk(name: str, folder: Path) -> Check:
     if free_bytes < LEAST_DISK_BYTES:
         return Check(name=name, mark=WARN, found=found, advice=f"give one with more room with --{name}")
     return Check(name=name, mark=OK, found=found)
+
+
+def remote_store(url: str) -> Check:
+    """Whether the store at ``url`` answers; whether it may be written, only writing would tell."""
+    from tune_kd.store import open_store
+
+    try:
+        open_store(url)
+    except (InputError, StoreError) as error:
+        advice = "a run makes it where there is nothing; credentials come from the environment"
+        return Check(name="store", mark=WARN, found=str(error), advice=advice)
+    return Check(name="store", mark=OK, found=f"{url} answers")
 
 
 def shared_memory(folder: Path) -> Check:

@@ -15,12 +15,17 @@ class StoreError(RuntimeError):
     """A store that cannot be read or written as asked. Its text is one line."""
 
 
+MOST_CHOICES = 60  # a line of trial ids would have no end
+
+
 def nearest(given: str, choices: Iterable[str]) -> str:
     """The hint that ends an error about a name: the nearest choice, then all of them."""
-    names = sorted(choices)
+    names = sorted(set(choices))
     close = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}choices: {', '.join(names)}"
+    shown = ", ".join(names[:MOST_CHOICES])
+    more = f" and {len(names) - MOST_CHOICES} more" if len(names) > MOST_CHOICES else ""
+    return f"{hint}choices: {shown}{more}"
 
 
 def unknown(kind: str, given: str, choices: Iterable[str]) -> InputError:

@@ -8,7 +8,7 @@ MISSING = "—"  # what was not measured
 
 JOULES_PER_WH = 3600.0
 _ENERGY_UNITS = (("kWh", 1000 * JOULES_PER_WH), ("Wh", JOULES_PER_WH), ("mWh", JOULES_PER_WH / 1000))
-_LENGTH_UNITS = (("km", 1.0), ("m", 1e-3), ("cm", 1e-5))
+_LENGTH_UNITS = (("km", 1.0), ("m", 1e-3), ("cm", 1e-5), ("mm", 1e-6))
 _BYTE_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -33,7 +33,7 @@ def energy(joules: float | None) -> str:
 
 
 def distance(km: float | None) -> str:
-    """Kilometres in km, m or cm, whichever is at least 1; an em dash where it is not known."""
+    """Kilometres in km, m, cm or mm, whichever is at least 1; an em dash where it is not known."""
     if km is None:
         return MISSING
     unit, worth = next((entry for entry in _LENGTH_UNITS if km >= entry[1]), _LENGTH_UNITS[-1])

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tune_kd.errors import StoreError
@@ -58,6 +59,22 @@ class Past:
                 )
             if not trial.unfinished:
                 tell(searcher, trial)
+
+    def retell(self, scheduler: TrialScheduler) -> None:
+        """Bring a fresh scheduler to what the old one had seen: later trials are judged against earlier ones.
+
+        A trial that goes on is left out: it reports under a new name, and should not be judged against itself.
+        """
+        ended: dict[str, Any] = {trial.trial_id: trial for trial in self.trials if not trial.unfinished}
+        last: dict[str, dict[str, Any]] = {}
+        reports = [event for event in self.events if isinstance(event, EpochReport) and event.trial_id in ended]
+        for report in sorted(reports, key=lambda report: report.at):
+            if report.trial_id not in last:
+                scheduler.on_trial_add(None, ended[report.trial_id])
+            last[report.trial_id] = {"epoch": report.epoch, "val_accuracy": report.val_accuracy}
+            scheduler.on_trial_result(None, ended[report.trial_id], last[report.trial_id])
+        for trial_id, result in last.items():
+            scheduler.on_trial_complete(None, ended[trial_id], result)
 
 
 def tell(searcher: Searcher, trial: KnownTrial) -> None:

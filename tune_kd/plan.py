@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from policies import Policy
 from search_spaces import Space
 from tune_kd import catalogue, models
-from tune_kd.budget import Budget, parse_budget
+from tune_kd.budget import EQUIVALENT, Budget, parse_budget
 from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
 from tune_kd.scenario import Scenario, load_scenario
 from tune_kd.seeds import replicate_seed
+from tune_kd.target import check_target
 
-TRACKS = ("recipe", "budget")
+TRACKS = ("recipe", "budget", "target")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,9 @@ class RunPlan:
     track: str
     replicate: int
     seed: int
+    study_seed: int  # what the seeds of all replicates come from
+    budget_text: str  # the budget as it was asked for
+    target_accuracy: float | None = None  # of the target track
 
     @property
     def max_trials(self) -> int | None:
@@ -61,6 +65,16 @@ class Study:
     def scenario(self) -> Scenario:
         return self.runs[0].scenario
 
+    @property
+    def needs_calibration(self) -> bool:
+        """Is the budget so many times a trial's energy, which has to be measured first?"""
+        return self.runs[0].budget.currency == EQUIVALENT
+
+    def calibrated(self, trial_energy_j: float) -> Study:
+        """The same study with such a budget in joules."""
+        runs = (replace(plan, budget=plan.budget.measured(trial_energy_j)) for plan in self.runs)
+        return replace(self, runs=tuple(runs))
+
 
 def plan_study(
     *,
@@ -71,6 +85,7 @@ def plan_study(
     track: str = "recipe",
     replicates: int = 1,
     seed: int = 0,
+    target_accuracy: float | None = None,
     data: str | Path | None = None,
     train_limit: int | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -79,6 +94,7 @@ def plan_study(
     """Everything that a command will run, all of its input checked. Raises InputError in one line."""
     if track not in TRACKS:
         raise unknown("track", track, TRACKS)
+    check_target(track, target_accuracy)
     if replicates < 1:
         raise InputError(f"replicates must be ≥ 1, got {replicates}")
     if seed < 0:
@@ -90,10 +106,10 @@ def plan_study(
     made = _distinct(policies)
     for label, policy in made:
         _check_pair(label, policy, where)
-    study_id = f"{utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    study_id = new_study_id(utc_now())
     runs = tuple(
         RunPlan(
-            run_id=f"{study_id}-{_slug(label)}-r{replicate}",
+            run_id=run_id(study_id, label, replicate),
             study_id=study_id,
             scenario=chosen,
             space=where,
@@ -103,6 +119,9 @@ def plan_study(
             track=track,
             replicate=replicate,
             seed=replicate_seed(seed, replicate),
+            study_seed=seed,
+            budget_text=budget,
+            target_accuracy=target_accuracy,
         )
         for replicate in range(replicates)
         for label, policy in made
@@ -147,8 +166,15 @@ def _check_pair(label: str, policy: Policy, space: Space) -> None:
         raise InputError(f"policy {label!r} in space {space.name!r}: {error}") from error
 
 
-def _slug(label: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+def new_study_id(now: datetime) -> str:
+    """An id that sorts by time, to the microsecond, in hexadecimal after the second."""
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}"
+
+
+def run_id(study_id: str, label: str, replicate: int) -> str:
+    """The name of a run: its study, its policy with all options, its replicate."""
+    policy = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    return f"{study_id}-{policy}-r{replicate}"
 
 
 def space_record(space: Space) -> str:

@@ -18,7 +18,7 @@ from tune_kd.events import utc_now
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.power import this_machine
 from tune_kd.plan import RunPlan, Study, space_record
-from tune_kd.scenario import to_record
+from tune_kd.scenario import Scenario, to_record
 from tune_kd.session import Resources
 from tune_kd.teacher import Teacher
 
@@ -34,7 +34,7 @@ def planned(study: Study, plan: RunPlan, data: ImageData) -> dict[str, Any]:
         "study_id": study.study_id,
         "scenario": plan.scenario.name,
         "scenario_json": scenario,
-        "scenario_sha256": hashlib.sha256(scenario.encode()).hexdigest(),
+        "scenario_sha256": scenario_sha256(plan.scenario),
         "equivalence_margin": plan.scenario.equivalence_margin,
         "policy": plan.label,
         "policy_json": catalogue.policy_record(plan.policy),
@@ -43,14 +43,22 @@ def planned(study: Study, plan: RunPlan, data: ImageData) -> dict[str, Any]:
         "space_json": space_record(plan.space),
         "replicate": plan.replicate,
         "seed": plan.seed,
+        "study_seed": plan.study_seed,
         "track": plan.track,
         "budget_currency": plan.budget.currency,
         "budget_limit": plan.budget.limit,
+        "budget_text": plan.budget_text,
+        "target_accuracy": plan.target_accuracy,
         "split_sha256": data.split_sha256,
         "skipped_images": data.skipped_images,
         "status": "planned",
         **code(),
     }
+
+
+def scenario_sha256(scenario: Scenario) -> str:
+    """By what runs of the same scenario are found: a hash of all of its fields."""
+    return hashlib.sha256(to_record(scenario).encode()).hexdigest()
 
 
 def started(row: dict[str, Any], teacher: Teacher, resources: Resources, carbon: Carbon) -> dict[str, Any]:
@@ -134,7 +142,10 @@ def added_up(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[di
     rows = []
     for row in now:
         past = earlier.pop(row["node_id"], None)
-        rows.append(row if past is None or not past["samples"] or not row.get("samples") else _sum(past, row))
+        if past is None or not past["samples"]:
+            rows.append(row)
+        else:
+            rows.append(_sum(past, row) if row.get("samples") else past)
     return [*earlier.values(), *rows]
 
 

@@ -112,6 +112,7 @@ def export_best(run_id: str, folder: Path, *, store: Store, cache: Path) -> list
     data = load_data(scenario, cache)
     student = build(scenario.student, data).eval()
     student.load_state_dict(state["chosen"]["weights"])
+    _check_onnx()
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(student.state_dict(), folder / "student.pt")
     _export_onnx(student, (data.channels, data.image_size), folder / "student.onnx")
@@ -130,11 +131,14 @@ def export_best(run_id: str, folder: Path, *, store: Store, cache: Path) -> list
     return [folder / "student.pt", folder / "student.onnx", folder / "record.json"]
 
 
-def _export_onnx(student: torch.nn.Module, shape: tuple[int, int], path: Path) -> None:
+def _check_onnx() -> None:
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError("ONNX is not installed; install it with: pip install 'tune-kd[onnx]'") from error
+
+
+def _export_onnx(student: torch.nn.Module, shape: tuple[int, int], path: Path) -> None:
     channels, size = shape
     example = torch.zeros(2, channels, size, size)
     batch = {0: torch.export.Dim("batch", min=1)}

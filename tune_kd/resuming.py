@@ -11,6 +11,7 @@ from tune_kd import catalogue, records
 from tune_kd.budget import Budget
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError, unknown
+from tune_kd.meter.carbon import Carbon
 from tune_kd.plan import RunPlan, Study
 from tune_kd.scenario import from_record
 from tune_kd.store import Store
@@ -40,7 +41,7 @@ def unfinished_rows(store: Store, name: str | None) -> list[dict[str, Any]]:
 def study_of(rows: Sequence[Mapping[str, Any]]) -> Study:
     """The study as it was planned, as far as ``rows`` hold it."""
     first = rows[0]
-    runs = sorted((_plan(row) for row in rows), key=lambda plan: plan.replicate)
+    runs = sorted((plan_of(row) for row in rows), key=lambda plan: plan.replicate)
     return Study(study_id=first["study_id"], name=first["study"], runs=tuple(runs))
 
 
@@ -64,7 +65,8 @@ def check_unchanged(rows: Sequence[dict[str, Any]], data: ImageData, *, force: b
         row["forced_changes"] = "; ".join(filter(None, [row.get("forced_changes"), *differing]))
 
 
-def _plan(row: Mapping[str, Any]) -> RunPlan:
+def plan_of(row: Mapping[str, Any]) -> RunPlan:
+    """A run as it was planned, from its row in the store."""
     return RunPlan(
         run_id=row["run_id"],
         study_id=row["study_id"],
@@ -76,4 +78,17 @@ def _plan(row: Mapping[str, Any]) -> RunPlan:
         track=row["track"],
         replicate=int(row["replicate"]),
         seed=int(row["seed"]),
+        study_seed=int(row["study_seed"]),
+        budget_text=row["budget_text"],
+        target_accuracy=row["target_accuracy"],
     )
+
+
+def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon | None:
+    """The carbon intensity and PUE that the study's trials were recorded with; None where there is none yet."""
+    runs, trials = store.runs(), store.trials()
+    of_study = trials[trials.run_id.isin(runs[runs.study_id == rows[0]["study_id"]].run_id)]
+    if of_study.empty:
+        return None
+    first = of_study.iloc[0]
+    return Carbon(intensity_g_per_kwh=first.carbon_g_per_kwh, source=first.carbon_source, pue=first.pue)

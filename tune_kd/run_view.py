@@ -54,14 +54,23 @@ class AttemptView:
 
 @dataclass(kw_only=True)
 class RunView:
-    """What is known of one run, from its events."""
+    """What is known of one run, from its events. Those of a resumed run begin with the resumption."""
 
     plan: RunPlan
     ledger: Ledger
     started_s: float
+    before: frozenset[str] = frozenset()  # the trials that were started before the resumption
+    fraction_before: float = 0.0
     attempts: dict[tuple[str, int], AttemptView] = field(default_factory=dict)
     status: str | None = None  # None while it runs
     duration_s: float | None = None
+
+    @classmethod
+    def begin(cls, plan: RunPlan, ledger: Ledger, now_s: float) -> RunView:
+        """The view of a run that starts, or goes on, now."""
+        run = cls(plan=plan, ledger=ledger, started_s=now_s, before=frozenset(ledger.trials))
+        run.fraction_before = run.fraction
+        return run
 
     def event(self, event: Event) -> AttemptView | None:
         """Take in an event; the attempt that it changed."""
@@ -94,7 +103,12 @@ class RunView:
 
     @property
     def trials_done(self) -> int:
-        return sum(trial.ended is not None for trial in self.trials)
+        return self._trials_elsewhere + sum(trial.ended is not None for trial in self.trials)
+
+    @property
+    def _trials_elsewhere(self) -> int:
+        """Trials of before that are not under way again."""
+        return len(self.before - {trial_id for trial_id, _ in self.attempts})
 
     @property
     def best(self) -> float | None:
@@ -116,10 +130,11 @@ class RunView:
         if self.plan.trials_at_most:
             epochs = self.plan.scenario.recipe.epochs
             trained = sum(1.0 if trial.ended else trial.epochs / epochs for trial in self.trials)
+            trained += self._trials_elsewhere
             done = max(done, trained / self.plan.trials_at_most)
         return min(done, 1.0)
 
 
-def time_left_s(fraction: float, elapsed_s: float) -> float | None:
-    """Seconds that remain if the rest goes as what is done went; None before anything is done."""
-    return elapsed_s * (1 - fraction) / fraction if fraction > 0 else None
+def time_left_s(fraction: float, elapsed_s: float, before: float = 0.0) -> float | None:
+    """Seconds that remain if the rest goes as what was done since ``before``; None before anything is done."""
+    return elapsed_s * (1 - fraction) / (fraction - before) if fraction > before else None

@@ -22,6 +22,7 @@ from tune_kd.scenario import Scenario
 from tune_kd.session import ray_session, resources
 from tune_kd.store import Store
 from tune_kd.store.opening import default_cache
+from tune_kd.target import Target
 
 if TYPE_CHECKING:
     from tune_kd.workshop import Workshop
@@ -145,13 +146,18 @@ def _run(
 
     with store.lease(plan.run_id):
         past = past_of(store, plan.run_id)
-        ledger = Ledger(budget=plan.budget, max_trials=plan.max_trials)
+        target = None if plan.target_accuracy is None else Target(accuracy=plan.target_accuracy)
+        ledger = Ledger(budget=plan.budget, max_trials=plan.max_trials, target=target)
         for event in past.events:
             ledger(event)
         searcher = plan.policy.searcher(plan.space, plan.seed)
         past.replay(searcher)
+        if scheduler := plan.policy.scheduler():
+            past.retell(scheduler)
         store.write_run(row)
         nodes_before = nodes_of(store, plan.run_id)
+        # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
+        store.write_nodes(plan.run_id, records.added_up(nodes_before, workshop.machines))
         workshop.meters.restart()
         progress.run_started(plan, ledger)
         shared = workshop.share(plan)
@@ -162,7 +168,7 @@ def _run(
         tuner = workshop.tuner(
             shared,
             searcher=BudgetedSearcher(searcher, ledger, source),
-            scheduler=plan.policy.scheduler(),
+            scheduler=scheduler,
             stopper=BudgetStopper(ledger, source),
             listener=TuneListener(source),
             max_failures=execution.max_failures,

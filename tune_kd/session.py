@@ -9,7 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tune_kd.errors import InputError
 
@@ -52,8 +55,9 @@ def ray_session(address: str | None) -> Iterator[Any]:
         yield ray
         return
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    remove_abandoned(Path("/tmp"))
     # Ray never cleans /tmp/ray, and its socket paths must stay short.
-    folder = None if address else tempfile.mkdtemp(prefix="tune-kd-", dir="/tmp")
+    folder = None if address else tempfile.mkdtemp(prefix=own_prefix(), dir="/tmp")
     try:
         _start(ray, address, folder)
         yield ray
@@ -61,6 +65,19 @@ def ray_session(address: str | None) -> Iterator[Any]:
         ray.shutdown()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def own_prefix() -> str:
+    """How the names of this process's temporary folders begin."""
+    return f"tune-kd-{os.getpid()}-"
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary folders of processes that were killed and could not clean up."""
+    for left in folder.glob("tune-kd-*-*"):
+        pid = left.name.split("-")[2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _start(ray: Any, address: str | None, folder: str | None) -> None:

@@ -18,7 +18,7 @@ from tune_kd.meter.carbon import Carbon
 from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan
 from tune_kd.scenario import Scenario, to_record
-from tune_kd.session import Resources
+from tune_kd.session import Resources, own_prefix
 from tune_kd.teacher import Teacher, load_teacher, teacher_id, teacher_path
 from tune_kd.trainable import (
     Shared,
@@ -53,7 +53,7 @@ class Workshop:
         self._teacher_path = teacher_path(cache, teacher_id(scenario, data))
         self._teacher = load_teacher(self._teacher_path)
         self.meters = NodeMeters(period_s=metering.period_s, power=metering.power())
-        self._folder = tempfile.TemporaryDirectory(prefix="tune-kd-")  # Tune's own files: nothing of them is kept
+        self._folder = tempfile.TemporaryDirectory(prefix=own_prefix())  # Tune's own files: nothing of them is kept
 
     @property
     def teacher_is_kept(self) -> bool:
@@ -66,7 +66,7 @@ class Workshop:
         counting = self._task(count_flops, cpus=0).remote(to_record(self.scenario), self.data)
         if self._teacher is None:
             self._teacher = self._train_teacher()
-        self._machines: list[dict[str, Any]] = self.ray.get(looks)
+        self.machines: list[dict[str, Any]] = self.ray.get(looks)
         self.counted: NetworkFlops = self.ray.get(counting)
         self._teacher_ref = self.ray.put(self._teacher)
 
@@ -108,7 +108,7 @@ class Workshop:
         """The rows of ``nodes`` as of now: the machines, and what their meters have counted since the last restart."""
         known, described = self.meters.settle(), self.meters.descriptions()
         rows = []
-        for machine in self._machines:
+        for machine in self.machines:
             node = known[machine["node_id"]]
             counted = node.snapshot.totals.row() if node.snapshot else {}
             rows.append({**machine, **(described[node.node_id] or {}), **counted, "meter_error": node.lost})

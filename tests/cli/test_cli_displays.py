@@ -12,6 +12,9 @@ from rich.console import Console
 
 from tune_kd.budget import Ledger
 from tune_kd.displays import LineProgress, NotesOnly, RichProgress, choose_progress, headline
+from tune_kd.events import Event
+from tune_kd.plan import RunPlan
+from tune_kd.progress import Progress
 from tune_kd.run_view import RunView, time_left_s
 
 
@@ -249,3 +252,54 @@ def test_elsewhere_than_on_a_terminal_the_display_is_plain_lines(monkeypatch: py
     monkeypatch.setattr("sys.stderr", io.StringIO())
     assert isinstance(choose_progress(quiet=False), LineProgress)
     assert type(choose_progress(quiet=True)) is NotesOnly
+
+
+def resumed(progress: Progress, run: RunPlan) -> Ledger:
+    """Start ``run`` on a display again: two of its trials have ended, the third was lost after its first epoch."""
+    ledger = Ledger(budget=run.budget, max_trials=run.max_trials)
+    for event in (*trial(run, 0), *trial(run, 1), started(run, 2), report(run, 2, 1)):
+        ledger(event)
+    progress.run_started(run, ledger)
+    now: list[Event] = [started(run, 2, attempt=1), *(report(run, 2, epoch, attempt=1) for epoch in range(2, 31))]
+    for event in now:
+        ledger(event)
+        progress.event(event)
+    return ledger
+
+
+def test_a_resumed_run_counts_the_trials_of_before(clock: Clock) -> None:
+    output, plan = io.StringIO(), study()
+    display = LineProgress(output, clock)
+    display.study_started(plan, "runs")
+    resumed(display, plan.runs[0])
+    display.event(ended(plan.runs[0], 2, attempt=1))
+    display.run_ended(plan.runs[0], "completed")
+    lines = output.getvalue().splitlines()
+    assert lines[1] == "grid r0: goes on after 3 trials; accuracy, energy and time are shown from here on"
+    assert lines[-1].startswith("grid r0: completed, 3 trials, ")
+
+
+def test_a_run_that_begins_says_nothing_of_going_on(clock: Clock) -> None:
+    output, plan = io.StringIO(), study()
+    display = LineProgress(output, clock)
+    display.study_started(plan, "runs")
+    play(display, plan.runs[0], trial(plan.runs[0], 0))
+    assert "goes on" not in output.getvalue()
+
+
+def test_the_live_table_of_a_resumed_run_goes_on_where_it_was(
+    on_terminal: Callable[[int], RichProgress], clock: Clock
+) -> None:
+    display, plan = on_terminal(100), study(["grid"], budget="4trials")
+    display.study_started(plan, "runs")
+    resumed(display, plan.runs[0])
+    assert "2/4" in screen(display)[1]
+    run = display.runs[plan.runs[0].run_id]
+    assert (run.fraction_before, run.fraction) == (0.75, 0.75)
+    display.event(ended(plan.runs[0], 2, attempt=1))
+    assert "3/4" in screen(display)[1]
+
+
+def test_time_left_follows_from_what_was_done_since_the_resumption() -> None:
+    assert time_left_s(0.75, 10, before=0.5) == 10
+    assert time_left_s(0.5, 10, before=0.5) is None

@@ -10,6 +10,7 @@ import pytest
 from tune_kd import doctor
 from tune_kd.cli import command_line
 from tune_kd.doctor import ABSENT, FAIL, MARKS, OK, WARN, Check
+from tune_kd.store import create_store
 
 
 def test_doctor_looks_at_everything_and_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,6 +36,14 @@ def test_a_folder_that_does_not_exist_yet_can_be_made(tmp_path: Path) -> None:
     found = doctor.disk("store", tmp_path / "a" / "b" / "runs")
     assert found.mark in (OK, WARN)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_store_at_a_url_is_asked_and_not_measured_as_a_folder(tmp_path: Path) -> None:
+    url = f"memory://{tmp_path.name}/runs"
+    nothing = doctor.remote_store(url)
+    assert (nothing.mark, url in nothing.found) == (WARN, True)
+    create_store(url, cache=tmp_path)
+    assert doctor.remote_store(url).mark == OK
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write everywhere")

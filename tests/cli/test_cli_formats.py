@@ -96,6 +96,14 @@ def test_tau_is_one_value_or_a_range() -> None:
     assert formats.tau(2, 19.5) == "2–19.5"
 
 
+@pytest.mark.parametrize(
+    ("km", "text"),
+    [(None, "—"), (0.0000031, "3.10 mm"), (0.0166, "16.6 m"), (1.0, "1.00 km"), (1234.5, "1234 km"), (0.0, "0 mm")],
+)
+def test_distances_are_shown_in_the_unit_that_suits_them(km: float | None, text: str) -> None:
+    assert formats.distance(km) == text
+
+
 def test_words_agree_with_their_number() -> None:
     assert [formats.plural(count, "trial") for count in (0, 1, 2)] == ["0 trials", "1 trial", "2 trials"]
     assert formats.plural(3, "policy") == "3 policies"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import os
@@ -12,21 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
+from analysis.summary import ORDERS as SORTED_BY
 from tune_kd import __version__, api
-from tune_kd.cli import app, command_line
-from tune_kd.cli.choices import TRACKS, scenario_presets, spaces
-from tune_kd.cli.options import SHORT_FOR_SET, StudyOptions
-from tune_kd.cli.reference import reference
+from tune_kd.cli import command_line
+from tune_kd.cli.choices import ORDERS, TRACKS, scenario_presets, spaces
+from tune_kd.cli.reference import all_commands, reference
+from tune_kd.cli.study_options import SHORT_FOR_SET, ExecutionOptions, PlanOptions, StudyOptions
 from tune_kd.errors import InputError
+from tune_kd.meter.power import IDLE_SHARE, RAM_WATTS_PER_GIB
+from tune_kd.metering import Metering
 from tune_kd.plan import TRACKS as PLANNED_TRACKS
 from tune_kd.plan import plan_study
 from tune_kd.runner import Execution
 from tune_kd.scenario import load_scenario, scenario_names
 
 ENTRY_POINT = Path(sys.executable).with_name("tune-kd")
-COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = all_commands()
 HEAVY = ("torch", "ray", "numpy", "pandas", "pyarrow", "duckdb", "optuna", "codecarbon", "tune_kd.plan", "tune_kd.api")
 
 
@@ -40,7 +43,7 @@ def loaded_by(*arguments: str) -> list[str]:
     return list(modules)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["--version"], []])
+@pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["store", "--help"], ["--version"], []])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert loaded_by(*arguments) == []
 
@@ -52,7 +55,7 @@ def test_the_entry_point_is_installed() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_an_example_of_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line([name, "--help"]) == 0
+    assert command_line([*name.split(), "--help"]) == 0
     shown = capsys.readouterr().out
     assert COMMANDS[name].help.splitlines()[0].split()[0] in shown
     assert f"tune-kd {name}" in COMMANDS[name].epilog
@@ -69,9 +72,9 @@ def test_every_option_says_what_it_is_and_what_it_takes(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_examples_are_command_lines_that_parse(name: str) -> None:
     for line in COMMANDS[name].epilog.splitlines()[1:]:
-        program, command, *arguments = line.split()
-        assert (program, command) == ("tune-kd", name)
-        COMMANDS[name].make_context(name, arguments)
+        words, arguments = ["tune-kd", *name.split()], line.split()
+        assert arguments[: len(words)] == words
+        COMMANDS[name].make_context(name, arguments[len(words) :])
 
 
 def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,13 +94,23 @@ def test_run_and_compare_share_their_options_and_differ_in_one() -> None:
     assert [name for name in compare if name not in run] == ["policies"]
 
 
+def test_resume_offers_what_can_change_and_nothing_that_was_planned() -> None:
+    resume, run = ({parameter.name for parameter in COMMANDS[name].params} for name in ("resume", "run"))
+    planned = {field.name for field in dataclasses.fields(PlanOptions)}
+    assert resume - {"help"} == {field.name for field in dataclasses.fields(ExecutionOptions)} | {"run", "force"}
+    assert run - resume == planned | {"policy"}
+
+
 def test_defaults_are_those_of_the_library() -> None:
     """The command line repeats them, as it must not load the library to show them."""
-    library = {**inspect.signature(plan_study).parameters, **inspect.signature(Execution).parameters}
+    metering = inspect.signature(Metering).parameters
+    library = {**inspect.signature(plan_study).parameters, **inspect.signature(Execution).parameters, **metering}
+    library["meter_period"] = metering["period_s"]
     for name, parameter in inspect.signature(StudyOptions).parameters.items():
         if name in library and name not in ("cache", "carbon"):
             assert parameter.default == library[name].default, name
     assert TRACKS == PLANNED_TRACKS
+    assert ORDERS == SORTED_BY
     assert Path(StudyOptions.store) == Path("runs")
 
 
@@ -117,6 +130,12 @@ def test_a_field_set_twice_is_refused(name: str) -> None:
     options = StudyOptions(**given, set=[f"{SHORT_FOR_SET[name]}=1"])
     with pytest.raises(InputError, match=SHORT_FOR_SET[name]):
         options.settings()
+
+
+def test_the_help_names_the_power_models_own_figures() -> None:
+    shown = {parameter.name: str(parameter.show_default) for parameter in COMMANDS["run"].params}
+    assert shown["idle_share"] == f"{IDLE_SHARE:g}"
+    assert shown["ram_watts_per_gib"] == f"{RAM_WATTS_PER_GIB:g}"
 
 
 def test_completion_offers_what_there_is() -> None:

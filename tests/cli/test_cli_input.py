@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from cli_records import sealed_store, study
 from PIL import Image
 
 
@@ -32,6 +34,8 @@ BAD_INPUT = {
     "run --budget=-3epochs": ["budget", "> 0 epochs", "got -3"],
     "run --budget 20": ["budget", "'20'", "unit", "20trials"],
     "run --track recip": ["track", "'recip'", "'recipe'"],
+    "run --track target": ["--target-accuracy", "0.95"],
+    "run --target-accuracy 0.9": ["--target-accuracy 0.9", "--track target", "recipe"],
     "run --data nowhere": ["data folder", "nowhere"],
     "run --data empty": ["data folder", "empty"],
     "run --data small": ["class 'b'", "images"],
@@ -56,6 +60,33 @@ BAD_INPUT = {
     "reprot": ["'reprot'", "'report'"],
     "report --format tabel": ["format", "'tabel'", "'table'"],
     "report --by cost": ["order", "'cost'", "energy"],
+    "report full --country GERMANY_": ["country", "'GERMANY_'", "DEU"],
+    "report full --pue 0.9": ["PUE", ">= 1", "got 0.9"],
+    "report full --carbon-intensity=-1": ["carbon intensity", ">= 0", "got -1"],
+    "report full --html crowded/notes.txt/page.html": ["crowded/notes.txt/page.html", "cannot be written"],
+    "resume --store nowhere": ["nowhere", "not a tune-kd store"],
+    "resume --store full": ["nothing to resume", "full", "2 runs have ended"],
+    "resume s1-grid-r1 --store full": ["'s1-grid-r1'", "'s1-grid-r0'"],
+    "resume --budget 3trials": ["'--budget'"],
+    "run --meter-period 0": ["--meter-period", "≥ 0.1 s", "got 0"],
+    "run --idle-share 2": ["--idle-share", "[0, 1]", "got 2"],
+    "run --cpu-watts=-1": ["--cpu-watts", "≥ 0", "got -1"],
+    "store lss": ["'lss'", "'ls'"],
+    "store ls --store nowhere": ["nowhere", "not a tune-kd store"],
+    "store show s1-grid-r1 --store full": ["'s1-grid-r1'", "'s1-grid-r0'"],
+    "store rm s1-grid-r1 --store full": ["'s1-grid-r1'", "'s1-grid-r0'"],
+    "store rm s1-grid-r0 --store full": ["nobody to ask", "--yes"],
+    "store export --store full": ["--csv", "--jsonl", "--codecarbon"],
+    "store export --store full --csv crowded/notes.txt": ["crowded/notes.txt", "cannot export"],
+    "store export --store full --codecarbon crowded/notes.txt": ["crowded/notes.txt", "there already"],
+    "store export --store full --codecarbon no/where.csv": ["no/where.csv", "cannot be written"],
+    "store merge nowhere --store full": ["nowhere", "not a tune-kd store"],
+    "store merge": ["FROM"],
+    "rerun s1-grid-r0-0007 --store full": ["'s1-grid-r0-0007'", "'s1-grid-r0-0001'"],
+    "rerun s1-grid-r0-0000 --store nowhere": ["nowhere", "not a tune-kd store"],
+    "export s1-grid-r1 --best student --store full": ["'s1-grid-r1'", "'s1-grid-r0'"],
+    "export s1-grid-r0 --store full": ["--best"],
+    "export s1-grid-r0 --best crowded --store full": ["crowded", "empty folder"],
     "list polices": ["'polices'", "'policies'"],
     "list": ["WHAT"],
     "doctor --nothing": ["--nothing"],
@@ -66,13 +97,17 @@ import contextlib, io, json, sys
 from tune_kd.cli import command_line
 
 answers = {}
-for typed in json.load(sys.stdin):
+for typed in json.loads(sys.argv[1]):
     with contextlib.redirect_stderr(io.StringIO()) as stderr, contextlib.redirect_stdout(io.StringIO()) as stdout:
         code = command_line(typed.split())
     answers[typed] = (code, stderr.getvalue().splitlines(), stdout.getvalue())
 ray = sys.modules.get("ray")
 json.dump({"answers": answers, "ray": ray is not None and ray.is_initialized()}, sys.stdout)
 """
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*.parquet")}
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +128,11 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Answer
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     (folder / "empty").mkdir()
+    sealed_store(folder / "full", study())
+    before = contents(folder / "full")
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER],
-        input=json.dumps(list(BAD_INPUT)),
+        [sys.executable, "-c", DRIVER, json.dumps(list(BAD_INPUT))],
+        stdin=subprocess.DEVNULL,
         cwd=folder,
         env={**os.environ, "TUNE_KD_CACHE": str(folder / "cache")},
         capture_output=True,
@@ -103,7 +140,8 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Answer
         check=True,
     )
     result = json.loads(done.stdout)
-    assert "runs" not in [path.name for path in folder.iterdir()]
+    assert {path.name for path in folder.iterdir()} & {"runs", "student"} == set()
+    assert contents(folder / "full") == before
     return {typed: Answer(*answer) for typed, answer in result["answers"].items()}, result["ray"]
 
 

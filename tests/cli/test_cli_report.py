@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cli_records import sealed_store, study
@@ -16,9 +15,7 @@ from cli_records import sealed_store, study
 from policies import POLICIES
 from search_spaces import SPACES, Dimension
 from tune_kd.cli import command_line, listing
-from tune_kd.cli.studies import document
 from tune_kd.models import MODELS
-from tune_kd.runner import Outcome
 from tune_kd.scenario import scenario_names
 from tune_kd.store import create_store
 
@@ -70,8 +67,10 @@ def test_a_store_without_runs_is_said_to_be_one(tmp_path: Path, capsys: pytest.C
     assert "there are no runs in the store" in capsys.readouterr().err
 
 
-def test_report_loads_neither_torch_nor_ray(store: str) -> None:
-    code = f"import sys; from tune_kd.cli import command_line; code = command_line(['report', {store!r}])"
+@pytest.mark.parametrize("options", [[], ["--country", "DEU", "--html"]])
+def test_report_loads_neither_torch_nor_ray(store: str, options: list[str], tmp_path: Path) -> None:
+    arguments = ["report", store, *options, *([str(tmp_path / "report.html")] if "--html" in options else [])]
+    code = f"import sys; from tune_kd.cli import command_line; code = command_line({arguments!r})"
     code += "; print(code, *(name for name in ('torch', 'ray') if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0"
@@ -84,31 +83,57 @@ def test_report_in_a_pipe_has_neither_colour_codes_nor_trailing_blanks(store: st
     assert [line for line in done.stdout.splitlines() if line != line.rstrip()] == []
 
 
-def test_the_json_document_has_the_study_its_runs_and_the_table(tmp_path: Path) -> None:
-    plan = study(["grid", "stochastic"])
-    store = sealed_store(tmp_path / "runs", plan)
-    outcome = Outcome(study=plan, store=store, statuses={run.run_id: "completed" for run in plan.runs})
-    made: dict[str, Any] = json.loads(
-        json.dumps(document(outcome, store.runs(), store.trials(), ["grid", "stochastic"], "runs"), allow_nan=False)
-    )
-    assert made["study_id"] == "s1"
-    assert made["runs"][1] == {
-        "run_id": "s1-stochastic-r0",
-        "policy": "stochastic",
-        "replicate": 0,
-        "status": "completed",
-    }
-    assert [row["policy"] for row in made["table"]] == ["grid", "stochastic"]
-    assert made["table"][0]["energy_j"] == pytest.approx(216)
-    assert made["table"][0]["test_accuracy_std"] is None  # of one replicate
+@pytest.fixture(scope="module")
+def replicated(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("replicated") / "runs"
+    sealed_store(folder, study(["grid", "annealing:shape=exponential"], replicates=2), trials=1)
+    return str(folder)
+
+
+def test_with_replicates_the_verdicts_follow_the_costs(replicated: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(capsys, "report", replicated).splitlines()
+    costs, verdicts = (lines.index(line) for line in lines if line.startswith("digits · "))
+    assert (lines[costs + 1].split()[-1], lines[verdicts].split()[-1]) == ("grid", "verdicts")
+    assert {"rank", "verdict"} <= set(lines[verdicts + 1].split())
+    assert "reference" in next(line for line in lines[verdicts:] if line.startswith("grid"))
+
+
+def test_without_replicates_there_are_no_verdicts(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "verdict" not in said(capsys, "report", store)
+
+
+def test_a_long_policy_does_not_break_within_a_word_at_80_columns(
+    replicated: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = said(capsys, "report", replicated).splitlines()
+    assert max(map(len, lines)) <= 80
+    starts = [line.partition(" ")[0] for line in lines if line.startswith(("annealing", "shape", "exp"))]
+    assert "".join(starts) == "annealing:shape=exponential" * 2
+
+
+def test_machines_get_costs_and_verdicts_in_one_table(replicated: str, capsys: pytest.CaptureFixture[str]) -> None:
+    [table] = json.loads(said(capsys, "report", replicated, "--format", "json"))
+    assert {"energy_j", "test_accuracy_std", "verdict", "rank_best", "ratio"} <= set(table[0])
+
+
+def test_the_page_is_written_and_nothing_else_changes(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "new" / "report.html"
+    assert command_line(["report", store, "--html", str(page)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == f"tune-kd: the page is {page}\n"
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert captured.out == said(capsys, "report", store)
 
 
 def test_list_runs_shows_every_run_with_its_trials(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [line.split() for line in said(capsys, "list", "runs", "--store", store).splitlines()]
     assert rows == [
-        ["run", "scenario", "status", "trials"],
-        ["s1-grid-r0", "digits", "completed", "2"],
-        ["s1-stochastic-r0", "digits", "completed", "2"],
+        ["run", "scenario", "status", "trials", "val", "%", "energy"],
+        ["s1-grid-r0", "digits", "completed", "2", "80.0", "60.0", "mWh"],
+        ["s1-stochastic-r0", "digits", "completed", "2", "80.0", "60.0", "mWh"],
     ]
 
 

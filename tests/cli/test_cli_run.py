@@ -9,8 +9,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+
+from tune_kd.store import open_store
 
 pytestmark = pytest.mark.slow
 
@@ -63,3 +66,87 @@ def test_an_interrupted_study_says_in_one_line_how_to_go_on(environment: dict[st
     assert rest[-1].startswith("tune-kd: interrupted")
     assert "tune-kd resume" in rest[-1]
     assert "Traceback" not in "".join(rest)
+
+
+class Killed(NamedTuple):
+    """A study whose driver was killed without a warning, and what ``resume`` said then."""
+
+    store: str
+    study_id: str
+    resumed: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def killed(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    store = str(tmp_path_factory.mktemp("killed") / "records")
+    command = [ENTRY_POINT, "compare", "--policies", "grid,stochastic", "--budget", "3trials", "--store", store, *SMALL]
+    # Ray and all that it started die with the driver.
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if ": trial 1 of 3" in line:
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+        assert process.wait() == -signal.SIGKILL
+    study_id = open_store(store).runs()["study_id"].iloc[0]
+    command = [ENTRY_POINT, "resume", study_id, "--store", store]
+    resumed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return Killed(store=store, study_id=study_id, resumed=resumed)
+
+
+def test_a_killed_study_is_resumed_to_its_end_and_shown_as_a_whole(killed: Killed) -> None:
+    code, said, shown = killed.resumed.returncode, killed.resumed.stderr, killed.resumed.stdout
+    assert code == 0, said
+    assert re.search(r"^grid r0: goes on after [123] trials?; ", said, re.MULTILINE)
+    assert "grid r0: trial 1 of 3" not in said
+    assert "grid r0: completed, 3 trials, " in said
+    assert {line.partition(" ")[0] for line in shown.splitlines()} >= {"grid", "stochastic"}
+    assert f"study {killed.study_id}." in shown
+    statuses = open_store(killed.store).runs()["status"]
+    assert list(statuses) == ["completed", "completed"]
+
+
+def test_there_is_nothing_left_to_resume(killed: Killed, environment: dict[str, str]) -> None:
+    command = [ENTRY_POINT, "resume", "--store", killed.store]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("tune-kd: nothing to resume in ")
+
+
+def test_a_recorded_trial_repeats_and_says_so(killed: Killed, environment: dict[str, str]) -> None:
+    trials = open_store(killed.store).trials()
+    trial_id = trials[trials["status"] == "completed"]["trial_id"].iloc[0]
+    command = [ENTRY_POINT, "rerun", trial_id, "--store", killed.store]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == f"{trial_id} repeats: all of its 7 results are as recorded"
+    assert {line.split()[-1] for line in lines[1:-1]} == {"same"}
+
+
+def test_a_result_that_does_not_repeat_is_named_and_exit_code_1(killed: Killed, environment: dict[str, str]) -> None:
+    """Under another learning rate, as if the record were of another training."""
+    store = open_store(killed.store)
+    [row] = store.reader.rows("SELECT * EXCLUDE schema_version FROM runs WHERE policy = 'grid'", ["runs"]).to_pylist()
+    scenario = json.loads(row["scenario_json"])
+    scenario["recipe"]["lr"] = 10 * scenario["recipe"]["lr"]
+    store.write_run({**row, "scenario_json": json.dumps(scenario)})
+    command = [ENTRY_POINT, "rerun", f"{row['run_id']}-0000", "--store", killed.store]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    store.write_run(row)
+    assert done.returncode == 1
+    assert "differs" in {line.split()[-1] for line in done.stdout.splitlines()}
+    assert re.search(r"does not repeat: \d of its 7 results differ$", done.stderr.strip())
+
+
+def test_the_students_of_a_run_can_be_taken_away(killed: Killed, environment: dict[str, str], tmp_path: Path) -> None:
+    run_id = open_store(killed.store).runs()["run_id"].iloc[0]
+    command = [ENTRY_POINT, "export", run_id, "--best", str(tmp_path / "best"), "--store", killed.store]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    files = [Path(line) for line in done.stdout.splitlines()]
+    assert [file.name for file in files] == ["student.pt", "student.onnx", "record.json"]
+    assert all(file.stat().st_size for file in files)
+    assert json.loads(files[2].read_text(encoding="utf-8"))["trial_id"].startswith(run_id)

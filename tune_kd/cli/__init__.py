@@ -19,6 +19,8 @@ from tune_kd.cli.usage import one_line
 from tune_kd.cli import studies as studies  # isort: skip
 from tune_kd.cli import report as report  # isort: skip
 from tune_kd.cli import listing as listing  # isort: skip
+from tune_kd.cli import store as store  # isort: skip
+from tune_kd.cli import repeats as repeats  # isort: skip
 from tune_kd.cli import checkup as checkup  # isort: skip
 
 __all__ = ["app", "command_line", "main"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tune_kd.cli.app import FAILED, app, example
-from tune_kd.cli.options import CACHE, OPTIONS, option
+from tune_kd.cli.options import CACHE, OPTIONS, STORE, option
 from tune_kd.cli.tables import show
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ STYLES = {"ok": "green", "–": "dim", "warn": "yellow", "FAIL": "bold red"}
 
 @app.command(epilog=example("tune-kd doctor", "tune-kd doctor --start-ray"))
 def doctor(
-    store: Annotated[str, option(OPTIONS, "Where records would go.", "DIR")] = "./runs",
+    store: Annotated[str, option(OPTIONS, "Where records would go.", STORE)] = "./runs",
     cache: Annotated[
         str | None, option(OPTIONS, "Where teachers, data and checkpoints would live.", "DIR", default=CACHE)
     ] = None,
@@ -32,7 +32,7 @@ def doctor(
     from tune_kd.store.opening import default_cache
 
     checks = []
-    for check in examine(store=Path(store), cache=Path(cache) if cache else default_cache(), start_ray=start_ray):
+    for check in examine(store=store, cache=Path(cache) if cache else default_cache(), start_ray=start_ray):
         show(line(check))
         checks.append(check)
     if worst(checks) == FAIL:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 FORMATS = ("table", "md", "csv", "json", "latex")
-ORDERS = ("energy", "accuracy", "named")
-TRACKS = ("recipe", "budget")
+ORDERS = ("energy", "flops", "co2e", "time", "epochs", "accuracy", "named")
+TRACKS = ("recipe", "budget", "target")
 
 Completion = Callable[[], list[str]]
 

@@ -7,35 +7,23 @@ import inspect
 import math
 import re
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tune_kd.cli.app import app, example
 from tune_kd.cli.choices import one_of
-from tune_kd.cli.options import OPTIONS, option
-from tune_kd.cli.tables import show
+from tune_kd.cli.options import OPTIONS, STORE, option
+from tune_kd.cli.tables import Listing, plain_rows, show, table_of
 from tune_kd.errors import unknown
 from tune_kd.formats import MISSING
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from policies import Policy
     from search_spaces import Dimension
 
 
 WHAT = ("policies", "scenarios", "spaces", "models", "runs")
-SHORT = 20
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Listing:
-    """Rows of text under their headers; the first column names what the others describe."""
-
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 @app.command("list", epilog=example("tune-kd list policies", "tune-kd list runs --store runs"))
@@ -43,27 +31,13 @@ def list_command(
     what: Annotated[
         str, typer.Argument(help=f"{', '.join(WHAT[:-1])} or {WHAT[-1]}.", metavar="WHAT", autocompletion=one_of(WHAT))
     ],
-    store: Annotated[str, option(OPTIONS, "Whose runs.", "DIR")] = "./runs",
+    store: Annotated[str, option(OPTIONS, "Whose runs.", STORE)] = "./runs",
 ) -> None:
     """Show what there is: policies, scenarios, spaces, models, or the runs of a store."""
     if what not in WHAT:
         raise unknown("thing to list", what, WHAT)
     listings = (policies, scenarios, spaces, models, lambda: runs(store))
     show(table_of(listings[WHAT.index(what)]()))
-
-
-def table_of(listing: Listing) -> Table:
-    """The listing for a terminal."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for place, header in enumerate(listing.headers):
-        # Where it is narrow, long texts wrap; short words beside them stay whole.
-        table.add_column(header, no_wrap=all(len(row[place]) <= SHORT for row in listing.rows), overflow="fold")
-    for row in listing.rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
 
 
 def policies() -> Listing:
@@ -152,12 +126,14 @@ def models() -> Listing:
 
 def runs(store: str) -> Listing:
     """What a store holds, the latest study first; a run's id says when its study began and which policy it is of."""
+    from analysis.table import percent
+    from tune_kd import formats
     from tune_kd.store import open_store
 
-    records = open_store(store)
-    frame = records.runs(["run_id", "study_id", "scenario", "status", "started_at"])
-    trials = records.trials(["trial_id", "run_id", "attempt"]).groupby("run_id")["trial_id"].nunique()
-    frame = frame.rename(columns={"run_id": "run"}).assign(trials=frame["run_id"].map(trials).fillna(0).astype(int))
+    frame = open_store(store).list_runs()
     ordered = frame.sort_values("started_at", kind="stable").sort_values("study_id", ascending=False, kind="stable")
-    rows = ordered[["run", "scenario", "status", "trials"]].astype(str)
-    return Listing(headers=tuple(rows.columns), rows=list(rows.itertuples(index=False)))
+    rows = []
+    for row in plain_rows(ordered):
+        reached = percent(row["best_val_accuracy"]), formats.energy(row["energy_j"])
+        rows.append((row["run_id"], row["scenario"], row["status"], str(row["trials"] or 0), *reached))
+    return Listing(headers=("run", "scenario", "status", "trials", "val %", "energy"), rows=rows, gap=1)

@@ -20,9 +20,20 @@ Exit codes: 0 done, 1 failed, 2 the input was wrong, 130 interrupted.
 
 def reference() -> str:
     """All commands as Markdown: what each does, how it is used, and its options with their defaults."""
-    root = get_command(app)
-    commands = root.commands  # type: ignore[attr-defined]
-    return "\n".join([HEAD, *(line for name in commands for line in _command(name, commands[name]))]).rstrip() + "\n"
+    sections = (line for name, command in all_commands().items() for line in _command(name, command))
+    return "\n".join([HEAD, *sections]).rstrip() + "\n"
+
+
+def all_commands() -> dict[str, Any]:
+    """Every command by its words, those of a group after the group: ``store``, ``store ls``."""
+    return dict(_commands(get_command(app), ""))
+
+
+def _commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        yield f"{prefix}{name}", command
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{prefix}{name} ")
 
 
 def _command(name: str, command: Any) -> Iterator[str]:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tune_kd.cli.app import app, example
+from tune_kd.cli.app import app, example, say
 from tune_kd.cli.choices import FORMATS, ORDERS, one_of
-from tune_kd.cli.options import OPTIONS, option
+from tune_kd.cli.options import CARBON, OPTIONS, option
 from tune_kd.cli.tables import print_tables
-from tune_kd.errors import StoreError, unknown
+from tune_kd.errors import InputError, StoreError, unknown
+
+if TYPE_CHECKING:
+    from analysis.script import Records
+
+RECORDED = "as recorded"
 
 
-@app.command(epilog=example("tune-kd report", "tune-kd report runs --by accuracy --format md"))
+@app.command(
+    epilog=example(
+        "tune-kd report",
+        "tune-kd report runs --by accuracy --format md",
+        "tune-kd report runs --country DEU --html report.html",
+    )
+)
 def report(
     store: Annotated[str, typer.Argument(help="Where the records are.", metavar="STORE")] = "./runs",
     form: Annotated[
@@ -30,21 +42,50 @@ def report(
         str,
         option(
             OPTIONS,
-            "energy: least first; accuracy: best first; named: as the policies were.",
+            "energy, flops, co2e, time or epochs: least first; accuracy: best first; named: as the policies were.",
             "NAME",
             complete=one_of(ORDERS),
         ),
     ] = "energy",
+    html: Annotated[
+        str | None, option(OPTIONS, "Write a page with figures and all the tables, too.", "FILE", default="none")
+    ] = None,
+    country: Annotated[
+        str | None, option(CARBON, "Recompute CO2e with this country's energy mix.", "ISO3", default=RECORDED)
+    ] = None,
+    carbon_intensity: Annotated[
+        float | None, option(CARBON, "Recompute CO2e with so many g CO2e/kWh.", "X", default=RECORDED)
+    ] = None,
+    pue: Annotated[float | None, option(CARBON, "Recompute CO2e with this PUE.", "X", default=RECORDED)] = None,
 ) -> None:
-    """Show the ranking of everything in a store, a table for each scenario and budget."""
+    """Show the ranking of everything in a store: costs, and with replicates verdicts, for each scenario and budget."""
     if form not in FORMATS:
         raise unknown("format", form, FORMATS)
     if by not in ORDERS:
         raise unknown("order", by, ORDERS)
+    from tune_kd.cli.records import read
     from tune_kd.store import open_store
 
-    records = open_store(store)
-    runs = records.runs()
-    if runs.empty:
+    records = read(open_store(store), epochs=html is not None)
+    if records.runs.empty:
         raise StoreError(f"there are no runs in the store {store}; `tune-kd run --store {store}` makes one")
-    print_tables(runs, records.trials(), records.nodes(), order=by, form=form)
+    given = {"country": country, "carbon_intensity": carbon_intensity, "pue": pue}
+    recomputed = any(value is not None for value in given.values())
+    if recomputed:
+        from tune_kd.cli.footprint import recompute
+
+        records = recompute(records, country=country, carbon_intensity=carbon_intensity, pue=pue)
+    if html is not None:
+        _write_page(records, Path(html), by)
+    print_tables(records, order=by, form=form, recomputed=recomputed)
+
+
+def _write_page(records: Records, file: Path, by: str) -> None:
+    from analysis import report as page
+    from analysis.accounting import CURRENCIES
+
+    try:
+        page.write(records, file, currency=by if by in CURRENCIES else "energy")
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror}") from None
+    say(f"the page is {file}")

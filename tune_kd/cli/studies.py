@@ -1,18 +1,20 @@
-"""``run`` and ``compare``: study something, then show what came out."""
+"""``run``, ``compare`` and ``resume``: study something, then show what came out."""
 
 from __future__ import annotations
 
-import json
-from contextlib import AbstractContextManager, closing
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from tune_kd.cli.app import app, example
-from tune_kd.cli.options import SEARCH, StudyOptions, option, with_study_options
-from tune_kd.cli.tables import print_tables
+from tune_kd.cli.options import OPTIONS, SEARCH, option, with_options
+from tune_kd.cli.results import show_results
+from tune_kd.cli.study_options import ExecutionOptions, StudyOptions
+from tune_kd.errors import RunFailed
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tune_kd.progress import Progress
     from tune_kd.runner import Outcome
 
@@ -25,18 +27,20 @@ POLICY_FORM = "see tune-kd list policies"
         "tune-kd run --policy annealing:shape=cosine --data photos --budget 50Wh --track budget",
     )
 )
-@with_study_options
+@with_options
 def run(
     *,
     policy: Annotated[str, option(SEARCH, f"How τ is chosen: {POLICY_FORM}.", "NAME[:option=value]")] = "stochastic",
     options: StudyOptions,
 ) -> None:
     """Run one policy, and show what it reached and what it cost."""
-    with _progress(options) as progress:
-        from tune_kd.api import run as run_policy
 
-        outcome = run_policy(policy, **options.arguments(), progress=progress)
-    _show(outcome, options)
+    def start(progress: Progress) -> Outcome:
+        from tune_kd.api import run
+
+        return run(policy, **options.arguments(), progress=progress)
+
+    run_study(start, options)
 
 
 @app.command(
@@ -45,7 +49,7 @@ def run(
         "tune-kd compare --policies grid,stochastic --data photos --student mobilenetv2 --country DEU",
     )
 )
-@with_study_options
+@with_options
 def compare(
     *,
     policies: Annotated[
@@ -56,56 +60,56 @@ def compare(
 ) -> None:
     """Run several policies on the same scenario under the same budget, and rank them."""
     names = [name.strip() for name in policies.split(",") if name.strip()]
-    with _progress(options) as progress:
-        from tune_kd.api import compare as compare_policies
 
-        outcome = compare_policies(names, **options.arguments(), progress=progress)
-    _show(outcome, options)
+    def start(progress: Progress) -> Outcome:
+        from tune_kd.api import compare
+
+        return compare(names, **options.arguments(), progress=progress)
+
+    run_study(start, options)
 
 
-def _progress(options: StudyOptions) -> AbstractContextManager[Progress]:
-    """The display, closed whatever happens: an error's line comes below it."""
+@app.command(
+    epilog=example(
+        "tune-kd resume",
+        "tune-kd resume 20260301-120000-1a2b --store s3://bucket/runs --max-concurrent 4",
+    )
+)
+@with_options
+def resume(
+    *,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            help="The id of a run or of a study.", metavar="RUN", show_default="the latest unfinished study"
+        ),
+    ] = None,
+    force: Annotated[
+        bool, option(OPTIONS, "Go on though data or code have changed, and record what has.", "", "--force")
+    ] = False,
+    options: ExecutionOptions,
+) -> None:
+    """Go on with what was interrupted: what has ended is not run again, and what was spent stays spent."""
+
+    def start(progress: Progress) -> Outcome:
+        from tune_kd.api import resume
+
+        return resume(run, force=force, **options.arguments(), progress=progress)
+
+    run_study(start, options)
+
+
+def run_study(start: Callable[[Progress], Outcome], options: ExecutionOptions) -> None:
+    """Run a study and show what it came to. Where some of its runs failed, what the others came to, then RunFailed."""
     from tune_kd.displays import choose_progress
 
     progress = choose_progress(quiet=options.quiet)
     progress.stage("loading PyTorch and Ray")
-    return closing(progress)
-
-
-def _show(outcome: Outcome, options: StudyOptions) -> None:
-    """The ranking table of the study, where its records are and how to go on; or all of it as JSON."""
-    study, store = outcome.study, outcome.store
-    runs, trials = store.runs(), store.trials()
-    runs = runs[runs["study_id"] == study.study_id]
-    trials = trials[trials["run_id"].isin(runs["run_id"])]
-    policies = list(dict.fromkeys(plan.label for plan in study.runs))
-    if options.json:
-        print(json.dumps(document(outcome, runs, trials, policies, options.store), indent=2, ensure_ascii=False))
-        return
-    print_tables(runs, trials, store.nodes(), policies=policies)
-    print(f"\nThe records are in {options.store}, study {study.study_id}.")
-    again = "tune-kd report" if options.store == StudyOptions.store else f"tune-kd report {options.store}"
-    print(f"Go on with: {again}")
-
-
-def document(
-    outcome: Outcome, runs: pd.DataFrame, trials: pd.DataFrame, policies: list[str], store: str
-) -> dict[str, Any]:
-    """What ``--json`` prints: the study, its runs and its table, in base units, null where nothing was measured."""
-    from analysis.summary import policy_table
-
-    table = policy_table(runs, trials, outcome.store.nodes(), policies=policies)
-    return {
-        "study_id": outcome.study.study_id,
-        "store": store,
-        "runs": [
-            {
-                "run_id": plan.run_id,
-                "policy": plan.label,
-                "replicate": plan.replicate,
-                "status": outcome.statuses[plan.run_id],
-            }
-            for plan in outcome.study.runs
-        ],
-        "table": json.loads(table.to_json(orient="records", date_format="iso", double_precision=15)),
-    }
+    try:
+        with closing(progress):  # the display ends before an error gets its line
+            outcome = start(progress)
+    except RunFailed as failure:
+        if failure.outcome is not None and "completed" in failure.outcome.statuses.values():
+            show_results(failure.outcome, store=options.store, as_json=options.json)
+        raise
+    show_results(outcome, store=options.store, as_json=options.json)

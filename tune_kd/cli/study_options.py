@@ -69,11 +69,14 @@ class PlanOptions:
         str,
         option(
             SEARCH,
-            "recipe: each policy's native number of trials; budget: each spends it all.",
+            "recipe: each policy's own number of trials; budget: spend it all; target: stop once one is good enough.",
             "NAME",
             complete=one_of(TRACKS),
         ),
     ] = "recipe"
+    target_accuracy: Annotated[
+        float | None, option(SEARCH, "Of the target track: the validation accuracy that is good enough, 0 to 1.", "X")
+    ] = None
     replicates: Annotated[int, option(SEARCH, "Independent repeats, each with its own seed.", "N")] = 1
     seed: Annotated[int, option(SEARCH, "What all seeds come from.", "N")] = 0
 
@@ -116,11 +119,9 @@ class ExecutionOptions:
     cpu_watts: Annotated[
         float | None, option(METER, "A node's CPUs at full load.", "W", default="from the CPU's model")
     ] = None
-    ram_watts_per_gib: Annotated[
-        float | None, option(METER, "Memory, per GiB.", "W", default="see docs/metering.md")
-    ] = None
+    ram_watts_per_gib: Annotated[float | None, option(METER, "Memory, per GiB.", "W", default="0.3725")] = None
     idle_share: Annotated[
-        float | None, option(METER, "What CPUs draw at rest, as a share of full load.", "0..1", default="@")
+        float | None, option(METER, "What CPUs draw at rest, as a part of full load.", "X", default="0.1")
     ] = None
 
     country: Annotated[

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tune_kd.cli.app import say
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import RenderableType
+    from rich.table import Table as RichTable
+
+    from analysis.script import Records
+    from analysis.table import Table
 
 PIPED_WIDTH = 160
+SHORT = 20
+MACHINE_FORMS = ("csv", "json")
 
 
 def show(*renderables: RenderableType) -> None:
@@ -29,20 +38,57 @@ def show(*renderables: RenderableType) -> None:
         print(line.rstrip())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Rows of text under their headers, ``gap`` blanks between; the first column names what the others describe."""
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    gap: int = 2
+
+
+def table_of(listing: Listing) -> RichTable:
+    """The listing for a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, listing.gap, 0, 0), pad_edge=False, header_style="bold")
+    for place, header in enumerate(listing.headers):
+        # Where it is narrow, long texts wrap; short words beside them stay whole.
+        table.add_column(header, no_wrap=all(len(row[place]) <= SHORT for row in listing.rows), overflow="fold")
+    for row in listing.rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame by column name, None where it has one of pandas' nulls."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+
+
 def print_tables(
-    runs: pd.DataFrame,
-    trials: pd.DataFrame,
-    nodes: pd.DataFrame,
+    records: Records,
     *,
     policies: Sequence[str] = (),
     order: str = "energy",
     form: str = "table",
+    recomputed: bool = False,
 ) -> None:
-    """The ranking of the policies in these records, in one of the forms of :data:`tune_kd.cli.choices.FORMATS`."""
-    from analysis.summary import summary_tables
-    from analysis.table import render, rich_table
+    """The ranking of the policies in these records, in one of the forms of :data:`tune_kd.cli.choices.FORMATS`.
 
-    tables = summary_tables(runs, trials, nodes, policies=policies, order=order)
+    ``recomputed`` says that their CO2e is not as recorded. The forms for machines have one table a comparison, with
+    costs and verdicts side by side.
+    """
+    from analysis.table import render, rich_table
+    from tune_kd.cli.footprint import sources
+
+    if form in MACHINE_FORMS:
+        print(render(verdict_tables(records, policies, order), form).rstrip("\n"))
+        for line in sources(records.trials, recomputed) if recomputed else ():
+            say(line)
+        return
+    tables = ranking_tables(records, policies, order, recomputed)
     if form != "table":
         print(render(tables, form).rstrip("\n"))
         return
@@ -50,3 +96,41 @@ def print_tables(
         if place:
             print()
         show(rich_table(table))
+
+
+def ranking_tables(records: Records, policies: Sequence[str], order: str, recomputed: bool) -> list[Table]:
+    """For each comparison what its policies reached and cost, then the verdicts, where two have several replicates."""
+    pairs = zip(
+        cost_tables(records, policies, order, recomputed), verdict_tables(records, policies, order), strict=True
+    )
+    return [
+        table
+        for costs, verdicts in pairs
+        for table in ((costs, verdicts) if (costs.data["replicates"] > 1).sum() > 1 else (costs,))
+    ]
+
+
+def cost_tables(records: Records, policies: Sequence[str], order: str, recomputed: bool) -> list[Table]:
+    """What each policy reached and what it cost, a table for each comparison."""
+    from analysis.outcomes import notices
+    from analysis.summary import format_table, tabulate
+    from tune_kd.cli.footprint import drives, sources
+
+    outcomes, trials = records.outcomes, records.trials
+    tables = []
+    for table in format_table(tabulate(outcomes, policies=policies), order=order, notes=notices(outcomes)):
+        mine = outcomes[outcomes["comparison"] == table.data["comparison"].iloc[0]]
+        carbon = sources(trials[trials["run_id"].isin(mine["run_id"])], recomputed)
+        tables.append(replace(table, notes=[*table.notes, *carbon, *drives(table.data)]))
+    return tables
+
+
+def verdict_tables(records: Records, policies: Sequence[str], order: str) -> list[Table]:
+    """Which differences between the policies are differences, a table for each comparison."""
+    from analysis.accounting import CURRENCIES
+    from analysis.ranking import ranking_tables
+
+    currency = order if order in CURRENCIES else "energy"
+    tables = ranking_tables(records.outcomes, policies=policies, currency=currency, order=order)
+    # What else there is to note stands under the costs.
+    return [replace(table, title=f"{table.title} · verdicts", notes=table.notes[:1]) for table in tables]

@@ -1,0 +1,76 @@
+"""A study gets more replicates: the ones it would have had from the start, and only those that are missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tune_kd.data import ImageData
+from tune_kd.errors import InputError
+from tune_kd.extending import extend_study, study_rows, take_over_changes
+from tune_kd.plan import Study, plan_study
+from tune_kd.runner import plan_rows
+from tune_kd.store import Store, create_store
+
+PLAN = {
+    "policies": ["stochastic:continuous=true", "grid"],
+    "budget": "50Wh",
+    "track": "target",
+    "target_accuracy": 0.9,
+    "seed": 5,
+}
+
+
+@pytest.fixture
+def planned(digits: ImageData, tmp_path: Path) -> tuple[Study, Store]:
+    study, store = plan_study(**PLAN, replicates=2, name="compare"), create_store(tmp_path / "runs")
+    plan_rows(study, digits, store)
+    return study, store
+
+
+def test_the_new_replicates_are_those_of_a_study_that_had_them_from_the_start(planned: tuple[Study, Store]) -> None:
+    study, store = planned
+    more = extend_study(store, study.study_id, 4)
+    whole = plan_study(**PLAN, replicates=4)
+    expected = [
+        replace(plan, study_id=study.study_id, run_id=plan.run_id.replace(whole.study_id, study.study_id))
+        for plan in whole.runs
+    ]
+    assert (more.study_id, more.name) == (study.study_id, "compare")
+    assert {plan.run_id: plan for plan in (*study.runs, *more.runs)} == {plan.run_id: plan for plan in expected}
+
+
+def test_what_a_study_has_is_not_planned_again(planned: tuple[Study, Store], digits: ImageData) -> None:
+    study, store = planned
+    plan_rows(extend_study(store, study.study_id, 3), digits, store)
+    more = extend_study(store, study.study_id, 4)
+    assert [plan.replicate for plan in more.runs] == [3, 3]
+    assert len(store.runs()) == 6
+
+
+def test_a_study_that_has_as_many_is_left_alone(planned: tuple[Study, Store]) -> None:
+    study, store = planned
+    for replicates in (1, 2):
+        with pytest.raises(InputError, match=f"has 2 replicates already.*got {replicates}"):
+            extend_study(store, study.study_id, replicates)
+
+
+def test_a_study_that_is_not_there_is_answered_with_the_nearest(planned: tuple[Study, Store]) -> None:
+    study, store = planned
+    with pytest.raises(InputError, match=f"study .*did you mean '{study.study_id}'"):
+        extend_study(store, study.study_id + "0", 4)
+
+
+def test_what_was_forced_is_in_the_new_rows(planned: tuple[Study, Store], digits: ImageData) -> None:
+    study, store = planned
+    before = study_rows(store, study.study_id)
+    more = extend_study(store, study.study_id, 3)
+    assert len(before) == 4
+    for row in before:
+        row["forced_changes"] = f"of {row['policy']}"
+    rows = take_over_changes(plan_rows(more, digits, store), more, before)
+    assert {plan.label: rows[plan.run_id]["forced_changes"] for plan in more.runs} == {
+        label: f"of {label}" for label in PLAN["policies"]
+    }

@@ -1,0 +1,96 @@
+"""What a study is going to cost: from one measured trial, by policy, and unknown where nothing was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_budget_matrix import kept
+from tune_simulator import Simulator
+
+from tune_kd.data import ImageData
+from tune_kd.forecast import TrialCost, forecast, trial_cost
+from tune_kd.plan import plan_study
+from tune_kd.records import planned
+from tune_kd.runner import plan_rows
+from tune_kd.scenario import load_scenario
+from tune_kd.store import create_store
+
+MEASURED: dict[str, Any] = {"energy_j": 100.0, "co2e_g": 2.0, "duration_s": 10.0, "flops": 1e12}
+COST = TrialCost(epochs=8, trials=4, source="measured", **MEASURED)
+POLICIES = ["grid", "random", "stochastic"]
+
+
+def rows(budget: str, track: str = "recipe", cost: TrialCost | None = COST, **asked: Any) -> list[Any]:
+    return forecast(plan_study(policies=POLICIES, budget=budget, track=track, **asked), cost)
+
+
+@pytest.mark.parametrize(
+    ("budget", "track", "trials"),
+    [
+        ("20trials", "recipe", [19, 20, 1]),
+        ("5trials", "recipe", [5, 5, 1]),
+        ("30trials", "budget", [19, 30, 30]),  # the grid leaves what its levels do not need
+        ("60epochs", "budget", [7.5, 7.5, 7.5]),
+        ("2kJ", "budget", [19, 20, 20]),
+        ("2kJ", "recipe", [19, 20, 1]),
+        ("5g", "budget", [2.5, 2.5, 2.5]),
+        ("35s", "budget", [3.5, 3.5, 3.5]),
+        ("4e12flops", "budget", [4, 4, 4]),
+        ("7trials-equivalent", "budget", [7, 7, 7]),
+    ],
+)
+def test_trials_are_those_of_the_recipe_or_as_many_as_the_budget_holds(
+    budget: str, track: str, trials: list[float]
+) -> None:
+    assert [row.trials for row in rows(budget, track)] == trials
+
+
+def test_costs_are_those_of_all_replicates() -> None:
+    grid, _, stochastic = rows("20trials", replicates=3)
+    assert (grid.runs, grid.energy_j, grid.co2e_g, grid.duration_s) == (3, 5700, 114, 570)
+    assert (stochastic.runs, stochastic.energy_j) == (3, 300)
+
+
+def test_what_was_not_measured_is_unknown() -> None:
+    unmeasured = TrialCost(epochs=8, trials=1, source="measured", **{**MEASURED, "energy_j": None})
+    grid, random, _ = rows("2kJ", "budget", unmeasured)
+    assert (grid.trials, random.trials) == (19, None)
+    assert (grid.energy_j, grid.duration_s, random.duration_s) == (None, 190, None)
+    for row in rows("20trials", cost=None):
+        assert row.trials is not None
+        assert (row.energy_j, row.co2e_g, row.duration_s) == (None, None, None)
+
+
+def test_a_policy_or_a_track_that_stops_early_needs_that_much_at_most() -> None:
+    labels = ["asha", "random"]
+    assert [row.at_most for row in forecast(plan_study(policies=labels), COST)] == [True, False]
+    target = plan_study(policies=labels, track="target", target_accuracy=0.9)
+    assert [row.at_most for row in forecast(target, COST)] == [True, True]
+
+
+def test_a_trial_costs_what_whole_fixed_trials_of_the_scenario_did(digits: ImageData, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"settings": {"recipe.epochs": 5}, "budget": "6trials"}
+    store = create_store(tmp_path / "runs")
+    study = plan_study(policies=["random", "stochastic"], **asked)
+    plan_rows(study, digits, store)
+    for plan in study.runs:
+        run = Simulator(plan=plan, seed=1, crashes=0.1)
+        run.run()
+        kept(run, tmp_path / "runs")
+    cost = trial_cost(store, study.scenario)
+    trials = store.trials()
+    whole = trials[(trials.status == "completed") & (trials.attempt == 0) & trials.tau.notna()]
+    assert cost is not None
+    assert 1 <= len(whole) < len(trials)
+    assert (cost.trials, cost.epochs) == (len(whole), 5)
+    assert cost.energy_j == pytest.approx(whole.energy_j.mean())
+    assert cost.flops == pytest.approx(whole.flops_executed.mean())
+    assert trial_cost(store, load_scenario("digits")) is None, "another number of epochs is another scenario"
+
+
+def test_the_same_scenario_is_found_by_its_hash(digits: ImageData) -> None:
+    first, second = (plan_study(policies=[name]) for name in ("grid", "tpe"))
+    hashes = {planned(study, study.runs[0], digits)["scenario_sha256"] for study in (first, second)}
+    assert len(hashes) == 1

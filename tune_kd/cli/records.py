@@ -1,0 +1,24 @@
+"""The records that a report is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis.outcomes import run_outcomes
+from analysis.script import Records
+from tune_kd.store.columns import REPORTS
+
+if TYPE_CHECKING:
+    from tune_kd.store import Store
+
+
+def read(store: Store, *, study_id: str | None = None, epochs: bool = False) -> Records:
+    """The records of a store, or of one study of it. Its epochs are many, and read only where they are asked for."""
+    runs, trials, nodes = store.runs(), store.trials(), store.nodes()
+    reports = store.reports() if epochs else pd.DataFrame(columns=[column.name for column in REPORTS])
+    if study_id is not None:
+        runs = runs[runs["study_id"] == study_id]
+        trials, nodes, reports = (frame[frame["run_id"].isin(runs["run_id"])] for frame in (trials, nodes, reports))
+    return Records(runs=runs, trials=trials, reports=reports, nodes=nodes, outcomes=run_outcomes(runs, trials, nodes))
