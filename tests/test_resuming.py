@@ -34,7 +34,9 @@ def test_one_run_is_taken_up_by_its_id(planned: tuple[Study, Store]) -> None:
     assert resuming.study_of(rows).runs == study.runs[1:]
 
 
-def test_without_a_name_the_latest_unfinished_study_is_taken_up(planned: tuple[Study, Store], digits: ImageData) -> None:
+def test_without_a_name_the_latest_unfinished_study_is_taken_up(
+    planned: tuple[Study, Store], digits: ImageData
+) -> None:
     _, store = planned
     later = plan_study(policies=["random"])
     rows = plan_rows(later, digits, store)
