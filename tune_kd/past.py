@@ -97,9 +97,9 @@ def past_of(store: Store, run_id: str) -> Past:
             KnownTrial(trial_id=row["trial_id"], index=row["index"], params=json.loads(row["params_json"])),
         )
         trial.attempt, trial.status = row["attempt"], row["status"]
-        trial.epoch = max(trial.epoch, row["epochs"])
-        trial.val_accuracy = row["val_accuracy"] if row["val_accuracy"] is not None else trial.val_accuracy
         of_attempt = (reports.trial_id == row["trial_id"]) & (reports.attempt == row["attempt"])
+        trial.epoch = max([trial.epoch, *reports[of_attempt].epoch])
+        trial.val_accuracy = row["val_accuracy"] if row["val_accuracy"] is not None else trial.val_accuracy
         of_row = tuple(events_of(row, plain_rows(reports[of_attempt].sort_values("epoch"))))
         events += of_row
         if row["status"] in ("completed", "stopped") and row["epochs"] and row["tested_at"] is None:

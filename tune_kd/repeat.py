@@ -24,7 +24,7 @@ from tune_kd.trainable import checkpoint_path, device, prepare_process
 from tune_kd.trial import Place, Trial, TrialSpec, build
 
 # What a repeated training must give again. Times and energy are of the machine and its moment.
-RESULTS = ("epochs", "val_accuracy", "val_loss", "test_accuracy", "confusion", "flops_executed", "flops_paper")
+RESULTS = ("checkpoint_epoch", "val_accuracy", "val_loss", "test_accuracy", "confusion")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,9 @@ def rerun(trial_id: str, *, store: Store, cache: Path, progress: Progress | None
     place = Place(device=where, meter=meter, carbon=carbon(), node_id="here", checkpoint=checkpoint)
     # A trial that was stopped early is repeated as far as it went.
     reports = Trial(spec, data, teacher.network(scenario, data), place).fit()
-    last = next(report for report in reports if report.epoch == trial["epochs"])
+    recorded_reports = store.reports()
+    reached = recorded_reports[recorded_reports.trial_id == trial_id].epoch.max()
+    last = next(report for report in reports if report.epoch == reached)
     tested = examine(
         scenario.student, checkpoint, data, precision=scenario.precision, device=where, meter=meter, carbon=carbon()
     )
@@ -90,7 +92,7 @@ def rerun(trial_id: str, *, store: Store, cache: Path, progress: Progress | None
     return Repeat(
         trial_id=trial_id,
         recorded={name: _plain(trial[name]) for name in RESULTS},
-        repeated={name: _plain({**vars(last), **tested, "epochs": last.epoch}[name]) for name in RESULTS},
+        repeated={name: _plain({**vars(last), **tested}[name]) for name in RESULTS},
         surroundings=_surroundings(run, data.split_sha256, teacher.teacher_id),
     )
 

@@ -130,7 +130,7 @@ TRIALS = (
     C("started_at", "time", "UTC", "when the attempt started", KEY),
     C("ended_at", "time", "UTC", "when it ended; of a lost attempt, its last sign of life", KEY),
     C("tested_at", "time", "UTC", "when the test set was read"),
-    C("epochs", "int", "epochs", "finished epochs", KEY),
+    C("epochs", "int", "epochs", "epochs that this attempt finished, without those of the attempts before", KEY),
     C("checkpoint_epoch", "int", "", "the epoch whose weights the checkpoint rule chose; 1 is the first"),
     C("val_accuracy", "double", "fraction", "validation accuracy at checkpoint_epoch"),
     C("val_loss", "double", "", "validation loss at checkpoint_epoch"),

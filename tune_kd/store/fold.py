@@ -64,7 +64,7 @@ def _chosen(by_epoch: Mapping[int, EpochReport], reports: list[EpochReport]) -> 
     chosen = by_epoch.get(last.checkpoint_epoch)
     return {
         **spent,
-        "epochs": last.epoch,
+        "epochs": len(reports),
         "node_id": last.node_id,
         "checkpoint_epoch": last.checkpoint_epoch,
         # An attempt that went on from a checkpoint may have chosen an epoch of the attempt before it.
