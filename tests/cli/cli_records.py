@@ -11,8 +11,9 @@ from typing import Any
 from tune_kd.budget import Ledger
 from tune_kd.catalogue import policy_record
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, TrialTested
-from tune_kd.plan import RunPlan, Study, plan_study
+from tune_kd.plan import RunPlan, Study, plan_study, space_record
 from tune_kd.progress import Progress
+from tune_kd.records import scenario_sha256
 from tune_kd.scenario import to_record
 from tune_kd.store import Store, create_store
 
@@ -89,8 +90,10 @@ def sealed_store(folder: Path, planned: Study, *, trials: int = 2) -> Store:
         at = START + timedelta(minutes=place)
         row: dict[str, Any] = {"run_id": run.run_id, "study_id": run.study_id, "study": planned.name, "seed": run.seed}
         row |= {"scenario": run.scenario.name, "scenario_json": to_record(run.scenario), "policy": run.label}
+        row |= {"scenario_sha256": scenario_sha256(run.scenario)}
         row |= {"policy_json": policy_record(run.policy), "space": run.space.name, "replicate": run.replicate}
         row |= {"track": run.track, "budget_currency": run.budget.currency, "budget_limit": run.budget.limit}
+        row |= {"space_json": space_record(run.space), "study_seed": run.study_seed, "budget_text": run.budget_text}
         row |= {"equivalence_margin": run.scenario.equivalence_margin, "started_at": at, "ended_at": at}
         store.write_run({**row, "split_sha256": "0" * 64, "status": "completed"})
         for index in range(trials):

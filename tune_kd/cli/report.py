@@ -24,6 +24,7 @@ RECORDED = "as recorded"
         "tune-kd report",
         "tune-kd report runs --by accuracy --format md",
         "tune-kd report runs --country DEU --html report.html",
+        "tune-kd report runs --budget 50Wh",
     )
 )
 def report(
@@ -47,6 +48,15 @@ def report(
             complete=one_of(ORDERS),
         ),
     ] = "energy",
+    budget: Annotated[
+        str | None,
+        option(
+            OPTIONS,
+            "Cut every run where it had spent so much: 5trials, 100epochs, 3e15flops, 50Wh, 15g, 10min.",
+            "AMOUNT",
+            default=RECORDED,
+        ),
+    ] = None,
     html: Annotated[
         str | None, option(OPTIONS, "Write a page with figures and all the tables, too.", "FILE", default="none")
     ] = None,
@@ -63,10 +73,12 @@ def report(
         raise unknown("format", form, FORMATS)
     if by not in ORDERS:
         raise unknown("order", by, ORDERS)
+    if budget is not None and html is not None:
+        raise InputError("--html is of all that was recorded, --budget of a part of it; leave one of them out")
     from tune_kd.cli.records import read
     from tune_kd.store import open_store
 
-    records = read(open_store(store), epochs=html is not None)
+    records = read(open_store(store), epochs=html is not None or budget is not None)
     if records.runs.empty:
         raise StoreError(f"there are no runs in the store {store}; `tune-kd run --store {store}` makes one")
     given = {"country": country, "carbon_intensity": carbon_intensity, "pue": pue}
@@ -75,6 +87,11 @@ def report(
         from tune_kd.cli.footprint import recompute
 
         records = recompute(records, country=country, carbon_intensity=carbon_intensity, pue=pue)
+    if budget is not None:
+        from tune_kd.cli.replayed import print_replay
+
+        print_replay(records, budget, order=by, form=form, recomputed=recomputed)
+        return
     if html is not None:
         _write_page(records, Path(html), by)
     print_tables(records, order=by, form=form, recomputed=recomputed)

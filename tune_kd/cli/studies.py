@@ -12,7 +12,7 @@ from tune_kd.cli.app import app, example
 from tune_kd.cli.options import OPTIONS, SEARCH, option, with_options
 from tune_kd.cli.results import show_results
 from tune_kd.cli.study_options import ExecutionOptions, StudyOptions
-from tune_kd.errors import RunFailed
+from tune_kd.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
     from tune_kd.progress import Progress
@@ -47,24 +47,60 @@ def run(
     epilog=example(
         "tune-kd compare --policies grid,random,tpe,annealing,stochastic --budget 20trials --replicates 2",
         "tune-kd compare --policies grid,stochastic --data photos --student mobilenetv2 --country DEU",
+        "tune-kd compare --extend 20260301-120000-1a2b --replicates 10",
     )
 )
 @with_options
 def compare(
     *,
     policies: Annotated[
-        str,
-        option(SEARCH, f"How τ is chosen, commas between: {POLICY_FORM}.", "NAME,NAME,…"),
-    ],
+        str | None,
+        option(
+            SEARCH, f"How τ is chosen, commas between: {POLICY_FORM}.", "NAME,NAME,…", default="required but to extend"
+        ),
+    ] = None,
+    extend: Annotated[
+        str | None,
+        option(SEARCH, "Bring this study to so many --replicates instead, all else as it was planned.", "STUDY"),
+    ] = None,
+    force: Annotated[
+        bool, option(OPTIONS, "Extend though data or code have changed, and record what has.", "", "--force")
+    ] = False,
     options: StudyOptions,
 ) -> None:
     """Run several policies on the same scenario under the same budget, and rank them."""
-    names = [name.strip() for name in policies.split(",") if name.strip()]
+    if extend is not None:
+        extend_study(extend, policies, options, force=force)
+        return
+    if policies is None:
+        raise InputError("nothing to compare: give --policies, as in --policies grid,stochastic, or --extend STUDY")
+    if force:
+        raise InputError("--force is for --extend STUDY; a new study has nothing that could have changed")
+    names = policy_names(policies)
 
     def start(progress: Progress) -> Outcome:
         from tune_kd.api import compare
 
         return compare(names, **options.arguments(), progress=progress)
+
+    run_study(start, options)
+
+
+def policy_names(policies: str) -> list[str]:
+    """The names in ``--policies``."""
+    return [name.strip() for name in policies.split(",") if name.strip()]
+
+
+def extend_study(study_id: str, policies: str | None, options: StudyOptions, *, force: bool) -> None:
+    """``compare --extend``: more replicates of what was planned before, of which nothing else can change."""
+    planned = [name for name in options.planned() if name != "--replicates"]
+    if refused := [*(["--policies"] if policies is not None else []), *planned]:
+        raise InputError(f"--extend goes on as study {study_id} was planned; leave out {', '.join(refused)}")
+
+    def start(progress: Progress) -> Outcome:
+        from tune_kd.api import extend
+
+        return extend(study_id, replicates=options.replicates, force=force, **options.execution(), progress=progress)
 
     run_study(start, options)
 
@@ -94,7 +130,7 @@ def resume(
     def start(progress: Progress) -> Outcome:
         from tune_kd.api import resume
 
-        return resume(run, force=force, **options.arguments(), progress=progress)
+        return resume(run, force=force, **options.execution(), progress=progress)
 
     run_study(start, options)
 

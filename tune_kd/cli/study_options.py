@@ -63,7 +63,13 @@ class PlanOptions:
         str, option(SEARCH, "The search space: one of ours or a file.", "NAME|FILE.toml", complete=spaces)
     ] = "tau"
     budget: Annotated[
-        str, option(SEARCH, "What a run may spend: 20trials, 400epochs, 3e15flops, 50Wh, 15g, 10min.", "AMOUNT")
+        str,
+        option(
+            SEARCH,
+            "What a run may spend: 20trials, 400epochs, 3e15flops, 50Wh, 15g, 10min; 20trials-equivalent: energy, so "
+            "many times what one trial with a constant τ is measured to use.",
+            "AMOUNT",
+        ),
     ] = "20trials"
     track: Annotated[
         str,
@@ -93,6 +99,17 @@ class PlanOptions:
                 raise InputError(f"{field} is set twice, by --set and by --{name.replace('_', '-')}; leave one out")
             settings[field] = value
         return settings
+
+    def planning(self) -> dict[str, Any]:
+        """The keywords of :func:`tune_kd.plan.plan_study`, with what is short for ``--set`` among the ``settings``."""
+        names = (field.name for field in dataclasses.fields(PlanOptions))
+        given = {name: getattr(self, name) for name in names if name not in {*SHORT_FOR_SET, "set"}}
+        return {**given, "settings": self.settings()}
+
+    def planned(self) -> list[str]:
+        """The options that were given another value than their default."""
+        fields = dataclasses.fields(PlanOptions)
+        return [f"--{field.name.replace('_', '-')}" for field in fields if getattr(self, field.name) != field.default]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,9 +152,9 @@ class ExecutionOptions:
     quiet: Annotated[bool, option(SHOWN, "No progress, only results and notices.", "", "--quiet", "-q")] = False
     json: Annotated[bool, option(SHOWN, "One JSON document on stdout instead of the table.", "", "--json")] = False
 
-    def arguments(self) -> dict[str, Any]:
-        """The keywords of the library's function, all but ``progress``."""
-        names = (field.name for field in dataclasses.fields(self))
+    def execution(self) -> dict[str, Any]:
+        """The keywords that all functions of the library which train share, all but ``progress``."""
+        names = (field.name for field in dataclasses.fields(ExecutionOptions))
         return {name: getattr(self, name) for name in names if name not in ("quiet", "json")}
 
 
@@ -146,6 +163,5 @@ class StudyOptions(ExecutionOptions, PlanOptions):
     """All that :func:`tune_kd.run` and :func:`tune_kd.compare` take. Fields come from the last base first."""
 
     def arguments(self) -> dict[str, Any]:
-        """As of :class:`ExecutionOptions`, with what is short for ``--set`` among the ``settings``."""
-        given = {name: value for name, value in super().arguments().items() if name not in {*SHORT_FOR_SET, "set"}}
-        return {**given, "settings": self.settings()}
+        """The keywords of both functions, all but ``progress``."""
+        return {**self.execution(), **self.planning()}

@@ -1,0 +1,104 @@
+"""``plan``: costs and resolution before anything is spent, from what there is; an em dash where there is nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_records import sealed_store, study
+
+from analysis.power import USUAL_SD, detectable
+from tune_kd.calibration import Calibration, keep
+from tune_kd.cli import command_line
+from tune_kd.runner import Execution
+
+PLAN = ["plan", "--policies", "grid,asha,stochastic", "--epochs", "30", "--replicates", "10"]
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> list[str]:
+    """A store and a cache that are not there."""
+    return ["--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert command_line(arguments) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    return dict(json.loads(said(capsys, *arguments, "--json")))
+
+
+def test_without_records_only_trials_are_known_and_a_line_says_how_to_get_the_rest(
+    bare: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = said(capsys, *PLAN, *bare).splitlines()
+    assert lines[1].split() == ["grid", "10", "19", "—", "—", "—"]
+    assert lines[4].split() == ["all", "30", "—", "—", "—"]
+    assert "--budget 20trials-equivalent" in lines[6]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_costs_are_those_of_recorded_trials_of_the_scenario(
+    tmp_path: Path, bare: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sealed_store(tmp_path / "runs", study())
+    found = planned(capsys, *PLAN, *bare)
+    grid, asha, stochastic = found["policies"]
+    each = found["trial"]["energy_j"]
+    assert each == pytest.approx(30 * 3.6)
+    assert (grid["energy_j"], stochastic["energy_j"]) == (pytest.approx(190 * each), pytest.approx(10 * each))
+    assert (grid["at_most"], asha["at_most"]) == (False, True)
+    assert found["all"]["energy_j"] == pytest.approx(sum(row["energy_j"] for row in found["policies"]))
+    lines = said(capsys, *PLAN, *bare).splitlines()
+    assert "≤" in lines[2]
+    assert str(tmp_path / "runs") in lines[6]
+
+
+def test_another_scenario_has_no_figures_in_the_same_store(
+    tmp_path: Path, bare: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sealed_store(tmp_path / "runs", study())
+    found = planned(capsys, *PLAN, *bare, "--alpha", "0.5")
+    assert found["trial"] is None
+    assert found["all"] == {"duration_s": None, "energy_j": None, "co2e_g": None}
+
+
+def test_without_records_the_calibration_is_taken(
+    tmp_path: Path, bare: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = Calibration(tau=11, epochs=30, energy_j=100.0, energy_method="model", duration_s=5.0, flops=1e9)
+    keep(measured, study(), Execution(cache=tmp_path / "cache"))
+    found = planned(capsys, *PLAN, *bare, "--budget", "7trials-equivalent", "--track", "budget")
+    assert [row["trials"] for row in found["policies"]] == [7, 7, 7]
+    assert found["policies"][0]["energy_j"] == 7000
+
+
+@pytest.mark.parametrize("replicates", [2, 10])
+def test_the_smallest_difference_is_that_of_all_pairs(
+    replicates: int, bare: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = planned(capsys, *PLAN, *bare, "--replicates", str(replicates))["detectable"]
+    expected = detectable(replicates, sd=USUAL_SD, margin=study().scenario.equivalence_margin, pairs=3)
+    assert (found["difference"], found["pairs"]) == (expected.difference, 3)
+
+
+def test_one_replicate_shows_nothing_and_one_policy_is_compared_with_nothing(
+    bare: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "cannot show any difference" in said(capsys, *PLAN, *bare, "--replicates", "1").splitlines()[-1]
+    assert planned(capsys, "plan", "--policies", "grid", *bare)["detectable"] is None
+
+
+def test_plan_starts_no_ray(bare: list[str]) -> None:
+    code = f"import sys; from tune_kd.cli import command_line; code = command_line({[*PLAN, *bare]!r})"
+    code += "; ray = sys.modules.get('ray'); print(code, ray is not None and ray.is_initialized())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False"

@@ -1,0 +1,43 @@
+"""``report --budget``: the same records as they would rank if every run had spent no more than that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tune_kd.cli.app import say
+from tune_kd.cli.tables import MACHINE_FORMS, show
+
+if TYPE_CHECKING:
+    from analysis.script import Records
+
+# The policies whose class says that it adapts. Repeated here, as to ask the classes loads Ray, and a report must not.
+ADAPTING = frozenset({"tpe", "asha"})
+
+
+def print_replay(records: Records, budget: str, *, order: str, form: str, recomputed: bool) -> None:
+    """The ranking at ``budget``; ``records`` with their epochs. Forms for machines get their notes on stderr.
+
+    ``recomputed`` says that the CO2e is not as recorded. Raises InputError.
+    """
+    from analysis import replay
+    from analysis.table import render, rich_table
+    from tune_kd.budget import parse_budget
+    from tune_kd.cli.footprint import sources
+
+    limit = parse_budget(budget)
+    done = replay.replay(records.runs, records.trials, records.reports, currency=limit.currency, limit=limit.limit)
+    carbon = sources(done.trials, recomputed) if recomputed else []
+    tables = [
+        replace(table, notes=[*table.notes, *carbon])
+        for table in replay.tables(done, records.nodes, adapting=ADAPTING, order=order)
+    ]
+    if form != "table":
+        print(render(tables, form).rstrip("\n"))
+        for note in dict.fromkeys(note for table in tables for note in table.notes) if form in MACHINE_FORMS else ():
+            say(note)
+        return
+    for place, table in enumerate(tables):
+        if place:
+            print()
+        show(rich_table(table))
