@@ -24,10 +24,12 @@ UNITS: dict[str, tuple[str, float]] = {
     "pflops": ("flops", 1e15),
     "j": ("joules", 1),
     "kj": ("joules", 1e3),
-    "mJ": ("joules", 1e-3),  # the one pair of units that differ by their case alone
+    "mJ": ("joules", 1e-3),  # m and M differ by their case alone: these are read as they are typed
     "MJ": ("joules", 1e6),
+    "mWh": ("joules", 3.6),
     "wh": ("joules", 3600),
     "kwh": ("joules", 3.6e6),
+    "mg": ("gco2e", 1e-3),
     "g": ("gco2e", 1),
     "kg": ("gco2e", 1e3),
     "s": ("seconds", 1),
