@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 from codecarbon import OfflineEmissionsTracker
 from codecarbon.output_methods.emissions_data import EmissionsData
@@ -87,10 +89,27 @@ def test_a_store_without_nodes_exports_all_the_same() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # codecarbon's own, of options that older ones need
 def test_our_joules_and_codecarbons_are_the_same_under_the_same_power_model() -> None:
-    """The median of three: on a busy computer a single reading of codecarbon's can be off by a tenth."""
-    ratios = [side_by_side(cpu_s=2.0) for _ in range(3)]
-    for median in (sorted(column)[1] for column in zip(*ratios, strict=True)):
+    """The median of three readings on a quiet computer: codecarbon's are off by a tenth beside other load."""
+    readings = [with_load_elsewhere(cpu_s=2.0) for _ in range(5)]
+    quiet = [ratios for ratios, elsewhere in readings if elsewhere < 0.1]
+    if len(quiet) < 3:
+        pytest.skip(f"other programs used {max(load for _, load in readings):.0%} of the computer meanwhile")
+    for median in (statistics.median(column) for column in zip(*quiet, strict=True)):
         assert median == pytest.approx(1, abs=0.02)
+
+
+def with_load_elsewhere(cpu_s: float) -> tuple[tuple[float, ...], float]:
+    """The ratios of :func:`side_by_side`, and which share of the computer's CPU time other programs had meanwhile."""
+    started_s, busy_s, own_s = time.monotonic(), busy_cpu_s(), time.process_time()
+    ratios = side_by_side(cpu_s)
+    elsewhere_s = busy_cpu_s() - busy_s - (time.process_time() - own_s)
+    return ratios, elsewhere_s / (time.monotonic() - started_s) / this_machine().cpus
+
+
+def busy_cpu_s() -> float:
+    """CPU seconds of the whole computer that were not idle."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
 
 
 def side_by_side(cpu_s: float) -> tuple[float, ...]:
