@@ -42,6 +42,8 @@ class Execution:
     cache: Path = field(default_factory=default_cache)
 
     def __post_init__(self) -> None:
+        # Workers have another working directory: a relative path would mean another place there.
+        object.__setattr__(self, "cache", self.cache.expanduser().absolute())
         least = {"cpus_per_trial": 0.01, "gpus_per_trial": 0, "max_concurrent": 1, "max_failures": 0}
         for name, bound in least.items():
             value = getattr(self, name)

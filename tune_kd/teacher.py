@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,10 @@ def teacher_id(scenario: Scenario, data: ImageData) -> str:
         "data": data.split_sha256,
         "model": scenario.teacher,
         "recipe": scenario.teacher_recipe.model_dump(mode="json"),
-        "seed": scenario.teacher_seed,
+        "seed": teacher_seed(scenario.teacher_seed),
         "precision": scenario.precision,
         "torch": torch.__version__,
+        "code": metadata.version("tune-kd"),
     }
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]
 
