@@ -15,7 +15,16 @@ from analysis.accounting import CURRENCIES, Accounting, as_float, columns, run_c
 
 ENDED = ("completed", "stopped")  # a trial that can be incumbent; a stopped one too
 COUNTED = ("completed",)  # a run that can be a replicate; a stopped one was interrupted and can be resumed
-SETTING = ("scenario", "recipe", "split_sha256", "equivalence_margin", "track", "budget_currency", "budget_limit")
+SETTING = (
+    "scenario",
+    "recipe",
+    "split_sha256",
+    "equivalence_margin",
+    "track",
+    "budget_currency",
+    "budget_limit",
+    "target_accuracy",
+)
 # Of a scenario: words, and what has a column of its own. Data in another folder is the same data if its split is.
 NOT_THE_RECIPE = ("name", "description", "data", "equivalence_margin")
 PLACE = ("hardware", "energy_method")

@@ -93,6 +93,7 @@ def test_means_and_sample_deviations_are_those_of_the_replicates() -> None:
         {"scenario_json": '{"epochs": 9}'},
         {"track": "budget"},
         {"budget_limit": 10.0},
+        {"target_accuracy": 0.9},
     ],
 )
 def test_what_differs_is_never_pooled_and_is_said(other: dict[str, object]) -> None:
