@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from tune_kd.meter.node import TrialEnergy
 from tune_kd.store import Journal, Store
 from tune_kd.trainable import account
 
+SETTLE_TRIES = 4
 Key = tuple[str, int]  # trial_id, attempt
 
 
@@ -77,7 +79,12 @@ class Recorder:
         """Wait for what is still out, and seal the rest. An account that its meter never closed stays as reported."""
         while any(ended.examination is not None for ended in self._ended.values()):
             self._collect(self._meters.poll(), timeout_s=1)
-        self._collect(self._meters.settle(), timeout_s=0)
+        # A killed worker's account is closed by its meter's next reading, up to a period later.
+        for _ in range(SETTLE_TRIES):
+            self._collect(self._meters.settle(), timeout_s=0)
+            if not self._ended:
+                break
+            time.sleep(1)
         for key in list(self._ended):
             self._seal(key)
 
