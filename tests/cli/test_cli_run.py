@@ -122,7 +122,7 @@ def test_a_recorded_trial_repeats_and_says_so(killed: Killed, environment: dict[
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[-1] == f"{trial_id} repeats: all of its 7 results are as recorded"
+    assert lines[-1] == f"{trial_id} repeats: all of its 5 results are as recorded"
     assert {line.split()[-1] for line in lines[1:-1]} == {"same"}
 
 
@@ -138,7 +138,7 @@ def test_a_result_that_does_not_repeat_is_named_and_exit_code_1(killed: Killed, 
     store.write_run(row)
     assert done.returncode == 1
     assert "differs" in {line.split()[-1] for line in done.stdout.splitlines()}
-    assert re.search(r"does not repeat: \d of its 7 results differ$", done.stderr.strip())
+    assert re.search(r"does not repeat: \d of its 5 results differ$", done.stderr.strip())
 
 
 def test_the_students_of_a_run_can_be_taken_away(killed: Killed, environment: dict[str, str], tmp_path: Path) -> None:

@@ -151,7 +151,8 @@ def test_a_killed_trial_keeps_its_energy_and_takes_none_of_its_neighbours() -> N
     assert at_death.state == "lost"
     assert accounts["killed"] == at_death
     assert (at_death.energy.cpu_j or 0) > 0.5 * exact_first_s
-    assert accounts["first"].energy.cpu_j == pytest.approx(exact_first_s, rel=0.03, abs=0.04)
-    assert accounts["second"].energy.cpu_j == pytest.approx(exact_second_s, rel=0.03, abs=0.04)
+    # Far from the seconds of the killed one; the ticks of both ends and a busy machine are within 0.1 s.
+    assert accounts["first"].energy.cpu_j == pytest.approx(exact_first_s, abs=0.1)
+    assert accounts["second"].energy.cpu_j == pytest.approx(exact_second_s, abs=0.1)
     totals = meter.snapshot().totals
     assert abs(totals.residual_j) <= 1e-9 * totals.total_j
