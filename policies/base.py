@@ -1,8 +1,8 @@
 """The contract: a policy says how τ is chosen, in two halves.
 
 Across trials, its *searcher* suggests hyperparameters, one set a trial. Within a trial, its
-*temperature*, a module, gives τ for every batch. A method that replaces more than τ also gives an
-*objective*, which takes the place of the scenario's loss.
+*temperature*, a module, gives τ for every batch. The temperature of a method that replaces more than τ also
+overrides ``loss``, which by default is the scenario's under the softening of the batch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +30,61 @@ class Softening(NamedTuple):
     weight: Tensor  # the factor of the KL term: τ² for Hinton's loss, so that its gradient is flat in τ
 
 
+class TrainingStep(Protocol):
+    """One batch in training, as an :meth:`Temperature.loss` sees it."""
+
+    number: int  # of the epoch; 0 is the first
+    images: Tensor  # [B, C, H, W], normalised
+    labels: Tensor  # [B] class indices
+    student: nn.Module  # in training mode
+    student_logits: Tensor  # [B, n], with their graph
+    teacher_logits: Tensor | None  # [B, n], without one; None in an epoch that needs no teacher
+    learning_rate: float  # of the step that follows
+
+    def cross_entropy(self) -> Tensor:
+        """The mean cross-entropy of the student on the labels, a scalar."""
+
+    def distillation(self, softening: Softening) -> Tensor:
+        """The mean of weight·KL(q_t ‖ q_s) by the scenario's reduction, a scalar."""
+
+    def loss(self, softening: Softening) -> Tensor:
+        """The scenario's loss, a scalar: α parts of the one and 1 − α of the other."""
+
+    def held_out(self) -> HeldOut:
+        """The next batch of what :attr:`Temperature.held_out` sets aside; they come round again and again."""
+
+
+class HeldOut(NamedTuple):
+    """A batch of images that the student is not trained on: cut from the training set, never from validation."""
+
+    images: Tensor  # [B, C, H, W], normalised, not augmented
+    labels: Tensor  # [B] class indices
+
+
+class ExtraPasses(NamedTuple):
+    """Images that a policy passed through the networks beyond one pass of each batch: their FLOPs are charged."""
+
+    forward: int = 0  # through the student
+    backward: int = 0  # through the student; a backward pass through a backward pass counts twice
+    teacher: int = 0  # forward through the teacher
+
+
+class StepLoss(NamedTuple):
+    """What is minimised, and what the report says of it."""
+
+    loss: Tensor  # scalar
+    tau: Tensor | None  # the student's, () or [B, 1]; None where none was used
+
+
 class Temperature(nn.Module, ABC):
-    """τ within one trial. A module, so that a learned τ has parameters and every τ a state to checkpoint."""
+    """τ within one trial. A module, so that a learned τ has parameters and every τ a state to checkpoint.
+
+    The student's optimizer trains the parameters that require a gradient, by the recipe.
+    """
+
+    held_out: float = 0.0  # the share of the training set that is set aside for it
+    needs_teacher: bool = True  # in this epoch; read after ``begin_epoch``
+    extra_passes = ExtraPasses()  # of this epoch; read at its end
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:
         """Prepare the ``steps`` batches of ``epoch`` (0 is the first of ``epochs``).
@@ -43,6 +96,15 @@ class Temperature(nn.Module, ABC):
     @abstractmethod
     def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
         """The softening of batch ``step`` of the epoch; both logits are [B, classes]."""
+
+    def loss(self, step: TrainingStep) -> StepLoss:
+        """The loss of one batch: the scenario's, softened; a method that replaces more than τ overrides it."""
+        if step.teacher_logits is None:
+            raise ValueError(
+                f"{type(self).__name__} needs no teacher in this epoch, so it must give a loss without one"
+            )
+        softening = self(step.number, step.student_logits, step.teacher_logits)
+        return StepLoss(step.loss(softening), softening.tau_student)
 
     def observe(self, report: Mapping[str, Any]) -> None:
         """Feedback after each epoch: the columns of the store's ``reports`` table."""

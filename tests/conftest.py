@@ -14,12 +14,13 @@ import torch
 from policies import Policy
 from search_spaces import SPACES
 from tune_kd.catalogue import make_policy
+from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData, load
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Energy
 from tune_kd.scenario import Scenario, load_scenario
 from tune_kd.teacher import Teacher, train_teacher
-from tune_kd.trial import Meter, NetworkFlops, Place, Trial, TrialSpec
+from tune_kd.trial import Meter, Place, Trial, TrialSpec
 
 torch.set_num_threads(1)
 # No deadline: how long an example takes says how busy the machine is.

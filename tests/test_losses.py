@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from policies.base import Softening, hinton
-from tune_kd.losses import LOSSES, REDUCTIONS, hkd, softened_kl
+from tune_kd.losses import DISTILLATIONS, REDUCTIONS, hkd, softened_kl
 from tune_kd.scenario import Scenario
 
 # The project's reference vectors: two samples, three classes, float64, gradients with respect to the student.
@@ -250,5 +250,5 @@ def test_a_step_against_the_gradient_lowers_the_loss(logits: tuple[Tensor, Tenso
 
 
 def test_a_scenario_may_name_every_loss_and_reduction_and_no_other() -> None:
-    assert get_args(Scenario.model_fields["loss"].annotation) == tuple(LOSSES)
+    assert get_args(Scenario.model_fields["loss"].annotation) == tuple(DISTILLATIONS)
     assert get_args(Scenario.model_fields["reduction"].annotation) == REDUCTIONS

@@ -72,6 +72,8 @@ class EpochReport:
     other_s: float
     peak_memory_bytes: int | None
     co_tenants: int | None
+    flops_policy: int = 0
+    policy_parameters: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

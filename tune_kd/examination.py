@@ -11,10 +11,11 @@ import torch
 from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, precision_recall_fscore_support
 
 from tune_kd import checkpoints, training
+from tune_kd.costs import build
 from tune_kd.data import ImageData
 from tune_kd.data.batches import DeviceImages
 from tune_kd.meter.carbon import Carbon
-from tune_kd.trial import Meter, build
+from tune_kd.trial import Meter
 
 
 def classification_metrics(labels: np.ndarray, predictions: np.ndarray, classes: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from tune_kd import catalogue, checkpoints, records
+from tune_kd.costs import build
 from tune_kd.errors import InputError, unknown
 from tune_kd.examination import examine
 from tune_kd.meter.carbon import carbon
@@ -21,7 +22,7 @@ from tune_kd.scenario import from_record
 from tune_kd.store import Store
 from tune_kd.teacher import load_teacher, save_teacher, teacher_id, teacher_path, train_teacher
 from tune_kd.trainable import checkpoint_path, device, prepare_process
-from tune_kd.trial import Place, Trial, TrialSpec, build
+from tune_kd.trial import Place, Trial, TrialSpec
 
 # What a repeated training must give again. Times and energy are of the machine and its moment.
 RESULTS = ("checkpoint_epoch", "val_accuracy", "val_loss", "test_accuracy", "confusion")

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tune_kd import checkpoints, training
+from tune_kd.costs import build
 from tune_kd.data import ImageData
 from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
 from tune_kd.meter import flops
 from tune_kd.scenario import Scenario
 from tune_kd.seeds import teacher_seed
-from tune_kd.trial import Meter, build
+from tune_kd.trial import Meter
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,11 +17,12 @@ import torch
 from ray import tune
 
 from tune_kd import catalogue, events, scenario
+from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.client import TrialMeter
 from tune_kd.teacher import Teacher, save_teacher, train_teacher
-from tune_kd.trial import NetworkFlops, Place, Trial, TrialSpec
+from tune_kd.trial import Place, Trial, TrialSpec
 
 
 @dataclass(frozen=True, kw_only=True)

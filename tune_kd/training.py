@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
-from tune_kd.data import ImageData
+from tune_kd.data import ImageData, ImageSet
 from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
 from tune_kd.scenario import Recipe
 
@@ -81,6 +82,34 @@ def training_batches(
         mean=data.mean,
         std=data.std,
     )
+
+
+def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """``images`` in two parts, the second a seeded ``share`` of them in which each class keeps its proportion."""
+    if share == 0:
+        return images, ImageSet(images=images.images[:0], labels=images.labels[:0])
+    from sklearn.model_selection import train_test_split  # only for the few policies that hold something out
+
+    everything = np.arange(len(images))
+    parts = train_test_split(everything, test_size=share, random_state=seed, stratify=images.labels)
+    first, second = (ImageSet(images=images.images[part], labels=images.labels[part]) for part in map(np.sort, parts))
+    return first, second
+
+
+def held_out_batches(
+    images: DeviceImages, data: ImageData, recipe: Recipe, *, seed: int, epoch: int
+) -> Iterator[Batch]:
+    """Batches of what is held out, in an order of its own for each (seed, epoch), not augmented, round and round."""
+    while len(images):
+        yield from epoch_batches(
+            images,
+            batch_size=min(recipe.batch_size, len(images)),
+            seed=seed,
+            epoch=epoch,
+            augmentation=Augmentation(),
+            mean=data.mean,
+            std=data.std,
+        )
 
 
 def trained_images(images: DeviceImages, recipe: Recipe) -> int:

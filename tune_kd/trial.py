@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from policies import Policy
 from policies.base import Temperature
-from tune_kd import checkpoints, models, training
+from tune_kd import checkpoints, training
+from tune_kd.costs import Costs, NetworkFlops, Passed, build
 from tune_kd.data import ImageData
-from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
+from tune_kd.data.batches import DeviceImages, steps_per_epoch
+from tune_kd.distillation import Distillation
 from tune_kd.events import EpochReport, from_json, to_json, utc_now
-from tune_kd.losses import LOSSES
-from tune_kd.meter import flops
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Energy
 from tune_kd.scenario import Scenario
@@ -75,26 +75,6 @@ class Place:
     checkpoint: Path | None = None  # None: a trial that is not meant to be resumed or tested
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetworkFlops:
-    """FLOPs per image of a scenario's two networks. Counting takes a second: do it once for all trials."""
-
-    student: flops.ModelFlops
-    teacher: flops.ModelFlops
-
-    @classmethod
-    def count(cls, scenario: Scenario, data: ImageData) -> NetworkFlops:
-        """Counted on freshly built networks."""
-        shape = (data.channels, data.image_size, data.image_size)
-        student, teacher = (build(name, data) for name in (scenario.student, scenario.teacher))
-        return cls(student=flops.count(student, shape), teacher=flops.count(teacher, shape))
-
-
-def build(name: str, data: ImageData) -> nn.Module:
-    """A freshly initialised model of the catalogue for ``data``."""
-    return models.build(name, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
-
-
 class Trial:
     """A student, its optimizer and its temperature, from the first epoch or from a checkpoint."""
 
@@ -109,7 +89,8 @@ class Trial:
         self.student = build(spec.scenario.student, data).to(device)
         self.teacher = teacher.to(device).eval()
         self.temperature: Temperature = spec.policy.temperature(spec.params, spec.seed).to(device)
-        self.train_images = DeviceImages(data.train, device)
+        train, held_out = training.hold_out(data.train, self.temperature.held_out, spec.replicate_seed)
+        self.train_images, self.held_out_images = DeviceImages(train, device), DeviceImages(held_out, device)
         self.validation_images = DeviceImages(data.validation, device)
         self.steps = steps_per_epoch(len(self.train_images), self.recipe.batch_size)
         learned = [*self.student.parameters(), *self.temperature.parameters()]
@@ -118,6 +99,7 @@ class Trial:
         self.phases = training.Phases(device)
         self.costs = Costs(counted or NetworkFlops.count(spec.scenario, data))
         self.epoch = 0  # epochs done
+        self.passed = Passed()  # in the last of them
         self.chosen = Chosen(rule=spec.scenario.checkpoint)
         self.last: EpochReport | None = None
         self._resume()
@@ -131,35 +113,57 @@ class Trial:
         unheard = self.spec.reported is not None and self.epoch > self.spec.reported
         if self.last is not None and (unheard or self.epoch == self.recipe.epochs):
             if unheard:
-                self._count_epoch()
+                self.costs.add(self.passed)
             yield dataclasses.replace(self.last, attempt=self.spec.attempt, at=utc_now(), **self._spent())
         while self.epoch < self.recipe.epochs:
-            lr = self.optimizer.param_groups[0]["lr"]
-            step = DistillationStep(self)
+            lr = self._learning_rate()
+            distillation = self._distillation()
             with self.phases.phase("train"):
-                train_loss = self._train(step)
+                train_loss = self._train(distillation)
             with self.phases.phase("eval"):
                 validation = training.evaluate(
                     self.student, self.validation_images, self.data, self.spec.scenario.precision
                 )
             self.epoch += 1
-            self._count_epoch()
+            self.passed = self._passed()
+            self.costs.add(self.passed)
             self.chosen.offer(self.epoch, validation.accuracy, self.student)
-            self.last = self._report(lr, train_loss, validation, step.taus())
+            self.last = self._report(lr, train_loss, validation, distillation.taus())
             self.temperature.observe(vars(self.last))
             self._save()
             yield self.last
 
-    def _count_epoch(self) -> None:
-        self.costs.add_epoch(training.trained_images(self.train_images, self.recipe), len(self.validation_images))
+    def _learning_rate(self) -> float:
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
 
-    def _train(self, step: DistillationStep) -> float:
-        torch.manual_seed(epoch_seed(self.spec.seed, self.epoch))
+    def _distillation(self) -> Distillation:
+        """What gives the losses of the next epoch."""
         self.temperature.begin_epoch(self.epoch, self.recipe.epochs, self.steps)
+        return Distillation(
+            student=self.student,
+            teacher=self.teacher,
+            temperature=self.temperature,
+            scenario=self.spec.scenario,
+            alpha=self.spec.alpha,
+            phases=self.phases,
+            learning_rate=self._learning_rate,
+            held_out=training.held_out_batches(
+                self.held_out_images, self.data, self.recipe, seed=self.spec.replicate_seed, epoch=self.epoch
+            ),
+        )
+
+    def _train(self, distillation: Distillation) -> float:
+        torch.manual_seed(epoch_seed(self.spec.seed, self.epoch))
         batches = training.training_batches(
             self.train_images, self.data, self.recipe, seed=self.spec.replicate_seed, epoch=self.epoch
         )
-        return training.train_epoch(self.student, batches, self.optimizer, self.schedule, step)
+        return training.train_epoch(self.student, batches, self.optimizer, self.schedule, distillation)
+
+    def _passed(self) -> Passed:
+        trained = training.trained_images(self.train_images, self.recipe)
+        taught = trained if self.temperature.needs_teacher else 0
+        return Passed(trained, taught, len(self.validation_images), *self.temperature.extra_passes)
 
     def _report(self, lr: float, train_loss: float, validation: training.Evaluation, taus: Tensor) -> EpochReport:
         return EpochReport(
@@ -173,9 +177,10 @@ class Trial:
             val_accuracy=validation.accuracy,
             checkpoint_epoch=self.chosen.epoch,
             lr=lr,
-            tau_mean=taus.mean().item(),
-            tau_min=taus.min().item(),
-            tau_max=taus.max().item(),
+            tau_mean=taus.mean().item() if len(taus) else None,
+            tau_min=taus.min().item() if len(taus) else None,
+            tau_max=taus.max().item() if len(taus) else None,
+            policy_parameters=sum(parameter.numel() for parameter in self.temperature.parameters()),
             **self._spent(),
         )
 
@@ -207,7 +212,9 @@ class Trial:
             return
         state = {name: getattr(self, name).state_dict() for name in STATEFUL}
         report = to_json(self.last) if self.last else None
-        checkpoints.save(self.place.checkpoint, {**state, "epoch": self.epoch, "report": report})
+        checkpoints.save(
+            self.place.checkpoint, {**state, "epoch": self.epoch, "report": report, "passed": tuple(self.passed)}
+        )
 
     def _resume(self) -> None:
         state = self.place.checkpoint and checkpoints.load(self.place.checkpoint, self.place.device)
@@ -215,34 +222,11 @@ class Trial:
             return
         for name in STATEFUL:
             getattr(self, name).load_state_dict(state[name])
-        self.epoch = state["epoch"]
+        self.epoch, self.passed = state["epoch"], Passed(*state["passed"])
         self.last = cast(EpochReport, from_json(state["report"]))
 
 
 STATEFUL = ("student", "optimizer", "schedule", "temperature", "chosen")
-
-
-class DistillationStep:
-    """The loss of one batch, and what the epoch's report wants to know of it."""
-
-    def __init__(self, trial: Trial) -> None:
-        self.trial = trial
-        self.loss = LOSSES[trial.spec.scenario.loss]
-        self._taus: list[Tensor] = []
-
-    def __call__(self, number: int, batch: Batch) -> Tensor:
-        trial, scenario = self.trial, self.trial.spec.scenario
-        with training.autocast(batch.images.device, scenario.precision):
-            with trial.phases.within_step("teacher"), torch.no_grad():
-                teacher_logits = trial.teacher(batch.images)
-            student_logits = trial.student(batch.images)
-        softening = trial.temperature(number, student_logits, teacher_logits)
-        self._taus.append(softening.tau_student.detach().reshape(-1))
-        return self.loss(student_logits, teacher_logits, batch.labels, softening, trial.spec.alpha, scenario.reduction)
-
-    def taus(self) -> Tensor:
-        """Every τ of the student in this epoch, in order."""
-        return torch.cat(self._taus)
 
 
 class Chosen:
@@ -264,33 +248,6 @@ class Chosen:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.epoch, self._accuracy, self._weights = state["epoch"], state["accuracy"], state["weights"]
-
-
-class Costs:
-    """FLOPs of an attempt so far, counted exactly from the images that passed through each network."""
-
-    def __init__(self, counted: NetworkFlops) -> None:
-        self.student, self.teacher = counted.student, counted.teacher
-        self.trained = self.validated = 0
-
-    def add_epoch(self, trained: int, validated: int) -> None:
-        """One pass over that many training images, and one over that many validation images."""
-        self.trained += trained
-        self.validated += validated
-
-    def columns(self) -> dict[str, Any]:
-        """The report's FLOP columns. ``flops_paper``: forward only, teacher and student, training images."""
-        forward, backward = self.student.forward * self.trained, self.student.backward * self.trained
-        teacher, evaluation = self.teacher.forward * self.trained, self.student.forward * self.validated
-        return {
-            "flops_forward": forward,
-            "flops_backward": backward,
-            "flops_teacher": teacher,
-            "flops_eval": evaluation,
-            "flops_executed": forward + backward + teacher + evaluation,
-            "flops_paper": forward + teacher,
-            "flops_uncounted_ops": ",".join(sorted({*self.student.uncounted, *self.teacher.uncounted})),
-        }
 
 
 CLEAR_REFS = Path("/proc/self/clear_refs")  # Linux

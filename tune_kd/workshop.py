@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tune_kd import catalogue
+from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.errors import RunFailed
 from tune_kd.meter.actor import NodeMeters
@@ -28,7 +29,6 @@ from tune_kd.trainable import (
     make_teacher,
     train_student,
 )
-from tune_kd.trial import NetworkFlops
 
 
 class Workshop:

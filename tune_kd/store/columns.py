@@ -46,11 +46,12 @@ TRIAL_KEY = (
 
 # What a trial has spent up to a moment; the same in `trials` (at its end) and in `reports` (after each epoch).
 SPENT = (
-    C("flops_executed", "double", "FLOP", "all that ran: forward, backward, teacher and evaluation"),
+    C("flops_executed", "double", "FLOP", "all that ran: forward, backward, teacher, evaluation and policy"),
     C("flops_teacher", "double", "FLOP", "the teacher's forward passes"),
     C("flops_forward", "double", "FLOP", "the student's forward passes in training"),
     C("flops_backward", "double", "FLOP", "the student's backward passes"),
     C("flops_eval", "double", "FLOP", "validation"),
+    C("flops_policy", "double", "FLOP", "what the policy itself passed through the networks, beyond one pass a batch"),
     C("flops_paper", "double", "FLOP", "the same training by the paper's convention"),
     C("flops_uncounted_ops", "string", "", "operators that the counts leave out, comma-separated"),
     C("energy_j", "double", "J", "all of it: energy_cpu_j + energy_gpu_j + energy_ram_j + energy_idle_j"),
@@ -65,6 +66,7 @@ SPENT = (
     C("eval_s", "double", "s", "validation"),
     C("teacher_s", "double", "s", "the teacher's forward passes, a part of train_s"),
     C("other_s", "double", "s", "the rest: duration_s − train_s − eval_s"),
+    C("policy_parameters", "int", "", "parameters that the policy learns beside the student's"),
     C("peak_memory_bytes", "int", "bytes", "largest memory held: the GPU's where there is one"),
     C("co_tenants", "int", "", "most trials that shared the node at the same time"),
 )

@@ -1,0 +1,95 @@
+"""One epoch of distillation: the loss of each batch, the scenario's, or a policy's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from policies.base import HeldOut, Softening, Temperature
+from tune_kd import training
+from tune_kd.data.batches import Batch
+from tune_kd.losses import DISTILLATIONS, cross_entropy, wide
+from tune_kd.scenario import Scenario
+
+
+@dataclass(kw_only=True)
+class Step:
+    """One batch in training: what :class:`policies.base.TrainingStep` promises to a policy."""
+
+    number: int
+    images: Tensor
+    labels: Tensor
+    student: nn.Module
+    student_logits: Tensor
+    teacher_logits: Tensor | None
+    learning_rate: float
+    scenario: Scenario
+    alpha: float
+    held_out_batches: Iterator[Batch]
+
+    def cross_entropy(self) -> Tensor:
+        return cross_entropy(self.student_logits, self.labels)
+
+    def distillation(self, softening: Softening) -> Tensor:
+        if self.teacher_logits is None:
+            raise ValueError("there is no distillation in an epoch that says it needs no teacher")
+        term = DISTILLATIONS[self.scenario.loss]
+        return term(self.student_logits, self.teacher_logits, softening, self.scenario.reduction)
+
+    def loss(self, softening: Softening) -> Tensor:
+        return self.alpha * self.distillation(softening) + (1 - self.alpha) * self.cross_entropy()
+
+    def held_out(self) -> HeldOut:
+        batch = next(self.held_out_batches)
+        return HeldOut(batch.images, batch.labels)
+
+
+@dataclass(kw_only=True)
+class Distillation:
+    """The loss of an epoch's batches, and what the epoch's report wants to know of them."""
+
+    student: nn.Module
+    teacher: nn.Module
+    temperature: Temperature
+    scenario: Scenario
+    alpha: float
+    phases: training.Phases
+    learning_rate: Callable[[], float]
+    held_out: Iterator[Batch]
+
+    def __post_init__(self) -> None:
+        self._taus: list[Tensor] = []
+
+    def __call__(self, number: int, batch: Batch) -> Tensor:
+        """The loss of batch ``number`` of the epoch, a scalar."""
+        with training.autocast(batch.images.device, self.scenario.precision):
+            teacher_logits = self._ask_teacher(batch) if self.temperature.needs_teacher else None
+            student_logits = self.student(batch.images)
+        step = Step(
+            number=number,
+            images=batch.images,
+            labels=batch.labels,
+            student=self.student,
+            student_logits=wide(student_logits),
+            teacher_logits=None if teacher_logits is None else wide(teacher_logits),
+            learning_rate=self.learning_rate(),
+            scenario=self.scenario,
+            alpha=self.alpha,
+            held_out_batches=self.held_out,
+        )
+        loss, tau = self.temperature.loss(step)
+        if tau is not None:
+            self._taus.append(tau.detach().reshape(-1))
+        return loss
+
+    def taus(self) -> Tensor:
+        """Every τ of the student in this epoch, in order; none where the objective used none."""
+        return torch.cat(self._taus) if self._taus else torch.empty(0)
+
+    def _ask_teacher(self, batch: Batch) -> Tensor:
+        with self.phases.within_step("teacher"), torch.no_grad():
+            logits: Tensor = self.teacher(batch.images)
+        return logits
