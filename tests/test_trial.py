@@ -26,6 +26,7 @@ from tune_kd.data import ImageData, ImageSet
 from tune_kd.events import EpochReport
 from tune_kd.meter.energy import Energy
 from tune_kd.scenario import Scenario
+from tune_kd.training import Evaluation
 from tune_kd.trial import Chosen, Trial
 
 MakeTrial = Callable[..., Trial]
@@ -387,13 +388,16 @@ def test_the_chosen_weights_are_those_of_the_reported_epoch(rule: str, make_tria
     trial = make_trial(
         settings={"checkpoint": rule, "recipe.epochs": 5, "recipe.lr": 0.3}, checkpoint=tmp_path / "t.pt"
     )
-    weights, accuracies = {}, []
+    weights, accuracies, losses = {}, [], []
     for report in trial.fit():
         state = state_at(tmp_path / "t.pt")
         weights[report.epoch] = state["student"]
         accuracies.append(report.val_accuracy)
+        losses.append(report.val_loss)
         best = 1 + accuracies.index(max(accuracies))
         assert report.checkpoint_epoch == (best if rule == "best" else report.epoch)
+        assert report.checkpoint_val_accuracy == accuracies[report.checkpoint_epoch - 1]
+        assert report.checkpoint_val_loss == losses[report.checkpoint_epoch - 1]
         assert equal(state["chosen"]["weights"], weights[report.checkpoint_epoch])
 
 
@@ -404,11 +408,12 @@ def test_best_is_the_earliest_of_the_highest_and_last_is_the_last(accuracies: li
     for epoch, accuracy in enumerate(accuracies, start=1):
         nn.init.constant_(model.weight, epoch)
         for chosen in rules.values():
-            chosen.offer(epoch, accuracy / 4, model)
+            chosen.offer(epoch, Evaluation(loss=epoch / 8, accuracy=accuracy / 4, predictions=torch.empty(0)), model)
     nn.init.constant_(model.weight, -1)  # training goes on; what was chosen stays as it was
     expected = {"best": 1 + accuracies.index(max(accuracies)), "last": len(accuracies)}
     for rule, chosen in rules.items():
-        assert chosen.epoch == expected[rule]
+        assert (chosen.epoch, chosen.loss) == (expected[rule], expected[rule] / 8)
+        assert chosen.accuracy == accuracies[chosen.epoch - 1] / 4
         assert chosen.state_dict()["weights"]["weight"].item() == expected[rule]
 
 

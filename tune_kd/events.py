@@ -74,6 +74,8 @@ class EpochReport:
     co_tenants: int | None
     flops_policy: int = 0
     policy_parameters: int = 0
+    checkpoint_val_accuracy: float | None = None
+    checkpoint_val_loss: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,7 +127,7 @@ class Trial:
             self.epoch += 1
             self.passed = self._passed()
             self.costs.add(self.passed)
-            self.chosen.offer(self.epoch, validation.accuracy, self.student)
+            self.chosen.offer(self.epoch, validation, self.student)
             self.last = self._report(lr, train_loss, validation, distillation.taus())
             self.temperature.observe(vars(self.last))
             self._save()
@@ -176,6 +176,8 @@ class Trial:
             val_loss=validation.loss,
             val_accuracy=validation.accuracy,
             checkpoint_epoch=self.chosen.epoch,
+            checkpoint_val_accuracy=self.chosen.accuracy,
+            checkpoint_val_loss=self.chosen.loss,
             lr=lr,
             tau_mean=taus.mean().item() if len(taus) else None,
             tau_min=taus.min().item() if len(taus) else None,
@@ -234,20 +236,21 @@ class Chosen:
 
     def __init__(self, *, rule: str) -> None:
         self.rule, self.epoch = rule, 0
-        self._accuracy = -math.inf
+        self.accuracy, self.loss = -math.inf, math.inf
         self._weights: dict[str, Tensor] = {}
 
-    def offer(self, epoch: int, accuracy: float, student: nn.Module) -> None:
+    def offer(self, epoch: int, validation: training.Evaluation, student: nn.Module) -> None:
         """Consider the weights after ``epoch``."""
-        if self.rule == "last" or accuracy > self._accuracy:
-            self.epoch, self._accuracy = epoch, accuracy
+        if self.rule == "last" or validation.accuracy > self.accuracy:
+            self.epoch, self.accuracy, self.loss = epoch, validation.accuracy, validation.loss
             self._weights = {name: tensor.detach().clone() for name, tensor in student.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "accuracy": self._accuracy, "weights": self._weights}
+        return {"epoch": self.epoch, "accuracy": self.accuracy, "loss": self.loss, "weights": self._weights}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.epoch, self._accuracy, self._weights = state["epoch"], state["accuracy"], state["weights"]
+        self.epoch, self.accuracy, self.loss = state["epoch"], state["accuracy"], state["loss"]
+        self._weights = state["weights"]
 
 
 CLEAR_REFS = Path("/proc/self/clear_refs")  # Linux

@@ -92,9 +92,10 @@ def test_an_attempt_that_died_before_its_first_report_has_no_costs_rather_than_z
 
 
 def test_a_resumed_attempt_may_have_chosen_an_epoch_of_the_one_before() -> None:
-    trial, _ = fold([started("r", 0, attempt=1), report("r", 0, 6, attempt=1, checkpoint_epoch=4)])
+    chosen = {"checkpoint_epoch": 4, "checkpoint_val_accuracy": 0.9, "checkpoint_val_loss": 0.25}
+    trial, _ = fold([started("r", 0, attempt=1), report("r", 0, 6, attempt=1, **chosen)])
     assert (trial["checkpoint_epoch"], trial["epochs"]) == (4, 1), "epochs are those of this attempt"
-    assert trial["val_accuracy"] is None
+    assert (trial["val_accuracy"], trial["val_loss"]) == (0.9, 0.25)
 
 
 def test_what_was_not_tested_has_no_test_figures() -> None:

@@ -165,6 +165,8 @@ REPORTS = (
     C("val_loss", "double", "", "validation loss after the epoch"),
     C("val_accuracy", "double", "fraction", "validation accuracy after the epoch"),
     C("checkpoint_epoch", "int", "", "the epoch that the checkpoint rule would choose so far"),
+    C("checkpoint_val_accuracy", "double", "fraction", "validation accuracy at checkpoint_epoch"),
+    C("checkpoint_val_loss", "double", "", "validation loss at checkpoint_epoch"),
     C("lr", "double", "", "learning rate of the epoch's first batch"),
     C("tau_mean", "double", "", "mean τ over the epoch's batches"),
     C("tau_min", "double", "", "smallest τ of the epoch"),

@@ -68,8 +68,8 @@ def _chosen(by_epoch: Mapping[int, EpochReport], reports: list[EpochReport]) -> 
         "node_id": last.node_id,
         "checkpoint_epoch": last.checkpoint_epoch,
         # An attempt that went on from a checkpoint may have chosen an epoch of the attempt before it.
-        "val_accuracy": chosen.val_accuracy if chosen else None,
-        "val_loss": chosen.val_loss if chosen else None,
+        "val_accuracy": chosen.val_accuracy if chosen else last.checkpoint_val_accuracy,
+        "val_loss": chosen.val_loss if chosen else last.checkpoint_val_loss,
     }
 
 
