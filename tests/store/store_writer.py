@@ -1,10 +1,10 @@
-"""A driver without Ray, for the tests that kill it: it writes trials in a loop and says what is on disk."""
+"""Drivers without Ray, for tests that run several, or kill one."""
 
 from __future__ import annotations
 
 from multiprocessing.connection import Connection
 
-from store_records import ended, report, run_row, started
+from store_records import ended, report, run_row, started, write_whole_run
 
 from tune_kd.store import create_store
 
@@ -30,3 +30,13 @@ def drive(where: str, run_id: str, acknowledged: Connection) -> None:
             if index % 4 == 3:
                 store.compact()
                 acknowledged.send((trial_id, "compacted"))
+
+
+def write_runs(where: str, name: str, count: int) -> None:
+    """Write ``count`` whole runs, and seal what others left."""
+    store = create_store(where)
+    for index in range(count):
+        run_id = f"{name}{index}"
+        with store.lease(run_id):
+            write_whole_run(store, run_id, trials=2)
+        store.seal_orphans()
