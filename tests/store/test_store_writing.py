@@ -236,54 +236,6 @@ def test_only_running_runs_can_be_lost(store: Store, status: str) -> None:
     assert store.runs()["status"].tolist() == [status]
 
 
-def test_two_drivers_on_one_run_are_refused_in_one_line(store: Store) -> None:
-    other = open_store(store.location)
-    with store.lease("r"):
-        with (
-            pytest.raises(InputError, match=r"run r is being driven by process \d+ on ") as refused,
-            other.lease("r"),
-        ):
-            pass
-        assert "\n" not in str(refused.value)
-        with other.lease("another"):
-            pass
-    with other.lease("r"):
-        pass
-
-
-def test_a_run_whose_driver_is_gone_is_lost_with_its_last_sign_of_life(store: Store) -> None:
-    store.write_run(run_row("r", status="running", ended_at=None))
-    write_trial(store, "r", 0)
-    [orphan] = store.seal_orphans()
-    assert (orphan.run_id, orphan.trial_id, orphan.status) == ("r", None, "lost")
-    [run] = contents(store)["runs"]
-    assert (run["status"], run["ended_at"], run["seed"]) == ("lost", at(50), 7)
-    assert run["error"]
-
-
-def test_a_run_that_is_being_driven_is_not_lost(store: Store) -> None:
-    with store.lease("r"):
-        store.write_run(run_row("r", status="running", ended_at=None))
-        assert open_store(store.location).seal_orphans() == []
-    assert store.runs()["status"].tolist() == ["running"]
-
-
-@pytest.mark.parametrize("status", ["planned", "completed", "stopped", "failed", "lost"])
-def test_only_running_runs_can_be_lost(store: Store, status: str) -> None:
-    store.write_run(run_row("r", status=status))
-    assert store.seal_orphans() == []
-    assert store.runs()["status"].tolist() == [status]
-
-
-def _write_runs(where: str, name: str, count: int) -> None:
-    store = create_store(where)
-    for index in range(count):
-        run_id = f"{name}{index}"
-        with store.lease(run_id):
-            write_whole_run(store, run_id, trials=2)
-        store.seal_orphans()
-
-
 def test_two_drivers_on_one_store_are_safe(store: Store) -> None:
     spawn = multiprocessing.get_context("spawn")
     drivers = [spawn.Process(target=write_runs, args=(store.location, name, 5)) for name in ("a", "b")]
