@@ -16,7 +16,6 @@ from store_records import (
     started,
     trial_events,
     write_trial,
-    write_whole_run,
 )
 from store_writer import write_runs
 
