@@ -63,7 +63,7 @@ def test_every_preset_loads_under_its_name_and_with_models_that_exist(name: str)
 
 
 def test_the_papers_alpha_and_loss_are_the_defaults() -> None:
-    assert (DIGITS.loss, DIGITS.alpha, DIGITS.reduction) == ("hkd", 0.95, "batchmean")
+    assert (DIGITS.loss, DIGITS.distillation_weight, DIGITS.reduction) == ("hkd", 0.95, "batchmean")
     assert (DIGITS.checkpoint, DIGITS.precision) == ("last", "float32")
 
 
@@ -97,8 +97,22 @@ def test_a_record_gives_the_scenario_back(recipe: Recipe, teacher_recipe: Recipe
 
 
 @pytest.mark.parametrize("name", scenario_names())
-def test_the_record_of_a_preset_gives_it_back(name: str) -> None:
-    assert from_record(to_record(load_scenario(name))) == load_scenario(name)
+def test_the_record_of_a_preset_gives_it_back_with_the_alpha_that_it_uses(name: str) -> None:
+    preset = load_scenario(name)
+    assert from_record(to_record(preset)) == preset.changed({"alpha": preset.distillation_weight})
+
+
+@pytest.mark.parametrize(
+    ("loss", "alpha"), [("hkd", 0.95), ("cmc", 1), ("cmc-tau", 1), ("dml", 1), ("dml-tau", 1), ("ce", 0)]
+)
+def test_each_loss_has_an_alpha_of_its_own_unless_one_is_set(loss: str, alpha: float) -> None:
+    """The paper's text mixes the cross-entropy into Hinton's loss only."""
+    scenario = DIGITS.changed({"loss": loss})
+    assert scenario.distillation_weight == alpha
+    assert from_record(to_record(scenario)).alpha == alpha
+    if loss != "ce":
+        assert scenario.changed({"alpha": 0.5}).distillation_weight == 0.5
+        assert DIGITS.changed({"alpha": 0.5}).changed({"loss": loss}).distillation_weight == 0.5
 
 
 def test_a_scenario_cannot_be_changed_in_place() -> None:
@@ -113,6 +127,7 @@ def test_settings_change_what_they_name_and_nothing_else() -> None:
     expected = DIGITS.model_dump()
     expected["alpha"] = 0.5
     expected["recipe"] |= {"lr": 0.01, "milestones": (2, 4)}
+    expected["recipe_name"] = "default, but recipe.lr, recipe.milestones"
     assert changed.model_dump() == expected
     assert load_scenario("digits") == DIGITS
 
@@ -184,7 +199,9 @@ def test_a_setting_without_key_or_value_is_refused(pair: str) -> None:
         ({"recipe.momentum": 1}, ["recipe.momentum", "less than 1"]),
         ({"recipe.rotation_degrees": 200}, ["recipe.rotation_degrees", "180", "200"]),
         ({"recipe.nesterov": True, "recipe.momentum": 0}, ["recipe", "nesterov", "momentum > 0"]),
-        ({"loss": "hdk"}, ["loss", "'hkd'", "'hdk'"]),
+        ({"loss": "hdk"}, ["loss", "'hkd'", "'cmc-tau'", "'hdk'"]),
+        ({"loss": "ce", "alpha": 0.5}, ["loss 'ce'", "alpha", "left out", "got 0.5"]),
+        ({"recipe_name": "paper2"}, ["recipe 'paper2'", "did you mean 'paper'"]),
         ({"reduction": "mean"}, ["reduction", "'batchmean'", "'classmean'", "'mean'"]),
         ({"precision": "float16"}, ["precision", "'float32'", "'bfloat16'", "'float16'"]),
         ({"checkpoint": "first"}, ["checkpoint", "'last'", "'best'", "'first'"]),

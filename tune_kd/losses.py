@@ -1,8 +1,8 @@
 """Distillation losses as pure functions. Logits are [B, n]; everything is computed in float32 or wider.
 
 Each takes a :class:`~policies.base.Softening` (τ_s, τ_t and a weight, each () or [B, 1]) and is a mean over the batch.
-Sources: Hinton et al. 2015 (HKD); Rafat et al. 2023, whose text sums the KL term over classes
-(``batchmean``) while its code also averages over them (``classmean``: the KL term divided by n).
+Sources: Hinton et al. 2015 (HKD); Rafat et al. 2023 for CMC, DML and their altered forms with a τ. Its text sums a KL
+term over classes (``batchmean``), its code also averages over them (``classmean``: the KL term divided by n).
 """
 
 from __future__ import annotations
@@ -39,15 +39,42 @@ def cross_entropy(student: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(wide(student), labels)
 
 
-def hkd(
-    student: Tensor, teacher: Tensor, labels: Tensor, softening: Softening, alpha: Tensor | float, reduction: str
-) -> Tensor:
-    """Hinton's loss: α·weight·KL(q_t ‖ q_s) + (1 − α)·CE, a scalar."""
-    term = hinton_distillation(student, teacher, softening, reduction)
-    return alpha * term + (1 - alpha) * cross_entropy(student, labels)
+def logit_matching(student: Tensor, teacher: Tensor, _: Softening, reduction: str) -> Tensor:
+    """CMC: the mean of (z_s − z_t)², a scalar. A mean over batch and classes by definition, whatever the reduction."""
+    return F.mse_loss(wide(student), wide(teacher))
 
 
-DISTILLATIONS = {"hkd": hinton_distillation}
+def softened_logit_matching(student: Tensor, teacher: Tensor, softening: Softening, reduction: str) -> Tensor:
+    """CMC-τ: the mean of (z_s/τ_s − z_t/τ_t)², a scalar. Its gradient goes as 1/τ²: to tune τ is to tune a weight."""
+    return F.mse_loss(wide(student) / softening.tau_student, wide(teacher) / softening.tau_teacher)
+
+
+def divergence(student: Tensor, teacher: Tensor, softening: Softening, reduction: str) -> Tensor:
+    """DML: the mean of KL(p_t ‖ p_s) at τ = 1, a scalar."""
+    one = torch.ones_like(softening.weight)
+    return hinton_distillation(student, teacher, Softening(one, one, one), reduction)
+
+
+def softened_divergence(student: Tensor, teacher: Tensor, softening: Softening, reduction: str) -> Tensor:
+    """DML-τ: the mean of KL(q_t ‖ q_s), a scalar, without τ²: its gradient goes as 1/τ² for large τ."""
+    return hinton_distillation(
+        student, teacher, softening._replace(weight=torch.ones_like(softening.weight)), reduction
+    )
+
+
+def nothing(student: Tensor, teacher: Tensor, _: Softening, reduction: str) -> Tensor:
+    """The term of the plain cross-entropy: 0, a scalar."""
+    return wide(student).new_zeros(())
+
+
+DISTILLATIONS = {
+    "hkd": hinton_distillation,
+    "cmc": logit_matching,
+    "cmc-tau": softened_logit_matching,
+    "dml": divergence,
+    "dml-tau": softened_divergence,
+    "ce": nothing,
+}
 """The distillation term of each loss; the loss is α parts of it and 1 − α of the cross-entropy."""
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tune_kd import recipes
 from tune_kd.errors import InputError, unknown
 
 PRESETS = Path(__file__).parent / "scenarios"
@@ -19,6 +20,10 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]  # strict: true is no count
+
+
+ALPHA = {"hkd": 0.95, "cmc": 1.0, "cmc-tau": 1.0, "dml": 1.0, "dml-tau": 1.0, "ce": 0.0}
+"""By loss, the weight of its distillation term in the paper's text: what a scenario without alpha has."""
 
 
 class _Frozen(BaseModel):
@@ -49,42 +54,78 @@ class Recipe(_Frozen):
         return self
 
 
+class Normalisation(_Frozen):
+    """Mean and standard deviation of each channel, in 0..1: what images are centred and scaled by."""
+
+    mean: tuple[Fraction, ...]
+    std: tuple[Positive, ...]
+
+    @model_validator(mode="after")
+    def _one_of_each_a_channel(self) -> Normalisation:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"mean and std need one value a channel each, got {len(self.mean)} and {len(self.std)}")
+        return self
+
+
 class Scenario(_Frozen):
     """What is trained, in full: with the seeds and the package versions this repeats a run."""
 
     name: str
     description: str = ""
-    data: str  # "digits", or a folder
+    data: str  # "digits", an official set by its name ("cifar10"), or a folder
     image_size: Count | None = None  # None: as the images are
     train_limit: Count | None = None
+    test_limit: Count | None = None
     skip_bad_images: bool = False
+    normalisation: Normalisation | None = None  # None: measured on the training part
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     split_seed: Annotated[int, Field(ge=0)] = 0
     teacher: str
+    teacher_checkpoint: str | None = None  # a file with the teacher's weights; None: it is trained
     teacher_seed: Annotated[int, Field(ge=0)] = 0
     teacher_recipe: Recipe = Recipe()
     student: str
     recipe: Recipe = Recipe()
-    loss: Literal["hkd"] = "hkd"
-    alpha: Fraction = 0.95
-    reduction: Literal["batchmean", "classmean"] = "batchmean"
+    recipe_name: str = "default"  # whose recipe: settles the fields of recipes.SETTLED
+    loss: Literal["hkd", "cmc", "cmc-tau", "dml", "dml-tau", "ce"] = "hkd"
+    alpha: Fraction | None = None  # the weight of the distillation term; None: the loss's own
+    reduction: Literal["batchmean", "classmean"] = "batchmean"  # of a KL term
     precision: Literal["float32", "bfloat16"] = "float32"
     checkpoint: Literal["last", "best"] = "last"  # which epoch's weights a trial hands in
     equivalence_margin: Annotated[float, Field(gt=0, lt=1)] = 0.003  # a fraction of accuracy, fixed beforehand
 
+    @model_validator(mode="after")
+    def _cross_entropy_has_no_alpha(self) -> Scenario:
+        if self.loss == "ce" and self.alpha:
+            raise ValueError(f"loss 'ce' has no distillation term, so alpha must be left out, got {self.alpha:g}")
+        return self
+
+    @property
+    def distillation_weight(self) -> float:
+        """α: the scenario's own, else that of the loss."""
+        return ALPHA[self.loss] if self.alpha is None else self.alpha
+
     def changed(self, settings: Mapping[str, Any]) -> Scenario:
         """This scenario with some fields set; ``recipe.lr`` reaches into a recipe.
 
+        ``recipe_name`` puts a named recipe in place first, and says afterwards what was set on top of it.
         ``recipe.epochs`` scales its milestones in proportion, unless they are set, too.
         Raises InputError, naming the field, what was given and what would be right.
         """
-        fields = self.model_dump()
+        fields, settings = self.model_dump(), dict(settings)
+        if named := settings.pop("recipe_name", ""):
+            settled = recipes.settled_by(named, settings.get("data", self.data))
+            fields |= {**settled, "recipe_name": named} if settled else {}
+        before = _dotted(fields)
         for key, value in sorted(settings.items(), key=lambda item: not item[0].endswith(".epochs")):
             table, name = _reach(fields, key)
             if name == "epochs" and type(value) is int:
                 table["milestones"] = [max(1, round(at * value / table["epochs"])) for at in table["milestones"]]
             table[name] = value
-        return _validated(fields, f"scenario {self.name!r}")
+        scenario = _validated(fields, f"scenario {self.name!r}")
+        after = _dotted(scenario.model_dump())
+        on_top = [key for key in settings if key.split(".")[0] in recipes.SETTLED and after[key] != before[key]]
+        return scenario.model_copy(update={"recipe_name": recipes.name_after(scenario.recipe_name, on_top)})
 
 
 def scenario_names() -> list[str]:
@@ -93,7 +134,10 @@ def scenario_names() -> list[str]:
 
 
 def load_scenario(name: str) -> Scenario:
-    """A preset by its name, or the scenario of a TOML file. Raises InputError."""
+    """A preset by its name, or the scenario of a TOML file. Raises InputError.
+
+    A file that names a recipe has that one, with its own fields on top.
+    """
     path = PRESETS / f"{name}.toml"
     if name.endswith(".toml"):
         path = Path(name)
@@ -103,7 +147,9 @@ def load_scenario(name: str) -> Scenario:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the scenario file {path}: {error}") from error
-    return _validated({"name": path.stem, **fields}, f"scenario file {path}")
+    scenario = _validated({"name": path.stem, **fields}, f"scenario file {path}")
+    own = _dotted({name: value for name, value in fields.items() if name in recipes.SETTLED})
+    return scenario.changed({"recipe_name": scenario.recipe_name, **own}) if "recipe_name" in fields else scenario
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
@@ -121,8 +167,9 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def to_record(scenario: Scenario) -> str:
-    """The scenario as the JSON text that a record keeps."""
-    return json.dumps(scenario.model_dump(mode="json"), ensure_ascii=False)
+    """The scenario as the JSON text that a record keeps; α is the number that is used."""
+    fields = scenario.model_dump(mode="json") | {"alpha": scenario.distillation_weight}
+    return json.dumps(fields, ensure_ascii=False)
 
 
 def from_record(text: str) -> Scenario:
@@ -141,11 +188,12 @@ def _reach(fields: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
     return fields, name
 
 
-def _dotted(fields: Mapping[str, Any]) -> list[str]:
-    names: list[str] = []
+def _dotted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields by their names as ``--set`` takes them: ``recipe.lr``."""
+    flat: dict[str, Any] = {}
     for name, value in fields.items():
-        names += [f"{name}.{inner}" for inner in value] if isinstance(value, dict) else [name]
-    return names
+        flat |= {f"{name}.{inner}": part for inner, part in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _validated(fields: Mapping[str, Any], what: str) -> Scenario:
@@ -160,5 +208,7 @@ def _validated(fields: Mapping[str, Any], what: str) -> Scenario:
             hint = f"; did you mean {close[0]!r}?" if close else f"; choices: {', '.join(names)}"
             raise InputError(f"{what}: unknown field {place!r}{hint}") from error
         message = problem["msg"].removeprefix("Value error, ")
-        given = "" if problem["type"] == "missing" else f", got {problem['input']!r}"
-        raise InputError(f"{what}: {place}: {message[0].lower() + message[1:]}{given}") from error
+        # A rule over several fields says itself what was given.
+        given = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
+        where = f"{place}: " if place else ""
+        raise InputError(f"{what}: {where}{message[0].lower() + message[1:]}{given}") from error

@@ -61,7 +61,7 @@ class TrialSpec:
     @property
     def alpha(self) -> float:
         """The weight of the distillation term: the trial's own, where α is searched, else the scenario's."""
-        return self.params.get("alpha", self.scenario.alpha)
+        return self.params.get("alpha", self.scenario.distillation_weight)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class Place:
     meter: Meter
     carbon: Carbon
     node_id: str
-    checkpoint: Path | None = None  # None: a trial that is not meant to be resumed or tested
+    checkpoint: Path | checkpoints.Slot | None = None  # None: a trial that is not meant to be resumed or tested
 
 
 class Trial:
@@ -93,8 +93,8 @@ class Trial:
         self.train_images, self.held_out_images = DeviceImages(train, device), DeviceImages(held_out, device)
         self.validation_images = DeviceImages(data.validation, device)
         self.steps = steps_per_epoch(len(self.train_images), self.recipe.batch_size)
-        learned = [*self.student.parameters(), *self.temperature.parameters()]
-        self.optimizer = training.optimizer(self.recipe, learned)
+        learned = (parameter for parameter in self.temperature.parameters() if parameter.requires_grad)
+        self.optimizer = training.optimizer(self.recipe, [*self.student.parameters(), *learned])
         self.schedule = training.schedule(self.recipe, self.optimizer, self.steps)
         self.phases = training.Phases(device)
         self.costs = Costs(counted or NetworkFlops.count(spec.scenario, data))

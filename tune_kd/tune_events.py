@@ -6,7 +6,9 @@ main thread. Tune calls the stopper before callbacks, and again for a result tha
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,7 +84,7 @@ class TuneEvents:
                 seed=trial_seed(self._plan.seed, trial.index),
                 params=trial.params,
                 tau=trial.params.get("tau"),
-                alpha=trial.params.get("alpha", self._plan.scenario.alpha),
+                alpha=trial.params.get("alpha", self._plan.scenario.distillation_weight),
                 pue=self._carbon.pue,
                 carbon_g_per_kwh=self._carbon.intensity_g_per_kwh,
                 carbon_source=self._carbon.source,
@@ -97,7 +99,7 @@ class TuneEvents:
         report = cast(EpochReport, from_json(result["report"]))
         if report.epoch > trial.reported:
             trial.reported = trial.epoch = report.epoch
-            trial.val_accuracy = result["val_accuracy"]
+            trial.last[report.attempt] = report
             self._publish(report)
         return report
 
@@ -153,29 +155,37 @@ class _NotSaved:
 
 
 class BudgetedSearcher(_NotSaved, Searcher):
-    """A policy's searcher that asks the ledger before every trial."""
+    """A policy's searcher that asks before every trial: the ledger, and how many there is ``room`` for at a time."""
 
-    def __init__(self, searcher: Searcher, ledger: Ledger, source: TuneEvents) -> None:
+    def __init__(
+        self, searcher: Searcher, ledger: Ledger, source: TuneEvents, room: Callable[[], float] = lambda: math.inf
+    ) -> None:
         super().__init__(metric="val_accuracy", mode="max")
-        self._searcher, self._ledger, self._source = searcher, ledger, source
+        self._searcher, self._ledger, self._source, self._room = searcher, ledger, source, room
+        self._live: set[str] = set()  # suggested and not ended, by Tune's name
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self._source.failure or self._source.interrupted:
             return Searcher.FINISHED
         if self._ledger.exhausted:
             return Searcher.FINISHED
-        if left_behind := self._source.next_unfinished(trial_id):
-            return left_behind
-        if not self._ledger.may_start():
+        if not self._source.has_unfinished and not self._ledger.may_start():
             return Searcher.FINISHED
+        if len(self._live) >= self._room():
+            return None  # ask again
+        if left_behind := self._source.next_unfinished(trial_id):
+            self._live.add(trial_id)
+            return left_behind
         params = self._searcher.suggest(self._source.next_id())
         if params is None or params == Searcher.FINISHED:
             return params
         config = self._source.begin(trial_id, params)
         self._ledger.reserve(config["trial_id"])
+        self._live.add(trial_id)
         return config
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        self._live.discard(trial_id)
         if trial := self._source.known(trial_id):
             if error:  # Tune tells its searcher before its callbacks
                 trial.status = "failed"

@@ -7,7 +7,12 @@ from pathlib import Path
 
 FORMATS = ("table", "md", "csv", "json", "latex")
 ORDERS = ("energy", "flops", "co2e", "time", "epochs", "accuracy", "named")
+ANALYSES = ("across", "curves", "ranking", "sensitivity", "tables", "target")
+DOCUMENTS = ("md", "latex", "csv", "json")
+CURRENCIES = ("energy", "flops", "co2e", "time", "epochs")
 TRACKS = ("recipe", "budget", "target")
+RECIPES = ("default", "paper", "authors")
+LOSSES = ("hkd", "cmc", "cmc-tau", "dml", "dml-tau", "ce")
 
 Completion = Callable[[], list[str]]
 
