@@ -50,6 +50,9 @@ class TrainingStep(Protocol):
     def loss(self, softening: Softening) -> Tensor:
         """The scenario's loss, a scalar: α parts of the one and 1 − α of the other."""
 
+    def logits_at(self, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
+        """The student's logits, [B, n], at other ``weights``, by name; its own and its statistics stay as they are."""
+
     def held_out(self) -> HeldOut:
         """The next batch of what :attr:`Temperature.held_out` sets aside; they come round again and again."""
 
@@ -99,12 +102,17 @@ class Temperature(nn.Module, ABC):
 
     def loss(self, step: TrainingStep) -> StepLoss:
         """The loss of one batch: the scenario's, softened; a method that replaces more than τ overrides it."""
+        softening = self.softening(step)
+        return StepLoss(step.loss(softening), softening.tau_student)
+
+    def softening(self, step: TrainingStep) -> Softening:
+        """That of the batch in training. Raises ValueError in an epoch without a teacher."""
         if step.teacher_logits is None:
             raise ValueError(
                 f"{type(self).__name__} needs no teacher in this epoch, so it must give a loss without one"
             )
-        softening = self(step.number, step.student_logits, step.teacher_logits)
-        return StepLoss(step.loss(softening), softening.tau_student)
+        softening: Softening = self(step.number, step.student_logits, step.teacher_logits)
+        return softening
 
     def observe(self, report: Mapping[str, Any]) -> None:
         """Feedback after each epoch: the columns of the store's ``reports`` table."""

@@ -32,11 +32,8 @@ class PerBatch(Temperature):
         self.taus = self.draw(steps, generator).to(self.taus.device)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """``count`` temperatures: levels low, low + step, …, high with equal chance, or reals of [low, high]."""
-        if self.step is None:
-            return self.low + (self.high - self.low) * torch.rand(count, generator=generator)
-        levels = int((self.high - self.low) / self.step + 1e-9) + 1
-        return self.low + self.step * torch.randint(levels, (count,), generator=generator)
+        """``count`` temperatures, on the generator's device."""
+        return uniform(self.low, self.high, self.step, count, generator)
 
     def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
         return hinton(self.taus[step])
@@ -51,10 +48,21 @@ class Stochastic(Policy):
     continuous: bool = False
 
     def temperature(self, params: Mapping[str, float], seed: int) -> Temperature:
-        low, high = params.get("tau_low", 2), params.get("tau_high", 20)
+        return PerBatch(*self.range(params), seed)
+
+    def range(self, params: Mapping[str, float]) -> tuple[float, float, float | None]:
+        """Lowest and highest τ and the step between levels; None where τ is real."""
         # A space says its step or has none; without a space it is the paper's.
         step = params.get("tau_step", None if "tau_low" in params else 1)
-        return PerBatch(low, high, None if self.continuous else step, seed)
+        return params.get("tau_low", 2), params.get("tau_high", 20), None if self.continuous else step
+
+
+def uniform(low: float, high: float, step: float | None, count: int, generator: torch.Generator) -> Tensor:
+    """``count`` draws: levels low, low + step, …, high with equal chance, or reals of [low, high]."""
+    if step is None:
+        return low + (high - low) * torch.rand(count, generator=generator, device=generator.device)
+    levels = int((high - low) / step + 1e-9) + 1
+    return low + step * torch.randint(levels, (count,), generator=generator, device=generator.device)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
