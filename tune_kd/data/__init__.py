@@ -1,6 +1,6 @@
-"""Image sets in memory: the embedded digits, or any folder of images. ``batches`` feeds them to a device."""
+"""Image sets in memory: the embedded digits, the literature's by name, or any folder. ``batches`` feeds a device."""
 
 from tune_kd.data.image_set import ImageData, ImageSet
-from tune_kd.data.load import load
+from tune_kd.data.load import NAMES, load
 
-__all__ = ["ImageData", "ImageSet", "load"]
+__all__ = ["NAMES", "ImageData", "ImageSet", "load"]

@@ -9,6 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from tune_kd.errors import InputError
+
+Channels = tuple[float, ...]  # a value for each channel, in 0..1
+
 _IMAGES_PER_HISTOGRAM = 4096  # bounds the int64 copy that numpy.bincount makes of its input
 
 
@@ -29,7 +33,7 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def channel_statistics(self) -> tuple[Channels, Channels]:
         """Mean and standard deviation of each channel, in 0..1. Exact: from the histogram of the 256 values."""
         values = np.arange(256) / 255
         means, deviations = [], []
@@ -55,6 +59,12 @@ class ImageData:
     validation: ImageSet
     test: ImageSet
     skipped_images: int = 0  # undecodable, left out on request
+    normalisation: tuple[Channels, Channels] | None = None  # mean and std; None: measured on the training part
+
+    def __post_init__(self) -> None:
+        if self.normalisation and len(self.normalisation[0]) != self.channels:
+            given = len(self.normalisation[0])
+            raise InputError(f"normalisation is for {given} channels, the images of {self.name!r} have {self.channels}")
 
     @property
     def channels(self) -> int:
@@ -67,18 +77,18 @@ class ImageData:
         return self.train.images.shape[2]
 
     @property
-    def mean(self) -> tuple[float, ...]:
-        """Mean of each channel of the training part, in 0..1."""
-        return self._statistics[0]
+    def mean(self) -> Channels:
+        """What each channel is centred by: the given mean, else that of the training part."""
+        return self._normalisation[0]
 
     @property
-    def std(self) -> tuple[float, ...]:
-        """Standard deviation of each channel of the training part, in 0..1."""
-        return self._statistics[1]
+    def std(self) -> Channels:
+        """What each channel is scaled by: the given standard deviation, else that of the training part."""
+        return self._normalisation[1]
 
     @cached_property
-    def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        return self.train.channel_statistics()
+    def _normalisation(self) -> tuple[Channels, Channels]:
+        return self.normalisation or self.train.channel_statistics()
 
     @cached_property
     def split_sha256(self) -> str:

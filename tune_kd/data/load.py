@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from tune_kd.data.cache import decode_cached
 from tune_kd.data.decode import Decoded
 from tune_kd.data.digits import list_digits
-from tune_kd.data.image_set import ImageData, ImageSet
+from tune_kd.data.image_set import Channels, ImageData, ImageSet
 from tune_kd.data.layout import list_folder
 from tune_kd.data.listing import Listing
+from tune_kd.data.official import OFFICIAL, list_official
 from tune_kd.data.split import Indices, limit, split
 from tune_kd.errors import InputError
 
+NAMES = ("digits", *OFFICIAL)  # sources that are no folders
 TEST_FRACTION = 0.15  # split off where the source has no test set of its own
-_TEST, _LIMIT, _VALIDATION = range(3)  # each draw has a stream of its own, so that none moves another
+_TEST, _LIMIT, _VALIDATION, _TEST_LIMIT = range(4)  # each draw has a stream of its own, so that none moves another
 
 
 def load(
@@ -28,23 +30,32 @@ def load(
     validation_fraction: float,
     split_seed: int,
     train_limit: int | None = None,
+    test_limit: int | None = None,
     skip_bad_images: bool = False,
+    normalisation: tuple[Channels, Channels] | None = None,
+    data_root: Path | None = None,
     cache: Path | None = None,
 ) -> ImageData:
-    """The images of ``source``: "digits", or a folder in ImageFolder layout or of Hugging Face Parquet files.
+    """The images of ``source``: "digits", a name in :data:`tune_kd.data.official.OFFICIAL`, or a folder.
+
+    A folder is in ImageFolder layout or of Hugging Face Parquet files. The official sets lie in ``data_root``, and
+    are downloaded to there if they do not.
 
     The test set is the folder's ``test*``, else its ``valid*`` or ``val``, else a stratified 15 % of all. The
     validation set is a stratified ``validation_fraction`` of the training set, after ``train_limit`` has reduced that
-    to a stratified part of so many images. The split is a function of the source, ``split_seed``,
-    ``validation_fraction`` and ``train_limit`` alone.
+    to a stratified part of so many images; ``test_limit`` does that to the test set. The split is a function of the
+    source, ``split_seed``, ``validation_fraction`` and the limits alone.
 
-    Images are scaled to ``image_size`` pixels (None: they all have one square size already). Decoded images are kept
-    in the folder ``cache`` (None: nowhere). Raises InputError for whatever in the arguments or the data cannot be used.
+    Images are scaled to ``image_size`` pixels (None: they all have one square size already), and later normalised by
+    ``normalisation``, mean and standard deviation by channel (None: those of the training part). Decoded images are
+    kept in the folder ``cache`` (None: nowhere). Raises InputError for whatever in the arguments or the data cannot be
+    used, RunFailed for a download that fails.
     """
     _check(image_size, validation_fraction, split_seed)
-    pool, test_set = (list_digits(), None) if source == "digits" else list_folder(source)
+    pool, test_set = _list(source, data_root)
     whole = pool if test_set is None else pool.joined(test_set)
     train, validation, test = _split(pool, test_set, validation_fraction, split_seed, train_limit)
+    test = test[limit(whole.take(test), test_limit, seed=(split_seed, _TEST_LIMIT), name="test_limit", per_class=1)]
     # Decoded in the order of the source, whatever the split: another split seed finds the same file in the cache.
     used = np.sort(np.concatenate([train, validation, test]))
     decoded = decode_cached(
@@ -56,15 +67,27 @@ def load(
     row = np.full(len(whole), -1)  # of each image in decoded.images; −1 for the bad and the unused
     row[used[decoded.kept]] = np.arange(len(decoded.images))
     data = ImageData(
-        name=source if source == "digits" else Path(source).expanduser().resolve().name,
+        name=source if source in NAMES else Path(source).expanduser().resolve().name,
         classes=whole.classes,
         train=_gather(decoded, row[train], whole.labels[train]),
         validation=_gather(decoded, row[validation], whole.labels[validation]),
         test=_gather(decoded, row[test], whole.labels[test]),
         skipped_images=int((~decoded.kept).sum()),
+        normalisation=normalisation,
     )
     _check_still_complete(data)
     return data
+
+
+def _list(source: str, data_root: Path | None) -> tuple[Listing, Listing | None]:
+    """The training set, and the test set where the source has one of its own."""
+    if source == "digits":
+        return list_digits(), None
+    if source not in OFFICIAL:
+        return list_folder(source)
+    if data_root is None:
+        raise InputError(f"data {source!r} needs a data root: the folder where it lies or is downloaded to")
+    return list_official(source, data_root)
 
 
 def _split(
@@ -75,7 +98,7 @@ def _split(
         rest, test = split(pool, fraction=TEST_FRACTION, seed=(seed, _TEST), part="test")
     else:
         rest, test = np.arange(len(pool)), len(pool) + np.arange(len(test_set))
-    rest = rest[limit(pool.take(rest), train_limit, seed=(seed, _LIMIT))]
+    rest = rest[limit(pool.take(rest), train_limit, seed=(seed, _LIMIT), name="train_limit", per_class=2)]
     train, validation = split(
         pool.take(rest), fraction=validation_fraction, seed=(seed, _VALIDATION), part="validation"
     )

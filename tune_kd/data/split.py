@@ -52,12 +52,16 @@ def split(listing: Listing, *, fraction: float, seed: Sequence[int], part: str) 
     return np.setdiff1d(np.arange(len(listing)), chosen), chosen
 
 
-def limit(listing: Listing, size: int | None, *, seed: Sequence[int]) -> Indices:
-    """Indices of a stratified part of ``size`` images; all of them where ``size`` is None or more than there are."""
+def limit(listing: Listing, size: int | None, *, seed: Sequence[int], name: str, per_class: int) -> Indices:
+    """Indices of a stratified part of ``size`` images; all of them where ``size`` is None or more than there are.
+
+    Raises InputError, by the field's ``name``, for fewer than ``per_class`` images a class.
+    """
     classes = len(listing.classes)
-    needed = 2 * classes  # one to train and one to validate, for each class
+    needed = per_class * classes
     if size is not None and size < needed:
-        raise InputError(f"train_limit must be at least {needed} (2 images for each of {classes} classes), got {size}")
+        each = f"{per_class} image{'s' if per_class > 1 else ''}"
+        raise InputError(f"{name} must be at least {needed} ({each} for each of {classes} classes), got {size}")
     if size is None or size >= len(listing):
         return np.arange(len(listing))
     return stratified_part(listing.labels, size, seed)

@@ -1,0 +1,65 @@
+"""Tiny ImageNet (Stanford CS231N): 200 classes of ImageNet at 64×64 pixels, named by their WordNet ids.
+
+Its test images have no labels, so its labelled validation images are the test set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tune_kd.data.folder import list_class_folders
+from tune_kd.data.listing import EncodedImage, Listing, file_version
+from tune_kd.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyImageNet:
+    """``tiny-imagenet-200``: its address, and how many images a whole copy has."""
+
+    url: str = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+    md5: str = "90528d7ca1a48142e341f4ef8d21d0de"
+    folder: str = "tiny-imagenet-200"
+    train_per_class: int = 500
+    test_per_class: int = 50
+
+    def download(self, into: Path) -> None:
+        """Raises RuntimeError for a wrong checksum, OSError without an answer."""
+        from torchvision.datasets.utils import download_and_extract_archive
+
+        download_and_extract_archive(self.url, str(into), md5=self.md5, remove_finished=True)
+
+    def read(self, root: Path) -> tuple[Listing, Listing]:
+        """The training and the labelled validation images in ``root``. Raises InputError for a copy with too few."""
+        folder = root / self.folder
+        try:
+            classes = sorted((folder / "wnids.txt").read_text(encoding="utf-8").split())
+            train = list_class_folders([folder / "train" / wnid for wnid in classes], folder)
+            test = _annotated(folder, tuple(classes))
+        except OSError as error:
+            raise InputError(f"{error.filename} is missing or cannot be read") from error
+        for part, listing, whole in (("train", train, self.train_per_class), ("val", test, self.test_per_class)):
+            counts = np.bincount(listing.labels, minlength=len(classes))
+            if (counts != whole).any():
+                wrong = int((counts != whole).argmax())
+                found = f"{counts[wrong]} images of class {classes[wrong]!r}"
+                raise InputError(f"{folder / part} has {found}, a whole copy {whole}")
+        return train, test
+
+
+def _annotated(folder: Path, classes: tuple[str, ...]) -> Listing:
+    """The images in ``val``, whose classes are in a table beside them: file, class and a box, tabs between."""
+    table = folder / "val" / "val_annotations.txt"
+    label_of = {wnid: label for label, wnid in enumerate(classes)}
+    images: list[EncodedImage] = []
+    labels: list[int] = []
+    for line in table.read_text(encoding="utf-8").splitlines():
+        file, wnid, *_ = (*line.split("\t"), "")
+        if wnid not in label_of:
+            raise InputError(f"{table} has the line {line!r}, whose class is not in wnids.txt")
+        path = table.parent / "images" / file
+        images.append(EncodedImage(path.relative_to(folder).as_posix(), path, file_version(path)))
+        labels.append(label_of[wnid])
+    return Listing(classes=classes, images=images, labels=np.array(labels, np.int64))
