@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import get_args
 
@@ -11,18 +12,16 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from loss_examples import ALPHA, LABELS, STUDENT, TEACHER, centred, common, double, gradient, logit_pairs, loss_of, taus
 from torch import Tensor
 from torch.nn import functional as F
 
 from policies.base import Softening, hinton
-from tune_kd.losses import DISTILLATIONS, REDUCTIONS, hkd, softened_kl
+from tune_kd.losses import DISTILLATIONS, REDUCTIONS, softened_kl
 from tune_kd.scenario import Scenario
 
-# The project's reference vectors: two samples, three classes, float64, gradients with respect to the student.
-STUDENT = [[2.0, 0.5, -1.0], [0.0, 1.0, 3.0]]
-TEACHER = [[4.0, 1.0, -2.0], [-1.0, 2.5, 1.5]]
-LABELS = [0, 2]
-ALPHA = 0.95
+hkd = functools.partial(loss_of, "hkd")
+
 CE = 0.20557865810672135
 KL = {1.0: 0.5518401340985438, 4.0: 0.04973243667751137}
 HKD = {
@@ -56,36 +55,6 @@ HKD = {
     ),
 }
 
-MAX_BATCH, MAX_CLASSES = 5, 7
-
-
-def double(values: object) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def common(tau: object) -> Softening:
-    return hinton(double(tau))
-
-
-def gradient(loss: Tensor, student: Tensor) -> Tensor:
-    return torch.autograd.grad(loss, student)[0]
-
-
-def centred(logits: Tensor) -> Tensor:
-    return logits - logits.mean(dim=1, keepdim=True)
-
-
-@st.composite
-def logit_pairs(draw: st.DrawFn, largest: float = 6.0) -> tuple[Tensor, Tensor, Tensor]:
-    """Student's and teacher's logits, float64 [B, n], and labels [B]."""
-    batch, classes = draw(st.integers(1, MAX_BATCH)), draw(st.integers(2, MAX_CLASSES))
-    values = arrays(np.float64, (batch, classes), elements=st.floats(-largest, largest, width=32))
-    labels = draw(arrays(np.int64, (batch,), elements=st.integers(0, classes - 1)))
-    return torch.from_numpy(draw(values)), torch.from_numpy(draw(values)), torch.from_numpy(labels)
-
-
-taus = st.floats(0.5, 50)
-
 
 def kl_by_definition(student: np.ndarray, teacher: np.ndarray, tau_s: float, tau_t: float) -> float:
     """Σ q_t·ln(q_t/q_s) of one sample, the definition."""
@@ -114,7 +83,7 @@ def test_alpha_goes_from_pure_cross_entropy_to_pure_distillation() -> None:
     both = double(STUDENT), double(TEACHER), torch.tensor(LABELS), common(4.0)
     assert hkd(*both, 0.0, "batchmean").item() == pytest.approx(CE, rel=1e-13)
     assert hkd(*both, 1.0, "batchmean").item() == pytest.approx(16 * KL[4.0], rel=1e-13)
-    assert hkd(*both, double(0.5), "batchmean").item() == pytest.approx((16 * KL[4.0] + CE) / 2, rel=1e-13)
+    assert hkd(*both, 0.5, "batchmean").item() == pytest.approx((16 * KL[4.0] + CE) / 2, rel=1e-13)
 
 
 @given(logits=logit_pairs(), tau_s=taus, tau_t=taus, weight=st.floats(0, 400))
