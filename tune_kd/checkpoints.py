@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Replace ``path`` with ``state``: a reader sees the old file or the new one, never a part."""
+class Slot(Protocol):
+    """The place of one checkpoint, where that is not a file of this machine."""
+
+    def write(self, content: bytes) -> None:
+        """Replace what is there, whole or not at all."""
+
+    def read(self) -> bytes | None:
+        """What is there; None where nothing is."""
+
+
+def save(place: Path | Slot, state: dict[str, Any]) -> None:
+    """Replace ``place`` with ``state``: a reader sees the old checkpoint or the new one, never a part."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    if isinstance(place, Path):
+        write(place, content.getbuffer())
+    else:
+        place.write(content.getvalue())
+
+
+def load(place: Path | Slot, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    """The state at ``place``; None where there is none. Tensors and plain values only: no code is run."""
+    content = place.read() if not isinstance(place, Path) else place.read_bytes() if place.is_file() else None
+    if content is None:
+        return None
+    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    return state
+
+
+def write(path: Path, content: bytes | memoryview) -> None:
+    """Replace a file whole, and make its folder where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        torch.save(state, staged)
+        staged.write_bytes(content)
         staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)
-
-
-def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-    """The state at ``path``; None where there is none. Tensors and plain values only: no code is run."""
-    if not path.is_file():
-        return None
-    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    return state

@@ -55,7 +55,7 @@ def _kappa(labels: np.ndarray, predictions: np.ndarray) -> float | None:
 
 def examine(
     model_name: str,
-    checkpoint: Path,
+    checkpoint: Path | checkpoints.Slot,
     data: ImageData,
     *,
     precision: str,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 
 from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialMetered, TrialStarted, TrialTested, utc_now
-from tune_kd.meter.actor import NodeMeters
+from tune_kd.meter.actor import NodeEnergy, NodeMeters
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.node import TrialEnergy
 from tune_kd.store import Journal, Store
@@ -44,7 +44,7 @@ class Recorder:
     def __init__(
         self,
         store: Store,
-        examine: Callable[[str, int], Any],
+        examine: Callable[[str, int, str | None], Any],
         meters: NodeMeters,
         carbon: Carbon,
         charge: Listener,
@@ -52,7 +52,7 @@ class Recorder:
         self._store, self._examine, self._meters = store, examine, meters
         self._carbon, self._charge = carbon, charge
         self._journals: dict[Key, Journal] = {}
-        self._reported: set[Key] = set()
+        self._reported: dict[Key, EpochReport] = {}  # the last of each attempt
         self._ended: dict[Key, _Ended] = {}
         self.problems: list[str] = []  # examinations that failed, a line each
 
@@ -62,10 +62,10 @@ class Recorder:
             self._journals[key] = self._store.journal(event.run_id, *key)
         self._journals[key].append(event)
         if isinstance(event, EpochReport):
-            self._reported.add(key)
+            self._reported[key] = event
         if isinstance(event, TrialEnded):
             handed_in = event.status == "completed" or (event.status == "stopped" and key in self._reported)
-            examination = self._examine(*key) if handed_in else None
+            examination = self._examine(*key, self._node_of(key)) if handed_in else None
             self._ended[key] = _Ended(event=event, examination=examination)
         self._collect(self._meters.poll(), timeout_s=0)
 
@@ -73,7 +73,9 @@ class Recorder:
         """Have an attempt tested that an earlier driver did not live to test."""
         ended = next(event for event in sealed if isinstance(event, TrialEnded))
         key = (ended.trial_id, ended.attempt)
-        self._ended[key] = _Ended(event=ended, examination=self._examine(*key), metered=True, sealed=sealed)
+        node_id = next((event.node_id for event in reversed(sealed) if isinstance(event, EpochReport)), None)
+        examination = self._examine(*key, node_id)
+        self._ended[key] = _Ended(event=ended, examination=examination, metered=True, sealed=sealed)
 
     def finish(self) -> None:
         """Wait for what is still out, and seal the rest. An account that its meter never closed stays as reported."""
@@ -88,16 +90,34 @@ class Recorder:
         for key in list(self._ended):
             self._seal(key)
 
-    def _collect(self, nodes: Any, timeout_s: float) -> None:
+    def _collect(self, nodes: Mapping[str, NodeEnergy], timeout_s: float) -> None:
         """Take in what has come for ended attempts, and seal those that are complete."""
         self._take_examinations(timeout_s)
-        accounts = {name: energy for node in nodes.values() for name, energy in node.trials.items()}
         for key, ended in list(self._ended.items()):
-            closed: TrialEnergy | None = accounts.get(account(*key))
-            if not ended.metered and closed is not None and closed.state != "open":
-                self._append_account(ended, closed)
+            if not ended.metered:
+                self._settle(key, ended, nodes)
             if ended.complete:
                 self._seal(key)
+
+    def _settle(self, key: Key, ended: _Ended, nodes: Mapping[str, NodeEnergy]) -> None:
+        """Charge an ended attempt to the end of its account: once that is closed, or its node's meter is gone."""
+        node = nodes.get(self._node_of(key) or "")
+        of_nodes = nodes.values() if node is None else [node]
+        for node, known in [(node, node.trials.get(account(*key))) for node in of_nodes]:
+            if known is not None and known.state != "open":
+                self._append_account(ended, known)
+            elif node.lost is not None and (known is not None or key in self._reported):
+                # What the meter had streamed is charged, unless the last report knew of more.
+                ended.metered = True
+                if known is not None and (known.energy.total_j or 0.0) > self._reported_j(key):
+                    self._append_account(ended, known)
+
+    def _node_of(self, key: Key) -> str | None:
+        """The node that an attempt ran on; None before its first report."""
+        return self._reported[key].node_id if key in self._reported else None
+
+    def _reported_j(self, key: Key) -> float:
+        return (self._reported[key].energy_j or 0.0) if key in self._reported else 0.0
 
     def _take_examinations(self, timeout_s: float) -> None:
         waiting = {ended.examination: ended for ended in self._ended.values() if ended.examination is not None}
@@ -144,6 +164,7 @@ class Recorder:
 
     def _seal(self, key: Key) -> None:
         ended = self._ended.pop(key)
+        self._reported.pop(key, None)
         if not ended.sealed:
             del self._journals[key]
             self._store.seal(ended.event.run_id, *key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from typing import Any
 
@@ -133,7 +133,7 @@ def node(node_id: str) -> dict[str, Any]:
 ADDED = ("energy_total_j", "energy_trials_j", "energy_other_j", "energy_idle_j", "energy_residual_j", "samples")
 
 
-def added_up(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def added_up(before: Iterable[dict[str, Any]], now: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The nodes of a run that went on: a node's meter begins anew with each driver, so its totals are added up.
 
     The longest gap is the longest of all, coverage the mean by samples. A node that is gone keeps its row.

@@ -14,6 +14,7 @@ from tune_kd import records
 from tune_kd.budget import Ledger
 from tune_kd.data import ImageData, load
 from tune_kd.errors import InputError, Interrupted, RunFailed
+from tune_kd.events import Listener
 from tune_kd.meter.carbon import Carbon, carbon
 from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan, Study
@@ -40,6 +41,7 @@ class Execution:
     carbon: Carbon = field(default_factory=carbon)
     metering: Metering = field(default_factory=Metering)
     cache: Path = field(default_factory=default_cache)
+    data_root: Path | None = None  # None: inside the cache
 
     def __post_init__(self) -> None:
         # Workers have another working directory: a relative path would mean another place there.
@@ -60,17 +62,29 @@ class Outcome:
     statuses: dict[str, str]  # run_id: completed, stopped or failed
 
 
-def load_data(scenario: Scenario, cache: Path) -> ImageData:
-    """The scenario's images, split. Raises InputError."""
+def load_data(scenario: Scenario, cache: Path, data_root: Path | None = None) -> ImageData:
+    """The scenario's images, split. Raises InputError; RunFailed where a download fails.
+
+    Data sets with a name lie in ``data_root``, by default in the cache, or are downloaded to there.
+    """
+    given = scenario.normalisation
     return load(
         scenario.data,
         image_size=scenario.image_size,
         validation_fraction=scenario.validation_fraction,
         split_seed=scenario.split_seed,
         train_limit=scenario.train_limit,
+        test_limit=scenario.test_limit,
         skip_bad_images=scenario.skip_bad_images,
+        normalisation=None if given is None else (given.mean, given.std),
+        data_root=official_root(cache, data_root),
         cache=cache / "data",
     )
+
+
+def official_root(cache: Path, data_root: Path | None) -> Path:
+    """Where data sets with a name lie: the data root that was given, else a folder of the cache."""
+    return cache / "datasets" if data_root is None else data_root.expanduser().absolute()
 
 
 def plan_rows(study: Study, data: ImageData, store: Store) -> dict[str, dict[str, Any]]:
@@ -112,6 +126,7 @@ def execute(
                 carbon=execution.carbon,
                 cache=execution.cache,
                 metering=execution.metering,
+                progress=progress,
             )
             stack.callback(workshop.close)
             if not workshop.teacher_is_kept:
@@ -159,17 +174,18 @@ def _run(
         store.write_run(row)
         nodes_before = nodes_of(store, plan.run_id)
         # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
-        store.write_nodes(plan.run_id, records.added_up(nodes_before, workshop.machines))
-        workshop.meters.restart()
+        store.write_nodes(plan.run_id, records.added_up(nodes_before, workshop.cluster.machines.values()))
+        workshop.cluster.restart()
         progress.run_started(plan, ledger)
         shared = workshop.share(plan)
-        recorder = Recorder(store, workshop.examiner(shared), workshop.meters, execution.carbon, ledger)
-        source = TuneEvents(plan, execution.carbon, [ledger, recorder, progress.event], past)
+        recorder = Recorder(store, workshop.examiner(shared), workshop.cluster.meters, execution.carbon, ledger)
+        listeners: list[Listener] = [workshop.cluster.watch, ledger, recorder, progress.event]
+        source = TuneEvents(plan, execution.carbon, listeners, past)
         for sealed in past.untested:
             recorder.examine_late(sealed)
         tuner = workshop.tuner(
             shared,
-            searcher=BudgetedSearcher(searcher, ledger, source),
+            searcher=BudgetedSearcher(searcher, ledger, source, workshop.cluster.room),
             scheduler=scheduler,
             stopper=BudgetStopper(ledger, source),
             listener=TuneListener(source),
@@ -182,7 +198,7 @@ def _run(
         finally:
             source.abandon()
             recorder.finish()
-            store.write_nodes(plan.run_id, records.added_up(nodes_before, workshop.nodes()))
+            store.write_nodes(plan.run_id, records.added_up(nodes_before, workshop.cluster.rows()))
         for problem in recorder.problems:
             progress.note(problem)
         if source.failure:

@@ -6,7 +6,8 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ QUIET = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # no snapshots: a run goes on from the store
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the runner has its own
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # what there is room for starts at once; the searcher knows the room
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
 
@@ -33,11 +35,24 @@ IDLE_WORKER_MS = 600_000
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What a trial reserves, and how many run at a time."""
+    """What a trial reserves, and the most trials that run at a time; None: as many as fit."""
 
     cpus: float
     gpus: float
-    concurrent: int
+    most: int | None = None
+
+    def fits(self, node: Mapping[str, float]) -> int:
+        """How many trials a node with these resources holds at a time. A trial's GPUs are of one node."""
+        by_cpu, gpus = _times(node.get("CPU", 0), self.cpus), node.get("GPU", 0)
+        if not self.gpus:
+            return by_cpu
+        # A part of a GPU never spans two.
+        return min(by_cpu, int(gpus) * _times(1, self.gpus) if self.gpus < 1 else _times(gpus, self.gpus))
+
+
+def _times(there: float, each: float) -> int:
+    """How often ``each`` is in ``there``: 1 holds 0.1 ten times, whatever binary fractions say."""
+    return int(there / each + 1e-6)
 
 
 @contextmanager
@@ -98,15 +113,26 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
 
 
 def resources(ray: Any, cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None) -> Resources:
-    """What each trial reserves of what there is. Raises InputError when it asks for more than any node has."""
-    there = ray.cluster_resources()
-    gpus = (1.0 if there.get("GPU", 0) else 0.0) if gpus_per_trial is None else gpus_per_trial
-    for kind, wanted, option in (("CPU", cpus_per_trial, "--cpus-per-trial"), ("GPU", gpus, "--gpus-per-trial")):
-        most = max(node["Resources"].get(kind, 0) for node in ray.nodes() if node["Alive"])
-        if wanted > most:
-            raise InputError(f"{option} {wanted:g}: no node has more than {most:g} {kind}s")
-    fits = there.get("CPU", 0) // cpus_per_trial
-    if gpus:
-        fits = min(fits, there["GPU"] // gpus)
-    concurrent = int(fits) if max_concurrent is None else min(int(fits), max_concurrent)
-    return Resources(cpus=cpus_per_trial, gpus=gpus, concurrent=max(1, concurrent))
+    """What each trial reserves of what there is. Raises InputError when no node has that."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    gpus = float(any(node.get("GPU") for node in nodes)) if gpus_per_trial is None else gpus_per_trial
+    if gpus > 1 and gpus != int(gpus):
+        raise InputError(f"--gpus-per-trial must be a whole number or ≤ 1, got {gpus:g}")
+    wanted = Resources(cpus=cpus_per_trial, gpus=gpus, most=max_concurrent)
+    if not any(wanted.fits(node) for node in nodes):
+        asked = f"--cpus-per-trial {cpus_per_trial:g}" + (f" and --gpus-per-trial {gpus:g}" if gpus else "")
+        raise InputError(f"{asked}: no node has that much; there is {_offer(nodes)}")
+    return wanted
+
+
+def _offer(nodes: list[Mapping[str, float]]) -> str:
+    """The nodes in words: ``2 nodes with 8 CPUs and 1 GPU, 1 node with 4 CPUs and 0 GPUs``."""
+    kinds = Counter((node.get("CPU", 0), node.get("GPU", 0)) for node in nodes)
+    return ", ".join(
+        f"{_count(number, 'node')} with {_count(cpus, 'CPU')} and {_count(gpus, 'GPU')}"
+        for (cpus, gpus), number in kinds.most_common()
+    )
+
+
+def _count(number: float, what: str) -> str:
+    return f"{number:g} {what}{'' if number == 1 else 's'}"

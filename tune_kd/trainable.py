@@ -1,4 +1,4 @@
-"""What runs on Ray's workers: a student, an examination, a teacher, a look at the node.
+"""What runs on Ray's workers: a student, an examination, a teacher.
 
 Workers import these functions by name, and with them ``tune_kd``, before anything else of ours is unpickled:
 that puts the house finder (``house.py``) in place, whatever folder Ray has put on the path.
@@ -17,12 +17,18 @@ import torch
 from ray import tune
 
 from tune_kd import catalogue, events, scenario
+from tune_kd.checkpoints import Slot
 from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData
+from tune_kd.errors import RunFailed
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.client import TrialMeter
-from tune_kd.teacher import Teacher, save_teacher, train_teacher
+from tune_kd.sources import Code, this_code
+from tune_kd.teacher import Teacher, obtain_teacher
 from tune_kd.trial import Place, Trial, TrialSpec
+
+LATE_S = 30.0
+"""How long a trial waits for the meter of a node that has just joined."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +42,10 @@ class Shared:
     data: ray.ObjectRef  # of ImageData, without the test images: a trial cannot see them
     teacher: ray.ObjectRef  # of Teacher
     counted: NetworkFlops
-    checkpoints: str
+    checkpoints: str  # a folder of the driver's machine
+    marker: str  # a file that only nodes which see the driver's cache can find
+    code: Code
+    nodes: frozenset[str]  # that the driver had looked at when the run began
     carbon: Carbon
     cpus: float
     gpus: float
@@ -45,6 +54,7 @@ class Shared:
 def train_student(config: Mapping[str, Any], shared: Shared) -> None:
     """Ray Tune's function: one trial, each epoch reported. ``config``: index, trial_id and params."""
     prepare_process(shared.cpus)
+    late_s = wait_if_late(shared)
     spec = TrialSpec(
         run_id=shared.run_id,
         trial_id=config["trial_id"],
@@ -57,13 +67,13 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
         reported=config["reported"],
     )
     data, teacher = ray.get([shared.data, shared.teacher])
-    meter = meter_here(account(spec.trial_id, spec.attempt), shared.cpus)
+    meter = meter_here(account(spec.trial_id, spec.attempt), shared.cpus, wait_s=late_s)
     place = Place(
         device=device(shared.gpus),
         meter=meter,
         carbon=shared.carbon,
         node_id=this_node(),
-        checkpoint=checkpoint_path(shared.checkpoints, spec.trial_id),
+        checkpoint=checkpoint_place(shared, spec.trial_id),
     )
     try:
         for report in Trial(spec, data, teacher.network(spec.scenario, data), place, shared.counted).fit():
@@ -78,10 +88,10 @@ def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData
 
     prepare_process(shared.cpus)
     what = scenario.from_record(shared.scenario_json)
-    meter = meter_here(f"{account(trial_id, attempt)} test", shared.cpus)
+    meter = meter_here(f"{account(trial_id, attempt)} test", shared.cpus, wait_s=wait_if_late(shared))
     columns = examine(
         what.student,
-        checkpoint_path(shared.checkpoints, trial_id),
+        checkpoint_place(shared, trial_id),
         data,
         precision=what.precision,
         device=device(shared.gpus),
@@ -91,13 +101,12 @@ def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData
     return {**columns, "energy_test_j": meter.close().total_j}
 
 
-def make_teacher(scenario_json: str, data: ImageData, path: str, cpus: float, gpus: float) -> Teacher:
-    """Ray task: train the scenario's teacher and keep it at ``path``."""
+def make_teacher(scenario_json: str, data: ImageData, name: str, cpus: float, gpus: float) -> Teacher:
+    """Ray task: obtain the scenario's teacher, metered under its ``name``."""
     prepare_process(cpus)
-    meter = meter_here(f"teacher {Path(path).stem}", cpus)
-    teacher = train_teacher(scenario.from_record(scenario_json), data, device=device(gpus), meter=meter)
+    meter = meter_here(f"teacher {name}", cpus)
+    teacher = obtain_teacher(scenario.from_record(scenario_json), data, device=device(gpus), meter=meter)
     meter.close()
-    save_teacher(Path(path), teacher)
     return teacher
 
 
@@ -106,23 +115,28 @@ def account(trial_id: str, attempt: int) -> str:
     return f"{trial_id} attempt {attempt}"
 
 
-def meter_here(name: str, cpus: float) -> TrialMeter:
+def wait_if_late(shared: Shared) -> float:
+    """How long to wait for what the driver starts on a node: not at all on one that was there before the run.
+
+    A node that joined later may not have been looked at yet. Raises RunFailed where it runs other code.
+    """
+    if this_node() in shared.nodes:
+        return 0.0
+    if difference := shared.code.difference(this_code()):
+        raise RunFailed(f"node {this_node()[:8]} runs other code than the driver: {difference}")
+    return LATE_S
+
+
+def meter_here(name: str, cpus: float, wait_s: float = 0.0) -> TrialMeter:
     """An account at this node's meter for this process, from now on, with the CPUs and GPUs that it has reserved."""
     gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
     share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0) / max(len(gpus), 1)
-    return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share))
+    return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share), wait_s=wait_s)
 
 
 def count_flops(scenario_json: str, data: ImageData) -> NetworkFlops:
     """Ray task: what one image costs each of the scenario's networks."""
     return NetworkFlops.count(scenario.from_record(scenario_json), data)
-
-
-def look_at_node() -> dict[str, Any]:
-    """Ray task: the hardware and software of the node that it runs on, as columns of ``nodes``."""
-    from tune_kd import records
-
-    return records.node(this_node())
 
 
 def this_node() -> str:
@@ -133,6 +147,17 @@ def this_node() -> str:
 def checkpoint_path(folder: str, trial_id: str) -> Path:
     """Where a trial's checkpoint is."""
     return Path(folder) / f"{trial_id}.pt"
+
+
+def checkpoint_place(shared: Shared, trial_id: str) -> Path | Slot:
+    """Where a trial's checkpoint is: its file, or the driver where this node does not see that."""
+    path = checkpoint_path(shared.checkpoints, trial_id)
+    marker = Path(shared.marker)
+    if marker.exists():
+        return path
+    from tune_kd.keeper import KeptByDriver
+
+    return KeptByDriver(str(path.relative_to(marker.parent)))
 
 
 def device(gpus: float) -> torch.device:

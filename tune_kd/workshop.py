@@ -11,21 +11,22 @@ from typing import Any
 import numpy as np
 
 from tune_kd import catalogue
+from tune_kd.cluster import Cluster, rather
 from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.errors import RunFailed
-from tune_kd.meter.actor import NodeMeters
 from tune_kd.meter.carbon import Carbon
 from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan
+from tune_kd.progress import Progress
 from tune_kd.scenario import Scenario, to_record
 from tune_kd.session import Resources, own_prefix
-from tune_kd.teacher import Teacher, load_teacher, teacher_id, teacher_path
+from tune_kd.sources import this_code
+from tune_kd.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_path
 from tune_kd.trainable import (
     Shared,
     count_flops,
     examine_student,
-    look_at_node,
     make_teacher,
     train_student,
 )
@@ -44,6 +45,7 @@ class Workshop:
         carbon: Carbon,
         cache: Path,
         metering: Metering,
+        progress: Progress,
     ) -> None:
         self.ray, self.resources, self.carbon, self.cache = ray, resources, carbon, cache
         self.scenario = scenario
@@ -52,7 +54,7 @@ class Workshop:
         self.all_data = ray.put(data)
         self._teacher_path = teacher_path(cache, teacher_id(scenario, data))
         self._teacher = load_teacher(self._teacher_path)
-        self.meters = NodeMeters(period_s=metering.period_s, power=metering.power())
+        self.cluster = Cluster(resources, cache=cache, metering=metering, progress=progress)
         self._folder = tempfile.TemporaryDirectory(prefix=own_prefix())  # Tune's own files: nothing of them is kept
 
     @property
@@ -61,12 +63,11 @@ class Workshop:
         return self._teacher is not None
 
     def open(self) -> None:
-        """Look at the nodes, and train the teacher unless it is kept."""
-        looks = [self._on_node(node["NodeID"]) for node in self.ray.nodes() if node["Alive"]]
+        """Look at the nodes, and train the teacher unless it is kept. Raises InputError for a node of no use."""
+        self.cluster.open()
         counting = self._task(count_flops, cpus=0).remote(to_record(self.scenario), self.data)
         if self._teacher is None:
             self._teacher = self._train_teacher()
-        self.machines: list[dict[str, Any]] = self.ray.get(looks)
         self.counted: NetworkFlops = self.ray.get(counting)
         self._teacher_ref = self.ray.put(self._teacher)
 
@@ -76,11 +77,12 @@ class Workshop:
         train = self._task(make_teacher, cpus=cpus)
         try:
             teacher: Teacher = self.ray.get(
-                train.remote(to_record(self.scenario), self.all_data, str(self._teacher_path), cpus, gpus)
+                train.remote(to_record(self.scenario), self.all_data, self._teacher_path.stem, cpus, gpus)
             )
         except self.ray.exceptions.RayError as error:
             reason = str(error).strip().splitlines()[-1]
             raise RunFailed(f"the teacher {self.scenario.teacher} could not be trained: {reason}") from error
+        save_teacher(self._teacher_path, teacher)  # here: the node that trained it may have another disk
         return teacher
 
     @property
@@ -99,20 +101,13 @@ class Workshop:
             teacher=self._teacher_ref,
             counted=self.counted,
             checkpoints=str(self.cache / "checkpoints" / plan.run_id),
+            marker=str(self.cluster.marker),
+            code=this_code(),
+            nodes=frozenset(self.cluster.machines),
             carbon=self.carbon,
             cpus=self.resources.cpus,
             gpus=self.resources.gpus,
         )
-
-    def nodes(self) -> list[dict[str, Any]]:
-        """The rows of ``nodes`` as of now: the machines, and what their meters have counted since the last restart."""
-        known, described = self.meters.settle(), self.meters.descriptions()
-        rows = []
-        for machine in self.machines:
-            node = known[machine["node_id"]]
-            counted = node.snapshot.totals.row() if node.snapshot else {}
-            rows.append({**machine, **(described[node.node_id] or {}), **counted, "meter_error": node.lost})
-        return rows
 
     def prune(self, shared: Shared, keep: str | None) -> None:
         """Remove the checkpoints of a run that is complete, but for its incumbent's."""
@@ -120,11 +115,19 @@ class Workshop:
             if checkpoint.stem != keep:
                 checkpoint.unlink(missing_ok=True)
 
-    def examiner(self, shared: Shared) -> Callable[[str, int], Any]:
-        """Starts the examination of a trial and gives the reference to its result."""
-        # No CPU is asked for: the trials of the run hold them all, and an ended trial's test should not wait.
-        examine = self._task(examine_student, cpus=0)
-        return lambda trial_id, attempt: examine.remote(shared, trial_id, attempt, self.all_data)
+    def examiner(self, shared: Shared) -> Callable[[str, int, str | None], Any]:
+        """Starts the examination of a trial and gives the reference to its result.
+
+        Where it was trained, unless that node is gone: the data is there, and so is a GPU of the same kind.
+        """
+        task = self.ray.remote(max_retries=2)(examine_student)
+
+        def examine(trial_id: str, attempt: int, node_id: str | None) -> Any:
+            # No CPU is asked for: the trials of the run hold them all, and an ended trial's test should not wait.
+            options = {"num_cpus": 0, "num_gpus": self.resources.gpus, "scheduling_strategy": rather(node_id)}
+            return task.options(**options).remote(shared, trial_id, attempt, self.all_data)
+
+        return examine
 
     def tuner(
         self, shared: Shared, *, searcher: Any, scheduler: Any, stopper: Any, listener: Any, max_failures: int
@@ -138,8 +141,7 @@ class Workshop:
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=scheduler,
-                num_samples=-1,
-                max_concurrent_trials=self.resources.concurrent,
+                num_samples=-1,  # how many run at a time, the searcher knows: nodes come and go
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -154,16 +156,11 @@ class Workshop:
 
     def close(self) -> None:
         """Remove what only this command needed."""
+        self.cluster.close()
         self._folder.cleanup()
 
     def _task(self, function: Callable[..., Any], *, cpus: float) -> Any:
         return self.ray.remote(max_retries=2)(function).options(num_cpus=cpus, num_gpus=self.resources.gpus)
-
-    def _on_node(self, node_id: str) -> Any:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        here = NodeAffinitySchedulingStrategy(node_id, soft=False)
-        return self.ray.remote(look_at_node).options(num_cpus=0, scheduling_strategy=here).remote()
 
 
 def without_images(part: ImageSet) -> ImageSet:

@@ -26,7 +26,7 @@ class MeterActor:
     """A :class:`NodeMeter` behind Ray. All methods run in one event loop, so that no two of them meet."""
 
     def __init__(self, period_s: float, power: Mapping[str, Any]) -> None:
-        self._readers, self._period_s = open_readers(detect(**power)), period_s
+        self._readers, self._period_s, self._given = open_readers(detect(**power)), period_s, dict(power)
         self._running = False
         self._restart()
 
@@ -62,7 +62,7 @@ class MeterActor:
         return self._meter.snapshot(ended_before)
 
     async def description(self) -> dict[str, Any]:
-        return self._meter.description()
+        return self._meter.description(self._given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class NodeEnergy:
 
 
 class NodeMeters:
-    """One meter on every node that is alive now, started at construction without waiting for any.
+    """One meter on every node that is alive now, started at construction without waiting for any; more by ``add``.
 
     ``power`` are the options of :func:`tune_kd.meter.power.detect`. Needs an initialised Ray. Meters live as long as
     their handles here; trials look them up by name.
@@ -84,9 +84,20 @@ class NodeMeters:
 
     def __init__(self, *, period_s: float = 1.0, power: Mapping[str, Any] | None = None) -> None:
         node_ids = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-        self._period_s = period_s
-        self._actors = {node_id: _start(node_id, period_s, power or {}) for node_id in node_ids}
+        self._period_s, self._power = period_s, power or {}
+        self._actors = {node_id: _start(node_id, period_s, self._power) for node_id in node_ids}
+        self._described: dict[str, dict[str, Any]] = {}
         self._forget()
+
+    def add(self, node_id: str) -> None:
+        """Meter one more node, which has joined."""
+        self._actors[node_id] = _start(node_id, self._period_s, self._power)
+        self._known[node_id] = NodeEnergy(node_id=node_id, snapshot=None, trials={}, lost=None)
+
+    def remove(self, node_id: str) -> None:
+        """Forget a node, which is gone."""
+        for of_node in (self._actors, self._known, self._asked, self._described):
+            of_node.pop(node_id, None)
 
     def restart(self) -> None:
         """Begin a new account on every node whose meter lives, for a run of its own; nothing may be registered."""
@@ -103,8 +114,9 @@ class NodeMeters:
 
     def poll(self) -> Mapping[str, NodeEnergy]:
         """What is known of every node, by node id. Never waits; asks again once a period. Call it often."""
-        for node_id, answer in list(self._asked.items()):
-            if ray.wait([answer], timeout=0)[0]:
+        if self._asked:
+            done = set(ray.wait(list(self._asked.values()), num_returns=len(self._asked), timeout=0)[0])
+            for node_id, answer in [asked for asked in self._asked.items() if asked[1] in done]:
                 del self._asked[node_id]
                 self._take(node_id, answer)
         if time.monotonic() - self._asked_at_s >= self._period_s:
@@ -123,8 +135,11 @@ class NodeMeters:
         return dict(self._known)
 
     def descriptions(self, timeout_s: float = 10.0) -> dict[str, dict[str, Any] | None]:
-        """How each node is metered, by node id; None for a meter that does not answer."""
-        return {node_id: _description(actor, timeout_s) for node_id, actor in self._actors.items()}
+        """How each node is metered, by node id, asked once; None for a meter that never answered."""
+        for node_id in self._actors.keys() - self._described.keys():
+            if self._known[node_id].lost is None and (found := _description(self._actors[node_id], timeout_s)):
+                self._described[node_id] = found
+        return {node_id: self._described.get(node_id) for node_id in self._actors}
 
     def _ask(self) -> None:
         for node_id, known in self._known.items():

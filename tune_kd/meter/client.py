@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,11 +20,17 @@ class TrialMeter:
 
     ``trial`` names one attempt, ``cpus`` and ``gpus`` (share by device id) are what it has reserved. Nothing here
     raises or hangs on account of the meter: after the first call that fails, ``mark`` is unmeasured and
-    ``failure`` says why.
+    ``failure`` says why. ``wait_s`` is how long to wait for a meter that the driver may be about to start.
     """
 
     def __init__(
-        self, trial: str, *, cpus: float, gpus: Mapping[str, float] | None = None, timeout_s: float = 5.0
+        self,
+        trial: str,
+        *,
+        cpus: float,
+        gpus: Mapping[str, float] | None = None,
+        timeout_s: float = 5.0,
+        wait_s: float = 0.0,
     ) -> None:
         self._trial = trial
         self._timeout_s = timeout_s
@@ -32,7 +39,9 @@ class TrialMeter:
         self.failure: str | None = None
         node_id = ray.get_runtime_context().get_node_id()
         try:
-            self._actor: Any = ray.get_actor(meter_name(node_id))
+            self._actor: Any = find_actor(meter_name(node_id), wait_s)
+            if self._actor is None:
+                raise ValueError(f"there is no {meter_name(node_id)}")
             # Not waited for: calls of one caller arrive in order, so that the first mark comes after it.
             self._registered: Any = self._actor.register.remote(trial, os.getpid(), cpus, dict(gpus or {}))
         except (ValueError, RayError) as error:
@@ -67,3 +76,15 @@ class TrialMeter:
     def _fail(self, error: Exception) -> None:
         self.failure = str(error).strip().rpartition("\n")[2] or type(error).__name__
         self._latest = TrialEnergy(energy=Energy(), co_tenants=self._latest.co_tenants)
+
+
+def find_actor(name: str, wait_s: float = 0.0) -> Any | None:
+    """The actor of this name, waited for at most ``wait_s``; None where there is none."""
+    until_s = time.monotonic() + wait_s
+    while True:
+        try:
+            return ray.get_actor(name)
+        except ValueError:
+            if time.monotonic() >= until_s:
+                return None
+            time.sleep(0.1)

@@ -125,13 +125,17 @@ class NodeMeter:
         trials = {name: self._trials[name] for name in names}
         return NodeSnapshot(totals=self._ledger.totals, trials=trials, ended=len(self._ended))
 
-    def description(self) -> dict[str, Any]:
-        """How this node is metered, as columns of the store's ``nodes``: methods, and what the figures hang on."""
+    def description(self, given: Mapping[str, float] | None = None) -> dict[str, Any]:
+        """How this node is metered, as columns of the store's ``nodes``: methods, and what the figures hang on.
+
+        ``given`` are the options that took the place of the power model's own figures.
+        """
         methods, readers = self._ledger.methods, self._readers
         params = {
             "period_s": self.period_s,
             "attribution": "cpu: CPU seconds; gpu: exclusive, else SM time, else reservation; idle, ram: reservation",
             "power_model": readers.power.source,
+            "given": dict(given or {}),
             "cpu_watts": readers.power.cpu_watts,
             "cpu_idle_w": readers.cpu_floor.watts,
             "cpu_idle_observed": readers.cpu_floor.observed,
