@@ -11,6 +11,9 @@ import hypothesis
 import pytest
 import torch
 
+import tune_kd  # noqa: F401  (first: it sees to it that `policies` is the package and not the folder of its tests)
+
+# isort: split
 from policies import Policy
 from search_spaces import SPACES
 from tune_kd.catalogue import make_policy

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
@@ -29,7 +30,30 @@ class KnownTrial:
     reported: int = 0  # the same, by the attempt under way
     open: bool = False  # is an attempt under way?
     status: str | None = None  # how the last attempt ended
-    val_accuracy: float | None = None
+    last: dict[int, EpochReport] = field(default_factory=dict)  # the last report of each attempt that had any
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What a scheduler may go by: it is in the config of Tune's own trial, too."""
+        return {"index": self.index, "params": self.params}
+
+    @property
+    def result(self) -> dict[str, float | None] | None:
+        """What a searcher may learn from: the accuracy of the weights handed in, and what all attempts cost until then.
+
+        Joules are None where an attempt could not be measured. It is made of reports alone, so a searcher that is
+        fed from the store hears to the last bit what it heard in the run.
+        """
+        if not self.last:
+            return None
+        reports = list(self.last.values())
+        chosen = reports[-1].checkpoint_val_accuracy
+        joules = [report.energy_j for report in reports]
+        return {
+            "val_accuracy": reports[-1].val_accuracy if chosen is None else chosen,
+            "energy_j": None if None in joules else math.fsum(filter(None, joules)),
+            "flops_executed": float(sum(report.flops_executed for report in reports)),
+        }
 
     @property
     def unfinished(self) -> bool:
@@ -79,9 +103,8 @@ class Past:
 
 def tell(searcher: Searcher, trial: KnownTrial) -> None:
     """Give a searcher a trial's result."""
-    failed = trial.status == "failed" or trial.val_accuracy is None
-    result = None if failed else {"val_accuracy": trial.val_accuracy}
-    searcher.on_trial_complete(trial.trial_id, result, failed)
+    result = None if trial.status == "failed" else trial.result
+    searcher.on_trial_complete(trial.trial_id, result, result is None)
 
 
 def past_of(store: Store, run_id: str) -> Past:
@@ -99,8 +122,8 @@ def past_of(store: Store, run_id: str) -> Past:
         trial.attempt, trial.status = row["attempt"], row["status"]
         of_attempt = (reports.trial_id == row["trial_id"]) & (reports.attempt == row["attempt"])
         trial.epoch = max([trial.epoch, *reports[of_attempt].epoch])
-        trial.val_accuracy = row["val_accuracy"] if row["val_accuracy"] is not None else trial.val_accuracy
         of_row = tuple(events_of(row, plain_rows(reports[of_attempt].sort_values("epoch"))))
+        trial.last |= {event.attempt: event for event in of_row if isinstance(event, EpochReport)}
         events += of_row
         if row["status"] in ("completed", "stopped") and row["epochs"] and row["tested_at"] is None:
             untested.append(of_row)

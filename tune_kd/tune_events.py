@@ -73,7 +73,7 @@ class TuneEvents:
     def started(self, tune_id: str) -> None:
         """An attempt begins on a worker."""
         trial = self._trials[tune_id]
-        trial.attempt, trial.reported, trial.open = trial.attempt + 1, 0, True
+        trial.attempt, trial.reported, trial.open, trial.status = trial.attempt + 1, 0, True, None
         self._publish(
             TrialStarted(
                 run_id=self._plan.run_id,

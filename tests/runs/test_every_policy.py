@@ -9,6 +9,7 @@ import pytest
 
 import tune_kd
 from policies import POLICIES
+from search_spaces import SPACES
 from tune_kd import events
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.progress import Progress
@@ -70,8 +71,8 @@ def test_every_policy_runs_its_trials_to_the_end(everything):
     assert set(runs.status) == {"completed"}
     assert (trials.status == "completed").all()
     counts = trials.merge(runs[["run_id", "policy"]]).groupby("policy").size()
-    one_trial = {name: 2 * (4 if name in ("grid", "random", "tpe") else 1) for name in TO_THE_END}
-    assert counts.to_dict() == one_trial
+    native = {name: POLICIES[name]().native_trials(SPACES["tau"]) for name in TO_THE_END}
+    assert counts.to_dict() == {name: 2 * min(4, count or 4) for name, count in native.items()}
     assert (runs.spent == runs.run_id.map(trials.groupby("run_id").size())).all()
     assert (runs.overshoot == 0).all()
 
@@ -118,7 +119,7 @@ def test_tau_moves_within_a_trial_or_stays_as_the_policy_says(everything):
     outcome, _ = everything
     trials = outcome.store.trials().merge(outcome.store.runs()[["run_id", "policy"]])
     reports = outcome.store.reports().merge(trials[["trial_id", "policy", "tau"]])
-    searched = reports[reports.policy.isin(["grid", "random", "tpe"])]
+    searched = reports[reports.policy.isin(["grid", "random", "tpe", "gp", "cost-aware"])]
     assert (searched.tau_min == searched.tau).all()
     assert (searched.tau_max == searched.tau).all()
     assert sorted(trials[trials.policy == "grid"].tau) == sorted([2, 3, 4, 5] * 2)
