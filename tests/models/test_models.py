@@ -5,18 +5,32 @@ import torch
 from torch import nn
 
 from tune_kd.errors import InputError
+from tune_kd.meter import flops
 from tune_kd.models import MODELS, build
 from tune_kd.models.wrn import WideResNet
 
 # Parameters and multiply-accumulates for 10 classes at 32×32 RGB: torchvision's networks with the stem for
-# 32×32, and Zagoruyko & Komodakis' wide networks (their paper: WRN-40-2 2.2M, WRN-16-1 0.2M parameters).
+# 32×32, and Zagoruyko & Komodakis' wide networks (their paper: WRN-40-2 2.2M, WRN-16-1 0.2M parameters), whose
+# layers were added up by hand.
 AT_32 = {
     "resnet18": (11_173_962, 555_422_720),
     "mobilenetv2": (2_236_682, 87_976_448),
     "shufflenetv2": (1_263_854, 45_002_112),
     "wrn-16-1": (175_066, 26_657_408),
+    "wrn-16-2": (691_674, 101_106_944),
+    "wrn-40-1": (563_930, 83_280_512),
     "wrn-40-2": (2_243_546, 327_599_360),
 }
+FEATURES = {
+    "resnet18": 512,
+    "mobilenetv2": 1280,
+    "shufflenetv2": 1024,
+    "wrn-16-1": 64,
+    "wrn-16-2": 128,
+    "wrn-40-1": 64,
+    "wrn-40-2": 128,
+}  # that the classifier takes
+STEMS = {"resnet18": 64, "mobilenetv2": 32, "shufflenetv2": 24}  # the first convolution's channels; a WRN's has 16
 
 
 def parameters(net: nn.Module) -> int:
@@ -45,20 +59,43 @@ def test_a_network_has_the_published_size(name: str, expected: tuple[int, int]) 
     assert (parameters(net), macs(net, 3, 32)) == expected
 
 
-def test_wide_networks_grow_as_the_paper_says() -> None:
-    def size(name: str) -> int:
-        return parameters(build(name, classes=10, channels=3, image_size=32))
-
-    assert size("wrn-16-2") == 691_674
-    assert size("wrn-40-1") == 563_930
-    assert size("wrn-16-1") < size("wrn-40-1") < size("wrn-16-2") < size("wrn-40-2")
-
-
-@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2", "shufflenetv2", "wrn-16-1", "wrn-40-2"])
+@pytest.mark.parametrize("name", AT_32)
 def test_a_convolutional_network_costs_four_times_as_much_at_twice_the_size(name: str) -> None:
     net = build(name, classes=10, channels=3, image_size=64)
-    classifier = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1].weight.numel()
-    assert macs(net, 3, 64) - classifier == 4 * (macs(net, 3, 32) - classifier)
+    classifier = 10 * FEATURES[name]
+    assert macs(net, 3, 64) - classifier == 4 * (AT_32[name][1] - classifier)
+    assert parameters(net) == AT_32[name][0]
+
+
+@pytest.mark.parametrize("name", AT_32)
+@pytest.mark.parametrize("classes", [2, 100, 200])
+def test_more_classes_widen_the_classifier_and_nothing_else(name: str, classes: int) -> None:
+    net = build(name, classes=classes, channels=3, image_size=32)
+    more = classes - 10
+    size, cost = AT_32[name]
+    assert parameters(net) == size + more * (FEATURES[name] + 1)  # a weight for each feature, and a bias
+    assert macs(net, 3, 32) == cost + more * FEATURES[name]
+
+
+@pytest.mark.parametrize("name", AT_32)
+def test_grey_images_take_two_thirds_of_the_first_layer_away(name: str) -> None:
+    net = build(name, classes=10, channels=1, image_size=32)
+    less = 2 * 3 * 3 * STEMS.get(name, 16)
+    size, cost = AT_32[name]
+    assert (parameters(net), macs(net, 1, 32)) == (size - less, cost - less * 32 * 32)
+
+
+@pytest.mark.parametrize("name", AT_32)
+@pytest.mark.parametrize(("classes", "channels", "size"), [(200, 3, 64), (7, 1, 32)])
+def test_a_training_step_costs_three_passes_but_for_the_gradient_of_the_images(
+    name: str, classes: int, channels: int, size: int
+) -> None:
+    net = build(name, classes=classes, channels=channels, image_size=size)
+    forward, first = macs(net, channels, size), size * size * channels * 9 * STEMS.get(name, 16)
+    counted = flops.count(net, (channels, size, size))
+    assert counted.forward == 2 * forward
+    assert counted.forward + counted.backward == 2 * (3 * forward - first)
+    assert counted.uncounted == ()
 
 
 def test_the_digits_networks_are_small() -> None:

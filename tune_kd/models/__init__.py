@@ -1,14 +1,15 @@
-"""The networks that can be teacher or student, by name."""
+"""The networks that can be teacher or student, by name: ours, ``timm:NAME`` and ``package.module:callable``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from tune_kd.errors import InputError, unknown
-from tune_kd.models import cifar, digits
+from tune_kd.models import cifar, digits, own
 from tune_kd.models.wrn import WideResNet
 
 
@@ -43,21 +44,55 @@ MODELS: dict[str, Model] = {
 }
 
 
+def check(name: str, role: str = "model") -> None:
+    """Is there such a network? Raises InputError that names its ``role``, with the nearest name as a hint."""
+    if ":" in name:
+        own.find(name)
+    elif name not in MODELS:
+        raise unknown(role, name, [*MODELS, own.FORM])
+
+
 def build(name: str, *, classes: int, channels: int, image_size: int) -> nn.Module:
     """The network ``name`` for images [B, channels, image_size, image_size] and logits [B, classes].
 
-    Its weights come from torch's global generator: seed it first. Raises InputError for a name that is not in
-    :data:`MODELS`, fewer than 2 classes, other than 1 or 3 channels, or images below 8×8.
+    Its weights come from torch's global generator: seed it first. Raises InputError for a name that is neither in
+    :data:`MODELS` nor a network of :mod:`tune_kd.models.own`, fewer than 2 classes, other than 1 or 3 channels, or
+    images below 8×8.
     """
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
+    check(name)
     if classes < 2:
         raise InputError(f"model {name!r} needs at least 2 classes, got {classes}")
     if channels not in (1, 3):
         raise InputError(f"model {name!r} takes 1 or 3 channels, got {channels}")
     if image_size < 8:
         raise InputError(f"model {name!r} takes images of at least 8×8 pixels, got {image_size}×{image_size}")
+    if ":" in name:
+        return own.make(name, classes=classes, channels=channels, image_size=image_size)
     return MODELS[name].make(classes, channels, image_size)
 
 
-__all__ = ["MODELS", "Model", "build"]
+def try_out(name: str, *, classes: int, channels: int, image_size: int) -> None:
+    """Have a network from elsewhere look at two empty images; ours are known to work. Raises InputError.
+
+    The state of torch's generator stays as it was.
+    """
+    if ":" not in name:
+        return
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        net = build(name, classes=classes, channels=channels, image_size=image_size).eval()
+        shape = (2, channels, image_size, image_size)
+        try:
+            logits = net(torch.zeros(shape))
+        except Exception as error:  # somebody else's code may raise anything
+            raise InputError(f"model {name!r} cannot take images {shape}: {own.first_line(error)}") from error
+    given = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if given != (2, classes):
+        raise InputError(f"model {name!r} must give logits {(2, classes)} for images {shape}, got {given}")
+
+
+def origin(name: str) -> str | None:
+    """Which code makes a network from elsewhere; None for ours, whose code has a version of its own."""
+    return own.origin(name) if ":" in name else None
+
+
+__all__ = ["MODELS", "Model", "build", "check", "origin", "try_out"]
