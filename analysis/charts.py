@@ -1,7 +1,7 @@
 """The charts as data: series in shown units, which ``report.js`` draws on a page and ``plots.py`` on paper.
 
-Colours are Okabe and Ito's, told apart by colour-blind readers too; every policy has a dash and a marker of its own
-besides, the same in every chart.
+Colours are Okabe and Ito's, told apart by colour-blind readers too; a policy's dash and marker go with them. It looks
+the same in every chart, and up to 24 policies differ from each other in every chart.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from analysis.curves import mean_curves, run_curves
 from analysis.script import Records
 from analysis.summary import shown_unit
 from analysis.table import as_rows
-from analysis.views import COMPONENTS, PHASES, accuracy_by_tau, pareto_points, parts_of
+from analysis.views import accuracy_by_tau, pareto_points, parts_of
 
 BLACK = "#000000"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", BLACK, "#F0E442")
 DASHES = ("", "7 4", "2 3", "9 3 2 3")
 SHAPES = ("circle", "square", "up", "diamond", "down", "cross")
+PART_TITLES = {"energy": "Energy by component", "flops": "FLOPs by phase", "time": "Time by phase"}
 Chart = dict[str, Any]
 
 
@@ -32,7 +33,8 @@ def look(labels: list[str]) -> dict[str, dict[str, str]]:
         label: {
             "label": label,
             "colour": colours[i % len(colours)],
-            "dash": DASHES[i % len(DASHES)],
+            # One further in every round of colours: where a colour comes again, its dash is another.
+            "dash": DASHES[(i + i // len(colours)) % len(DASHES)],
             "marker": SHAPES[i % len(SHAPES)],
         }
         for i, label in enumerate(labels)
@@ -58,10 +60,14 @@ def curve_chart(records: Records, comparison: int, value: str = "test_accuracy")
 
 
 def pareto_chart(records: Records, comparison: int) -> Chart | None:
-    """One point a policy: mean test accuracy ± standard deviation over its mean cost, in every measured currency."""
+    """One point a policy: mean test accuracy ± standard deviation over its mean cost, in every measured currency.
+
+    ``front``: by axis, the points [cost, accuracy] that no other point beats in both, the cheapest first.
+    """
     outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
     axes: dict[str, Chart] = {}
     series = _series(list(outcomes["label"].unique()))
+    front: dict[str, list[list[float | None]]] = {}
     for currency in CURRENCIES:
         points = pareto_points(outcomes, currency)
         points = points.assign(low=points["accuracy"] - points["std"], high=points["accuracy"] + points["std"])
@@ -70,7 +76,10 @@ def pareto_chart(records: Records, comparison: int) -> Chart | None:
         axes[currency], base = _axis(currency, points["cost"])
         for label, mine in points.groupby("label", sort=False):
             series[str(label)]["rows"][currency] = _rows(mine, ("accuracy", "low", "high"), base)
-    return _chart("points", "Accuracy over cost", axes, [one for one in series.values() if one["rows"]])
+        best = _rows(points[points["front"]].sort_values("cost"), ("accuracy", "low", "high"), base)
+        front[currency] = [[cost, accuracy] for cost, accuracy, *_ in best]
+    chart = _chart("points", "Accuracy over cost", axes, [one for one in series.values() if one["rows"]])
+    return chart | {"front": front} if chart else None
 
 
 def tau_chart(records: Records, comparison: int) -> Chart | None:
@@ -85,22 +94,22 @@ def tau_chart(records: Records, comparison: int) -> Chart | None:
 
 
 def parts_chart(records: Records, comparison: int, what: str) -> Chart | None:
-    """Where the ``energy`` or ``time`` of each policy went: title, unit, parts, and a row (label, values) a policy.
+    """Where what (a key of ``PARTS``) each policy spent went: title, unit, parts, and a row (label, values) a policy.
 
     Means over replicates in the shown unit; a part that no policy has is left out, one that a policy lacks is NaN.
     """
-    title, parts = {"energy": ("Energy by component", COMPONENTS), "time": ("Time by phase", PHASES)}[what]
     outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
-    frame = parts_of(outcomes, records.trials, parts).set_index("label")[list(parts)].dropna(axis="columns", how="all")
+    frame = parts_of(outcomes, records.runs, records.trials, what).set_index("label").drop(columns="comparison")
+    frame = frame.dropna(axis="columns", how="all")
+    frame = frame.loc[:, (frame != 0).any()]
     if frame.empty:
         return None
     unit, base = shown_unit(what, frame.sum(axis=1))
-    names = [str(part).removeprefix("energy_").removesuffix("_j").removesuffix("_s") for part in frame.columns]
     rows = [
         (str(label), [float(value) / base for value in values])
         for label, values in zip(frame.index, frame.to_numpy(), strict=True)
     ]
-    return {"title": title, "unit": unit, "parts": names, "rows": rows}
+    return {"title": PART_TITLES[what], "unit": unit, "parts": list(map(str, frame.columns)), "rows": rows}
 
 
 def _series(labels: list[str]) -> dict[str, Chart]:

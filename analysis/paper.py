@@ -53,7 +53,8 @@ PAPER = tuple(
     )
 )
 DATASETS = ("cifar100", "cifar10", "tinyimagenet", "voc")  # the longer name first: it contains the other
-METHODS = {"grid": "tuned", "stochastic": "stochastic"}  # our policies by the paper's name for them
+METHODS = {"grid": "tuned", "stochastic": "stochastic", "student": "student alone"}  # the paper's names for ours
+COMPARED = ("tuned", "stochastic")  # what the tables over losses and over networks have
 
 
 def paper_row(dataset: str, loss: str, method: str) -> PaperRow | None:

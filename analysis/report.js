@@ -86,7 +86,7 @@ function marker(shape, x, y, colour) {
     up: `M${x} ${y - 5}l5 9h-10z`, diamond: `M${x} ${y - 6}l5 6l-5 6l-5 -6z`,
     down: `M${x} ${y + 5}l5 -9h-10z`, cross: `M${x - 5} ${y - 2}h3v-3h4v3h3v4h-3v3h-4v-3h-3z`,
   };
-  return element("path", { d: shapes[shape], fill: colour });
+  return element("path", { d: shapes[shape], fill: colour, class: "marker" });
 }
 
 function draw(figure, chart, state) {
@@ -116,6 +116,7 @@ function draw(figure, chart, state) {
   svg.append(element("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }));
   svg.append(element("text", { x: (box.left + box.right) / 2, y: height - 6, "text-anchor": "middle" }, axis.label));
   svg.append(element("text", { x: 4, y: 12, "font-weight": "600" }, chart.y));
+  svg.append(element("path", { class: "front", d: path(chart.front?.[state.axis] || [], x, y, true) }));
   for (const series of shown) {
     const steps = chart.kind === "steps", mine = rowsOf(series);
     if (chart.kind !== "points") {
@@ -126,7 +127,7 @@ function draw(figure, chart, state) {
     // A curve gets one marker, at its end: that of a single trial is hardly a line.
     for (const [px, py, low, high] of steps ? mine.slice(-1) : mine) {
       const edge = { x1: x(px), x2: x(px), stroke: series.colour, opacity: 0.5 };
-      if (!steps && low !== null && high !== null) svg.append(element("line", { ...edge, y1: y(low), y2: y(high) }));
+      if ((!steps || mine.length === 1) && low !== null && high !== null) svg.append(element("line", { ...edge, y1: y(low), y2: y(high) }));
       svg.append(marker(series.marker, x(px), y(py), series.colour));
     }
   }

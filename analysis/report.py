@@ -24,7 +24,7 @@ from analysis.ranking import format_pairs, pair_table, ranking_tables
 from analysis.script import Records
 from analysis.summary import comparison_title, format_table, screening, tabulate
 from analysis.table import as_rows, number
-from analysis.views import confusions, measured, versions
+from analysis.views import confusions, learned_parameters, measured, teacher_notes, versions
 
 LARGEST_MATRIX = 25  # classes; above, the most frequent confusions are listed instead
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -94,6 +94,8 @@ def _comparison(records: Records, comparison: int, rows: pd.DataFrame, currency:
         yield tag("p", stamp, "stamp")
     for table in ranking_tables(mine, currency=currency):
         yield html_table(table, "Ranking")
+    for note in teacher_notes(records.runs[records.runs["run_id"].isin(mine["run_id"])]):
+        yield tag("p", note, "note")
     pairs = pair_table(mine, currency)
     if len(pairs):
         yield folded("Every pair", html_table(format_pairs(pairs)))
@@ -136,7 +138,7 @@ def _target(records: Records, currency: str) -> Iterator[str]:
 
 
 def _parts(records: Records, comparison: int) -> Iterator[str]:
-    for what in ("energy", "time"):
+    for what in charts.PART_TITLES:
         chart = charts.parts_chart(records, comparison, what)
         if chart is None:
             continue
@@ -152,6 +154,9 @@ def _parts(records: Records, comparison: int) -> Iterator[str]:
             (label, drawn, *map(number, values)) for (label, values), drawn in zip(chart["rows"], bars, strict=True)
         ]
         yield plain_table(["policy", "", *chart["parts"]], rows, raw={1})
+    if learned := learned_parameters(records.outcomes, records.trials):
+        counts = ", ".join(f"{label} {count}" for label, count in learned.items())
+        yield tag("p", f"parameters that a policy learns beside the student's: {counts}", "note")
 
 
 def _confusions(records: Records) -> Iterator[str]:

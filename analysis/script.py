@@ -26,6 +26,9 @@ class Records:
     outcomes: pd.DataFrame
 
 
+Tables = Callable[[Records, str], Sequence[Table]]  # what an analysis makes of records, in a currency
+
+
 def read(path: str) -> Records:
     """The records of the store at ``path``. Raises StoreError or InputError where it is none."""
     from tune_kd.store import open_store
@@ -36,7 +39,16 @@ def read(path: str) -> Records:
     return Records(runs=runs, trials=trials, reports=reports, nodes=nodes, outcomes=outcomes)
 
 
-def main(tables: Callable[[Records, str], Sequence[Table]], doc: str | None, argv: Sequence[str] | None = None) -> int:
+def analysed(tables: Tables, store: str, *, currency: str, form: str) -> str:
+    """``tables`` of the records at ``store``, as text of the ``form``. Raises InputError or StoreError."""
+    if currency not in CURRENCIES:
+        raise errors.unknown("currency", currency, CURRENCIES)
+    if form not in FORMATS:
+        raise errors.unknown("format", form, FORMATS)
+    return render(tables(read(store), currency), form)
+
+
+def main(tables: Tables, doc: str | None, argv: Sequence[str] | None = None) -> int:
     """Prints ``tables(records, currency)`` of the store named on the command line. Exit code 2: wrong input."""
     parser = argparse.ArgumentParser(description=(doc or "").strip().split("\n", 1)[0])
     parser.add_argument("store", metavar="STORE", help="folder or address of the store")
@@ -44,9 +56,7 @@ def main(tables: Callable[[Records, str], Sequence[Table]], doc: str | None, arg
     parser.add_argument("--format", default="md", metavar="FORM", help=f"one of {', '.join(FORMATS)}")
     given = parser.parse_args(argv)
     try:
-        if given.by not in CURRENCIES:
-            raise errors.unknown("currency", given.by, CURRENCIES)
-        print(render(tables(read(given.store), given.by), given.format))
+        print(analysed(tables, given.store, currency=given.by, form=given.format))
     except (errors.InputError, errors.StoreError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -37,6 +37,8 @@ _LATEX |= {
     "τ": r"$\tau$",
     "α": r"$\alpha$",
     "δ": r"$\delta$",
+    "Δ": r"$\Delta$",
+    "κ": r"$\kappa$",
     "σ": r"$\sigma$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
@@ -113,7 +115,10 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    r"""A ``tabular`` in a ``table`` float with booktabs rules (needs ``\usepackage{booktabs}``)."""
+    r"""A ``tabular`` in a ``table`` float, shrunk to the line where it is wider.
+
+    Needs ``\usepackage{booktabs,graphicx}``, with pdfLaTeX also T1 fonts.
+    """
     align = "l" * table.text_columns + "r" * (len(table.headers) - table.text_columns)
     body = []
     for i, row in enumerate(table.rows):
@@ -124,11 +129,12 @@ def latex(table: Table) -> str:
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape_latex(table.title)}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{align}}}",
     ]
     head += [r"\toprule", " & ".join(map(escape_latex, table.headers)) + r" \\", r"\midrule"]
     notes = [rf"\par\footnotesize {escape_latex(note)}" for note in table.notes]
-    return "\n".join([*head, *body, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}"])
+    return "\n".join([*head, *body, r"\bottomrule", r"\end{tabular}}", *notes, r"\end{table}"])
 
 
 def escape_latex(text: str) -> str:

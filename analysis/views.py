@@ -1,4 +1,4 @@
-"""What the figures show, computed: accuracy by τ, the Pareto front, where energy and time went, confusion matrices.
+"""What the figures show, computed: accuracy by τ, the Pareto front, where costs went, confusion matrices.
 
 Every function here gives a frame that a plot draws as it is.
 """
@@ -13,10 +13,22 @@ import pandas as pd
 from analysis.accounting import CURRENCIES, as_float, columns
 from analysis.curves import t_interval
 from analysis.outcomes import ENDED, each_policy
-from analysis.summary import tabulate
+from analysis.summary import shown_unit, tabulate
+from analysis.table import as_rows, number, percent
 
-COMPONENTS = ("energy_cpu_j", "energy_gpu_j", "energy_ram_j")
-PHASES = ("train_s", "eval_s", "teacher_s", "other_s")
+# What adds up to a trial's cost in a currency: the part's name and its column.
+PARTS = {
+    "energy": {"CPU": "energy_cpu_j", "GPU": "energy_gpu_j", "RAM": "energy_ram_j", "idle": "energy_idle_j"},
+    "flops": {
+        "student forward": "flops_forward",
+        "student backward": "flops_backward",
+        "teacher": "flops_teacher",
+        "validation": "flops_eval",
+        "policy": "flops_policy",
+    },
+    "time": {"student": "train_s", "teacher": "teacher_s", "validation": "eval_s", "other": "other_s"},
+}
+SHARED = "shared"  # what a run's trials share: teacher outputs computed once
 
 
 def accuracy_by_tau(outcomes: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
@@ -39,6 +51,22 @@ def accuracy_by_tau(outcomes: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFram
     return pd.DataFrame(rows, columns=["comparison", "tau", "mean", "low", "high", "n"])
 
 
+def teacher_notes(runs: pd.DataFrame) -> list[str]:
+    """A line on each teacher: what it reached, and what its training cost, which is in no policy's cost."""
+    lines = []
+    for row in as_rows(teachers(runs)):
+        costs = {"energy": row["teacher_energy_j"], "flops": row["teacher_flops"], "co2e": row["teacher_co2e_g"]}
+        shown = [_in_words(name, cost) for name, cost in costs.items() if np.isfinite(cost)]
+        training = f"; its training, {', '.join(shown)}, is in no policy's cost" if shown else ""
+        lines.append(f"teacher: test {percent(row['teacher_test_accuracy'])} %, not ranked{training}")
+    return lines
+
+
+def _in_words(currency: str, cost: float) -> str:
+    unit, worth = shown_unit(currency, pd.Series([cost]))
+    return f"{number(cost / worth)} {unit}"
+
+
 def pareto(cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
     """True where no other point is at most as costly and at least as accurate, and better in one; False for NaN."""
     cheaper, better = cost[None, :] <= cost[:, None], accuracy[None, :] >= accuracy[:, None]
@@ -58,18 +86,44 @@ def pareto_points(outcomes: pd.DataFrame, currency: str = "energy") -> pd.DataFr
     return points.assign(front=front)
 
 
-def parts_of(outcomes: pd.DataFrame, trials: pd.DataFrame, parts: tuple[str, ...]) -> pd.DataFrame:
-    """The mean over counted runs of each of ``parts`` (``COMPONENTS`` or ``PHASES``), all attempts included.
+def parts_of(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame, currency: str) -> pd.DataFrame:
+    """The mean over counted runs of each of ``PARTS`` of a currency, all attempts included; they add up to its cost.
 
-    Columns: comparison, label and the parts; NaN where a part was never measured.
+    Columns: comparison, label, the parts and ``SHARED``, in base units; NaN where a part was never measured, and all
+    of them where a run's cost is not known.
     """
-    trials = columns(trials, parts)
-    sums = trials[list(parts)].apply(as_float).groupby(trials["run_id"]).sum(min_count=1)
+    named, known = PARTS[currency], CURRENCIES[currency]
+    trials, runs = columns(trials, named.values()), columns(runs, (known.shared,))
+    parts = pd.DataFrame({name: as_float(trials[column]) for name, column in named.items()})
+    if currency == "time":
+        # The teacher's passes are within train_s.
+        parts["student"] -= parts["teacher"].fillna(0.0)
+    sums = parts.groupby(trials["run_id"]).sum(min_count=1)
+    sums[SHARED] = as_float(runs.drop_duplicates("run_id").set_index("run_id")[known.shared])
     rows = []
     for comparison, label, mine in each_policy(outcomes[outcomes["counted"]]):
-        means = sums.reindex(mine["run_id"]).mean()
+        unknown = mine[known.trial].isna().any()
+        means = sums.reindex(mine["run_id"]).mean() * (np.nan if unknown else 1.0)
         rows.append({"comparison": comparison, "label": label, **means})
-    return pd.DataFrame(rows, columns=["comparison", "label", *parts])
+    return pd.DataFrame(rows, columns=["comparison", "label", *named, SHARED])
+
+
+def learned_parameters(outcomes: pd.DataFrame, trials: pd.DataFrame) -> dict[str, int]:
+    """By policy, how many parameters it learns beside the student's; those that learn none are left out."""
+    label = outcomes.drop_duplicates("run_id").set_index("run_id")["label"]
+    counts = as_float(columns(trials, ("policy_parameters",))["policy_parameters"])
+    most = counts.groupby(trials["run_id"].map(label)).max()
+    return {str(name): int(count) for name, count in most[most > 0].items()}
+
+
+def teachers(runs: pd.DataFrame) -> pd.DataFrame:
+    """The teachers that some runs had, each once: teacher_id, accuracies, and the costs of their training.
+
+    They are no policy's, so nothing ranks them; columns as in ``runs``, NaN where nothing is on record.
+    """
+    names = ("teacher_val_accuracy", "teacher_test_accuracy", "teacher_energy_j", "teacher_flops", "teacher_co2e_g")
+    frame = columns(runs, ("teacher_id", *names)).drop_duplicates("teacher_id").dropna(subset=["teacher_id"])
+    return frame[["teacher_id"]].assign(**{name: as_float(frame[name]) for name in names}).reset_index(drop=True)
 
 
 def confusions(outcomes: pd.DataFrame, trials: pd.DataFrame) -> dict[tuple[int, str], np.ndarray]:

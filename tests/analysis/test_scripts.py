@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import across, curves, ranking, sensitivity, tables, target
-from analysis.script import Records, main, read
-from analysis.table import Table, escape_latex, latex, number, render
+from analysis import accounting, across, curves, ranking, sensitivity, tables, target
+from analysis.script import Tables, main, read
+from analysis.table import FORMATS, Table, escape_latex, latex, number, render
+from tune_kd.cli import command_line
+from tune_kd.cli.choices import ANALYSES, CURRENCIES, DOCUMENTS
 from tune_kd.events import Event, from_json
 from tune_kd.store import create_store
 
-Tables = Callable[[Records, str], Sequence[Table]]
+TEX = next(filter(shutil.which, ("pdflatex", "tectonic")), "")
 MODULES: dict[str, Tables] = {
     "across": across.tables,
     "curves": curves.tables,
@@ -75,6 +76,40 @@ def events(key: dict[str, Any], tau: float | None, accuracy: float) -> list[Even
     )
     made = (json.dumps({**part, **key, "at": at.isoformat()}) for part, at in zip(fields, times, strict=True))
     return [from_json(line) for line in made]
+
+
+def test_every_analysis_can_be_asked_for_on_the_command_line() -> None:
+    assert set(ANALYSES) == set(MODULES)
+    assert set(DOCUMENTS) == set(FORMATS)
+    assert list(CURRENCIES) == list(accounting.CURRENCIES)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_analyse_says_what_the_script_says(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = [str(store), "--by", "flops", "--format", "csv"]
+    assert main(MODULES[name], "A line.", options) == 0
+    said = capsys.readouterr().out
+    assert command_line(["analyse", name, *options]) == 0
+    assert capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["rankin"], "unknown analysis 'rankin'; did you mean 'ranking'?"),
+        (["ranking", "nowhere"], "nowhere"),
+        (["ranking", "--by", "jules"], "unknown currency 'jules'"),
+        (["ranking", "--format", "xls"], "unknown format 'xls'"),
+    ],
+)
+def test_analyse_refuses_in_one_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line(["analyse", *arguments]) in (1, 2)
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
 
 
 def test_a_real_store_gives_outcomes(store: Path) -> None:
@@ -137,14 +172,18 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
         Table(title="", headers=["a", "b"], rows=[["x"]], data=pd.DataFrame())
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX from Debian's texlive")
+@pytest.mark.skipif(not TEX, reason="needs pdflatex (Debian's texlive-latex-recommended) or tectonic")
 def test_latex_tables_compile(store: Path, tmp_path: Path) -> None:
     records = read(str(store))
     bodies = "\n".join(latex(table) for make in MODULES.values() for table in make(records, "energy"))
-    head = r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}\usepackage{booktabs}"
+    head = r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
     (tmp_path / "all.tex").write_text(rf"{head}\begin{{document}}{bodies}\end{{document}}", encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+    command = [TEX, "all.tex"] if TEX == "tectonic" else [TEX, "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "all.pdf").read_bytes().startswith(b"%PDF")
+    log = tmp_path / "all.log"
+    assert not log.exists() or "Overfull" not in log.read_text(errors="replace")
 
 
 def test_several_tables_stay_apart_in_every_form() -> None:

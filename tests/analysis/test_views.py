@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from synthetic import PAPER, Frames, make_frames, run, trial
+from synthetic import PAPER, Frames, Recipe, make_frames, run, trial
 
 from analysis import charts, plots, tables, views
+from analysis.accounting import CURRENCIES
 from analysis.outcomes import run_outcomes
 from analysis.script import Records
 from tune_kd.errors import InputError
@@ -41,12 +45,54 @@ def test_the_pareto_front_by_hand() -> None:
     assert views.pareto(cost, accuracy).tolist() == [True, False, True, False, False, True]
 
 
-def test_the_components_of_energy_add_up_to_it(records: Records) -> None:
-    parts = views.parts_of(records.outcomes, records.trials, views.COMPONENTS).set_index("label")
-    whole = records.outcomes.groupby("label")["energy_j"].mean()
-    measured = parts.drop(columns="comparison").sum(axis=1)
-    assert parts["energy_gpu_j"].isna().all()
-    pd.testing.assert_series_equal(measured.sort_index(), whole.sort_index(), check_names=False)
+@pytest.mark.parametrize("currency", views.PARTS)
+def test_the_parts_of_a_cost_add_up_to_it_and_what_is_shared_is_one_of_them(currency: str) -> None:
+    frames = make_frames(replicates=3)
+    shared = {"shared_energy_j": 100.0, "shared_flops": 7e13, "shared_s": 3.0, "shared_co2e_g": 0.01}
+    frames = frames._replace(runs=frames.runs.assign(**shared))
+    frames = frames._replace(trials=frames.trials.assign(energy_idle_j=50.0, energy_j=frames.trials.energy_j + 50.0))
+    records = records_of(frames)
+    parts = views.parts_of(records.outcomes, records.runs, records.trials, currency).set_index("label")
+    whole = records.outcomes.groupby("label")[CURRENCIES[currency].trial].mean()
+    summed = parts.drop(columns="comparison").sum(axis=1)
+    assert (parts[views.SHARED] == shared[str(CURRENCIES[currency].shared)]).all()
+    pd.testing.assert_series_equal(summed.sort_index(), whole.sort_index(), check_names=False)
+
+
+def test_a_part_that_nobody_measured_and_a_cost_that_is_not_known_are_missing() -> None:
+    frames = make_frames(policies={"grid": Recipe(trials=2), "stochastic": Recipe()}, replicates=2)
+    frames.trials.loc[0, ["energy_j", "energy_cpu_j", "energy_ram_j"]] = None
+    records = records_of(frames)
+    parts = views.parts_of(records.outcomes, records.runs, records.trials, "energy").set_index("label")
+    assert parts["GPU"].isna().all()
+    assert parts.loc["grid"].drop("comparison").isna().all()
+    assert parts.loc["stochastic", ["CPU", "RAM"]].notna().all()
+
+
+def test_the_teachers_time_is_not_the_students_too(records: Records) -> None:
+    parts = views.parts_of(records.outcomes, records.runs, records.trials, "time").set_index("label")
+    # Of 4 epochs: 8 s of training each, of which the teacher takes a half.
+    assert parts.loc["stochastic", ["student", "teacher", "validation", "other"]].tolist() == [30.0, 2.0, 4.0, 4.0]
+
+
+def test_what_a_policy_spends_and_learns_itself_is_shown() -> None:
+    frames = make_frames(policies={"grid": Recipe(), "ctkd": Recipe()}, replicates=2)
+    own = frames.trials["run_id"].str.contains("ctkd")
+    frames = frames._replace(trials=frames.trials.assign(flops_policy=1e13 * own, policy_parameters=1 * own))
+    records = records_of(frames)
+    assert views.learned_parameters(records.outcomes, records.trials) == {"ctkd": 1}
+    chart = charts.parts_chart(records, 0, "flops")
+    assert chart is not None
+    rows = dict(chart["rows"])
+    assert chart["parts"][-1] == "policy"
+    assert (rows["grid"][-1], rows["ctkd"][-1] > 0) == (0.0, True)
+
+
+def test_a_teacher_is_described_and_not_ranked(records: Records) -> None:
+    [line] = views.teacher_notes(records.runs)
+    assert line == "teacher: test 98.0 %, not ranked; its training, 2.00 Wh, 200 TFLOPs, is in no policy's cost"
+    assert views.teacher_notes(records.runs.assign(teacher_id=None)) == []
+    assert "teacher" not in set(records.outcomes["label"])
 
 
 def test_confusion_matrices_are_the_incumbents_summed_over_replicates(records: Records) -> None:
@@ -64,8 +110,10 @@ def test_what_was_modelled_says_so(records: Records) -> None:
 
 
 def test_a_policy_looks_the_same_in_every_chart_and_no_two_alike(records: Records) -> None:
-    looks = charts.look([str(i) for i in range(8)]).values()
-    assert len({(look["colour"], look["dash"], look["marker"]) for look in looks}) == 8
+    looks = charts.look([str(i) for i in range(24)]).values()
+    assert len({look["colour"] for look in list(looks)[:8]}) == 8
+    for kind in ("dash", "marker"):
+        assert len({(look["colour"], look[kind]) for look in looks}) == 24
     for chart in (charts.curve_chart(records, 0), charts.pareto_chart(records, 0)):
         assert chart is not None
         found = {series["label"]: series["colour"] for series in chart["series"]}
@@ -75,7 +123,8 @@ def test_a_policy_looks_the_same_in_every_chart_and_no_two_alike(records: Record
 @pytest.mark.parametrize("form", plots.FORMS)
 def test_every_figure_is_written(records: Records, tmp_path: Path, form: str) -> None:
     paths = plots.save_figures(records, tmp_path / "figures", form=form)
-    assert {path.stem.split("-")[0] for path in paths} == {"curves", "tau", "pareto", "energy", "time", "confusion"}
+    kinds = {"curves", "tau", "pareto", "energy", "flops", "time", "confusion"}
+    assert {path.stem.split("-")[0] for path in paths} == kinds
     starts = {"pdf": b"%PDF", "svg": b"<?xml", "png": b"\x89PNG"}
     assert all(path.read_bytes().startswith(starts[form]) for path in paths)
 
@@ -86,16 +135,73 @@ def test_an_unknown_figure_format_is_refused(records: Records, tmp_path: Path) -
 
 
 def test_all_figures_make_one_pdf(records: Records, tmp_path: Path) -> None:
-    pages = plots.save_pdf(records, tmp_path / "all.pdf")
-    assert (tmp_path / "all.pdf").read_bytes().count(b"/Type /Page ") == pages == 10
+    pages = plots.save_pdf(records, tmp_path / "new" / "all.pdf")
+    assert (tmp_path / "new" / "all.pdf").read_bytes().count(b"/Type /Page ") == pages == 11
+
+
+@pytest.mark.parametrize("form", plots.FORMS)
+def test_the_same_records_give_the_same_bytes_whatever_the_users_own_style(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = records_of(make_frames(policies={"grid": Recipe(trials=2, tau=True)}, replicates=2))
+    first = [path.read_bytes() for path in plots.save_figures(records, tmp_path / "a", form=form)]
+    monkeypatch.setitem(matplotlib.rcParams, "font.size", 30)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "12345")
+    again = [path.read_bytes() for path in plots.save_figures(records, tmp_path / "b", form=form)]
+    assert first == again
+    assert matplotlib.rcParams["font.size"] == 30
+
+
+def test_figures_need_neither_pyplot_nor_a_display(tmp_path: Path) -> None:
+    """pyplot keeps every figure it makes, and looks for a display."""
+    code = "import sys; from analysis import plots; from matplotlib.figure import Figure"
+    code += "; figure, ax = plots._figure(); figure.savefig(sys.argv[1]); print('matplotlib.pyplot' in sys.modules)"
+    command = [sys.executable, "-c", code, str(tmp_path / "a.pdf")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def scenarios_records(scenarios: int, policies: int) -> Records:
+    recipes = {f"policy-{i}": Recipe(shift=0.004 * i, tau=True, trials=3) for i in range(policies)}
+    parts = [
+        make_frames(policies=recipes, replicates=2, scenario=f"data-{seed}", seed=seed) for seed in range(scenarios)
+    ]
+    return records_of(Frames(*(pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))))
+
+
+@pytest.mark.parametrize(("scenarios", "policies"), [(3, 2), (8, 4)])
+def test_several_scenarios_have_a_figure_of_ranks_and_one_of_profiles(scenarios: int, policies: int) -> None:
+    records = scenarios_records(scenarios, policies)
+    found = dict(plots.figures(records))
+    texts = [text.get_text() for text in found["ranks"].axes[0].texts]
+    # From 8 scenarios on it is a critical-difference diagram, which writes its labels itself.
+    assert any(text.startswith(f"policy-{policies - 1} 1.0") for text in texts) == (scenarios >= 8)
+    assert len(found["profile"].axes[0].get_lines()) == policies
+
+
+def test_many_policies_have_a_legend_that_leaves_the_curves_their_room() -> None:
+    names = [f"a-rather-long-policy:option={i}" for i in range(18)]
+    records = records_of(make_frames(policies={name: Recipe(trials=2, tau=True) for name in names}, replicates=2))
+    for name, figure in plots.figures(records):
+        if name.startswith(("curves", "pareto")):
+            figure.draw_without_rendering()
+            [legend] = figure.legends
+            assert [text.get_text() for text in legend.get_texts()] == names
+            box, axes = legend.get_window_extent(), figure.axes[0].get_window_extent()
+            assert box.x0 >= 0
+            assert box.x1 <= figure.bbox.x1
+            assert box.y1 < axes.y0
+            assert axes.height > figure.dpi * 1.5
 
 
 def test_a_curve_is_drawn_as_steps_with_one_line_a_policy(records: Records) -> None:
     ax, chart = Figure().add_subplot(), charts.curve_chart(records, 0)
     assert chart is not None
     plots.plot_chart(chart, "energy", ax)
-    assert [line.get_label() for line in ax.get_lines()] == list(PAPER)
-    assert {line.get_drawstyle() for line in ax.get_lines()} == {"steps-post"}
+    assert sorted(ax.get_legend_handles_labels()[1]) == sorted(PAPER)
+    curves = [line for line in ax.get_lines() if line.get_label() in PAPER]
+    # Those of one trial are a point with its interval.
+    assert [line.get_label() for line in curves] == ["grid", "random", "tpe"]
+    assert {line.get_drawstyle() for line in curves} == {"steps-post"}
     assert ax.get_xscale() == "log"
 
 
@@ -109,8 +215,9 @@ def paper_records(**changes: Any) -> Records:
     }
     named |= {"teacher_energy_j": 3.6e6, **changes}
     runs = pd.DataFrame([run("a", "grid", **named), run("b", "stochastic", **named), run("c", "tpe", **named)])
+    runs = pd.concat([runs, pd.DataFrame([run("d", "student", **named)])], ignore_index=True)
     rows = [trial("a", i, 0.9, 0.91, energy_j=3.6e6, flops_paper=6e15) for i in range(20)]
-    rows += [trial(name, 0, 0.9, 0.9, energy_j=3.6e6, flops_paper=6e15) for name in "bc"]
+    rows += [trial(name, 0, 0.9, 0.9, energy_j=3.6e6, flops_paper=6e15) for name in "bcd"]
     trials = pd.DataFrame(rows)
     nothing = pd.DataFrame()
     return Records(runs=runs, trials=trials, reports=nothing, nodes=nothing, outcomes=run_outcomes(runs, trials))
@@ -124,6 +231,7 @@ def test_table_1_puts_the_papers_numbers_beside_ours() -> None:
     assert rows["stochastic"][5:7] == ["1.000", "0.21000"]
     assert rows["teacher"][:3] == ["teacher", "95.00", "95.04"]
     assert rows["tpe"][2] == "—"
+    assert rows["student alone"][2] == "90.52"
 
 
 def test_other_networks_or_data_get_no_number_of_the_paper() -> None:

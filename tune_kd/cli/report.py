@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,7 @@ RECORDED = "as recorded"
         "tune-kd report",
         "tune-kd report runs --by accuracy --format md",
         "tune-kd report runs --country DEU --html report.html",
+        "tune-kd report runs --by flops --pdf figures/ --format latex",
         "tune-kd report runs --budget 50Wh",
     )
 )
@@ -60,6 +62,16 @@ def report(
     html: Annotated[
         str | None, option(OPTIONS, "Write a page with figures and all the tables, too.", "FILE", default="none")
     ] = None,
+    pdf: Annotated[
+        str | None,
+        option(
+            OPTIONS,
+            "Write the figures as vectors, too: all into FILE.pdf, or each into DIR.",
+            "FILE|DIR",
+            default="none",
+        ),
+    ] = None,
+    png: Annotated[str | None, option(OPTIONS, "Write the figures as pictures, too.", "DIR", default="none")] = None,
     country: Annotated[
         str | None, option(CARBON, "Recompute CO2e with this country's energy mix.", "ISO3", default=RECORDED)
     ] = None,
@@ -73,8 +85,9 @@ def report(
         raise unknown("format", form, FORMATS)
     if by not in ORDERS:
         raise unknown("order", by, ORDERS)
-    if budget is not None and html is not None:
-        raise InputError("--html is of all that was recorded, --budget of a part of it; leave one of them out")
+    files = {"--html": html, "--pdf": pdf, "--png": png}
+    for name in (name for name, file in files.items() if budget is not None and file is not None):
+        raise InputError(f"{name} is of all that was recorded, --budget of a part of it; leave one of them out")
     from tune_kd.cli.records import read
     from tune_kd.store import open_store
 
@@ -92,17 +105,41 @@ def report(
 
         print_replay(records, budget, order=by, form=form, recomputed=recomputed)
         return
-    if html is not None:
-        _write_page(records, Path(html), by)
+    _write_files(records, {name: Path(file) for name, file in files.items() if file is not None}, by)
     print_tables(records, order=by, form=form, recomputed=recomputed)
 
 
-def _write_page(records: Records, file: Path, by: str) -> None:
-    from analysis import report as page
+def _write_files(records: Records, files: Mapping[str, Path], by: str) -> None:
+    """Write what the options of :func:`report` ask for, its costs in the currency of ``by``."""
     from analysis.accounting import CURRENCIES
 
-    try:
-        page.write(records, file, currency=by if by in CURRENCIES else "energy")
-    except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror}") from None
-    say(f"the page is {file}")
+    currency = by if by in CURRENCIES else "energy"
+    for name, file in files.items():
+        try:
+            say(WRITERS[name](records, file, currency))
+        except OSError as error:
+            raise InputError(f"{file} cannot be written: {error.strerror}") from None
+
+
+def _page(records: Records, file: Path, currency: str) -> str:
+    from analysis import report as page
+
+    page.write(records, file, currency=currency)
+    return f"the page is {file}"
+
+
+def _vectors(records: Records, file: Path, currency: str) -> str:
+    from analysis.plots import save_figures, save_pdf
+
+    if file.suffix == ".pdf":
+        return f"{save_pdf(records, file, currency=currency)} figures are the pages of {file}"
+    return f"{len(save_figures(records, file, form='pdf', currency=currency))} figures are in {file}"
+
+
+def _pictures(records: Records, folder: Path, currency: str) -> str:
+    from analysis.plots import save_figures
+
+    return f"{len(save_figures(records, folder, form='png', currency=currency))} figures are in {folder}"
+
+
+WRITERS = {"--html": _page, "--pdf": _vectors, "--png": _pictures}

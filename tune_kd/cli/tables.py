@@ -114,14 +114,16 @@ def cost_tables(records: Records, policies: Sequence[str], order: str, recompute
     """What each policy reached and what it cost, a table for each comparison."""
     from analysis.outcomes import notices
     from analysis.summary import format_table, tabulate
+    from analysis.views import teacher_notes
     from tune_kd.cli.footprint import drives, sources
 
     outcomes, trials = records.outcomes, records.trials
     tables = []
     for table in format_table(tabulate(outcomes, policies=policies), order=order, notes=notices(outcomes)):
         mine = outcomes[outcomes["comparison"] == table.data["comparison"].iloc[0]]
+        teacher = teacher_notes(records.runs[records.runs["run_id"].isin(mine["run_id"])])
         carbon = sources(trials[trials["run_id"].isin(mine["run_id"])], recomputed)
-        tables.append(replace(table, notes=[*table.notes, *carbon, *drives(table.data)]))
+        tables.append(replace(table, notes=[*table.notes, *teacher, *carbon, *drives(table.data)]))
     return tables
 
 
