@@ -34,7 +34,8 @@ EPOCHS = 3
 
 # Whatever a clock, a meter or the machine says; all else must repeat bit for bit.
 MEASURED = {"at", "duration_s", "train_s", "eval_s", "teacher_s", "other_s", "peak_memory_bytes"}
-CUMULATIVE = {"flops_executed", "flops_teacher", "flops_forward", "flops_backward", "flops_eval", "flops_paper"}
+FLOPS = {"flops_executed", "flops_teacher", "flops_forward", "flops_backward", "flops_eval", "flops_paper"}
+CUMULATIVE = FLOPS | {"flops_policy"}  # 0 where the policy computes nothing of its own
 
 # Of an epoch without a teacher there is no τ, and nothing of the teacher's to add.
 WITHOUT_TEACHER = {"annealing-kd", "student"}
@@ -103,7 +104,7 @@ def test_every_epoch_has_a_report_with_everything_but_what_the_machine_cannot_me
 def test_costs_add_up_from_epoch_to_epoch(label: str, make_trial: MakeTrial) -> None:
     reports = list(make_trial(label).fit())
     for before, after in itertools.pairwise(reports):
-        for name in [*CUMULATIVE, "duration_s", "train_s", "eval_s", "teacher_s"]:
+        for name in [*FLOPS, "duration_s", "train_s", "eval_s", "teacher_s"]:
             if label in WITHOUT_TEACHER and "teacher" in name:
                 assert getattr(after, name) >= getattr(before, name) >= 0, name
             else:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from policies.base import HeldOut, Softening, Temperature
 from tune_kd import training
@@ -41,6 +42,13 @@ class Step:
 
     def loss(self, softening: Softening) -> Tensor:
         return self.alpha * self.distillation(softening) + (1 - self.alpha) * self.cross_entropy()
+
+    def logits_at(self, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
+        # Batch norm in training writes to its statistics: to copies of them.
+        buffers = {name: buffer.clone() for name, buffer in self.student.named_buffers()}
+        with training.autocast(images.device, self.scenario.precision):
+            logits: Tensor = functional_call(self.student, {**weights, **buffers}, (images,))
+        return wide(logits)
 
     def held_out(self) -> HeldOut:
         batch = next(self.held_out_batches)

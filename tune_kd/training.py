@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
+from tune_kd.errors import InputError
 from tune_kd.scenario import Recipe
 
 EVAL_BATCH = 512
@@ -85,13 +86,19 @@ def training_batches(
 
 
 def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """``images`` in two parts, the second a seeded ``share`` of them in which each class keeps its proportion."""
+    """``images`` in two parts, the second a seeded ``share`` of them in which each class keeps its proportion.
+
+    Raises InputError where there are too few images for one of each class in both parts.
+    """
     if share == 0:
         return images, ImageSet(images=images.images[:0], labels=images.labels[:0])
     from sklearn.model_selection import train_test_split  # only for the few policies that hold something out
 
     everything = np.arange(len(images))
-    parts = train_test_split(everything, test_size=share, random_state=seed, stratify=images.labels)
+    try:
+        parts = train_test_split(everything, test_size=share, random_state=seed, stratify=images.labels)
+    except ValueError as error:
+        raise InputError(f"cannot hold {share:g} of {len(images)} training images out: {error}") from error
     first, second = (ImageSet(images=images.images[part], labels=images.labels[part]) for part in map(np.sort, parts))
     return first, second
 

@@ -1,0 +1,133 @@
+"""Meta-KD: the temperatures of student and teacher, learned by a meta-gradient on held-out data (Liu et al. 2022).
+
+Across trials: nothing, one training.
+Within a trial: τ_s and τ_t, both ``start`` at first. With every batch (``every=N``: every N) the student's next step
+is looked ahead, w′ = w − η·∇_w L(w; τ_s, τ_t), and the two move against the gradient of the cross-entropy on held-out
+images at w′.
+
+Source: "Meta Knowledge Distillation", arXiv 2202.07940. L is the scenario's loss with the weight τ_s·τ_t, which for a
+common τ is Hinton's τ². The gradient is exact: it goes through the student's gradient. What is looked ahead is one
+plain step at the recipe's rate η, without momentum and weight decay. The batch is then trained on at the new
+temperatures. Adam's steps of ``rate`` on log τ, how often, the start, the range [0.5, 50] and the share held out are
+this project's own choice.
+
+What is held out comes from the training set: the student trains on less, and validation is not touched. All that is
+computed for the sake of the temperatures is charged to the policy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from policies.base import ExtraPasses, Policy, Softening, StepLoss, Temperature, TrainingStep, positive
+
+if TYPE_CHECKING:
+    from search_spaces import Space
+
+LOWEST, HIGHEST = 0.5, 50.0
+
+
+def softening(log_taus: Tensor) -> Softening:
+    """The softening of log τ_s and log τ_t, [2]."""
+    tau_student, tau_teacher = log_taus.exp()
+    return Softening(tau_student, tau_teacher, tau_student * tau_teacher)
+
+
+def look_ahead(step: TrainingStep, log_taus: Tensor) -> dict[str, Tensor]:
+    """The student's weights, by name, after one plain gradient step: differentiable functions of ``log_taus``, [2]."""
+    weights = {name: weight for name, weight in step.student.named_parameters() if weight.requires_grad}
+    gradients = torch.autograd.grad(
+        step.loss(softening(log_taus)),
+        list(weights.values()),
+        create_graph=True,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    pairs = zip(weights.items(), gradients, strict=True)
+    return {name: weight - step.learning_rate * gradient for (name, weight), gradient in pairs}
+
+
+def meta_gradient(step: TrainingStep, log_taus: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+    """∂/∂(log τ_s, log τ_t), [2], of the cross-entropy on held-out ``images`` at the weights of the look ahead.
+
+    0 under a loss that τ does not enter.
+    """
+    log_taus = log_taus.detach().requires_grad_()
+    loss = F.cross_entropy(step.logits_at(look_ahead(step, log_taus), images), labels)
+    (gradient,) = torch.autograd.grad(loss, [log_taus], allow_unused=True, materialize_grads=True)
+    return gradient
+
+
+class MetaLearned(Temperature):
+    """τ_s and τ_t with their own optimizer, whose state is saved with them."""
+
+    def __init__(self, *, start: float, rate: float, every: int, held_out: float) -> None:
+        super().__init__()
+        self.every, self.held_out = every, held_out
+        # It requires no gradient, so the student's optimizer leaves it alone.
+        self.log_taus = nn.Parameter(torch.full((2,), math.log(start)), requires_grad=False)
+        self.optimizer = torch.optim.Adam([self.log_taus], lr=rate)
+
+    def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:
+        self.extra_passes = ExtraPasses()
+
+    def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
+        return softening(self.log_taus)
+
+    def loss(self, step: TrainingStep) -> StepLoss:
+        if step.number % self.every == 0:
+            self._learn(step)
+        return super().loss(step)
+
+    def _learn(self, step: TrainingStep) -> None:
+        images, labels = step.held_out()
+        self.log_taus.grad = meta_gradient(step, self.log_taus, images, labels).nan_to_num_(0, 0, 0)
+        self.optimizer.step()
+        self.log_taus.grad = None
+        self.log_taus.clamp_(math.log(LOWEST), math.log(HIGHEST))
+        forward, backward, _ = self.extra_passes
+        # Back through the batch, to look ahead; forward and back through what is held out, and on through the first.
+        self.extra_passes = ExtraPasses(forward + len(labels), backward + 3 * len(step.labels) + len(labels))
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The optimizer's state."""
+        return self.optimizer.state_dict()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """The inverse of :meth:`get_extra_state`."""
+        self.optimizer.load_state_dict(state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaKD(Policy):
+    """Temperatures learned by looking ahead."""
+
+    name: ClassVar[str] = "meta-kd"
+    moves_within: ClassVar[bool] = True
+    start: float = 4.0  # both temperatures at first
+    rate: float = 0.03  # of Adam on log τ: a step changes τ by about as much in proportion
+    every: int = 1  # batches from one look ahead to the next
+    held_out: float = 0.1  # the share of the training set
+
+    def __post_init__(self) -> None:
+        if not LOWEST <= self.start <= HIGHEST:
+            raise ValueError(f"start must be a temperature from {LOWEST:g} to {HIGHEST:g}, got {self.start}")
+        positive("rate", self.rate)
+        if self.every < 1:
+            raise ValueError(f"every must be ≥ 1 batch, got {self.every}")
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"held_out must be a share of the training set between 0 and 1, got {self.held_out}")
+
+    def restart_params(self, space: Space) -> dict[str, float]:
+        """None: the range of τ is the method's own, not the space's."""
+        return {}
+
+    def temperature(self, params: Mapping[str, float], seed: int) -> Temperature:
+        return MetaLearned(start=self.start, rate=self.rate, every=self.every, held_out=self.held_out)
