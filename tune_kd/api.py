@@ -11,28 +11,22 @@ from tune_kd import calibration, extending, resuming
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import carbon
 from tune_kd.metering import Metering
+from tune_kd.notices import notices
+from tune_kd.parts import execute_parts, planned_rows, read_data
 from tune_kd.plan import plan_study
 from tune_kd.progress import Progress
-from tune_kd.runner import Execution, Outcome, execute, load_data, plan_rows
+from tune_kd.runner import Execution, Outcome, execute, plan_rows
 from tune_kd.store import Store, create_store, open_store
 from tune_kd.store.opening import default_cache
+from tune_kd.studies import plan_parts
 
 
-class Options(TypedDict, total=False):
-    """What ``run`` and ``compare`` share; every name is also a command-line option."""
+class Executing(TypedDict, total=False):
+    """What everything that trains shares: where it runs and how it is metered, never what is trained."""
 
-    scenario: str | None  # a preset or a TOML file; digits, or images where data is given
-    space: str
-    budget: str  # a number with its unit: 20trials, 50Wh, 10min, 20trials-equivalent
-    track: str  # recipe, budget or target
-    target_accuracy: float | None  # of the target track: the validation accuracy at which a run stops
-    replicates: int
-    seed: int
-    data: str | Path | None  # a folder of images
-    train_limit: int | None
-    settings: Mapping[str, Any] | None  # fields of the scenario: {"recipe.lr": 0.05}
     store: str | Path
     cache: str | Path | None
+    data_root: str | Path | None  # of data sets with a name: where they lie or are downloaded to
     address: str | None
     cpus_per_trial: float
     gpus_per_trial: float | None
@@ -46,6 +40,21 @@ class Options(TypedDict, total=False):
     ram_watts_per_gib: float | None
     idle_share: float | None
     progress: Progress | None
+
+
+class Options(Executing, total=False):
+    """What ``run`` and ``compare`` share; every name is also a command-line option."""
+
+    scenario: str | None  # a preset or a TOML file; digits, or images where data is given
+    space: str
+    budget: str  # a number with its unit: 20trials, 50Wh, 10min, 20trials-equivalent
+    track: str  # recipe, budget or target
+    target_accuracy: float | None  # of the target track: the validation accuracy at which a run stops
+    replicates: int
+    seed: int
+    data: str | Path | None  # a folder of images
+    train_limit: int | None
+    settings: Mapping[str, Any] | None  # fields of the scenario: {"recipe.lr": 0.05}
 
 
 def run(policy: str = "stochastic", **options: Unpack[Options]) -> Outcome:
@@ -73,11 +82,13 @@ def resume(run: str | None = None, *, force: bool = False, **options: Unpack[Opt
     rows = resuming.unfinished_rows(store, run)
     if given.get("country") is None and given.get("carbon_intensity") is None and given.get("pue", 1.0) == 1.0:
         execution = replace(execution, carbon=resuming.recorded_carbon(store, rows) or execution.carbon)
-    study = resuming.study_of(rows)
-    progress.stage("reading the data")
-    data = load_data(study.scenario, execution.cache)
-    resuming.check_unchanged(rows, data, force=force)
-    return execute(study, {row["run_id"]: row for row in rows}, data, store, execution, progress)
+    if execution.metering == Metering():
+        execution = replace(execution, metering=resuming.recorded_metering(store, rows) or execution.metering)
+    parts = resuming.studies_of(rows)
+    for part in parts:
+        of_part = [row for row in rows if row["study_id"] == part.study_id]
+        resuming.check_unchanged(of_part, read_data(part, execution, progress), force=force)
+    return execute_parts(parts, {row["run_id"]: row for row in rows}, store, execution, progress)
 
 
 def extend(study: str, *, force: bool = False, **options: Unpack[Options]) -> Outcome:
@@ -91,11 +102,39 @@ def extend(study: str, *, force: bool = False, **options: Unpack[Options]) -> Ou
     _seal_orphans(store, progress)
     more = extending.extend_study(store, study, given.get("replicates", 1))
     before = extending.study_rows(store, study)
-    progress.stage("reading the data")
-    data = load_data(more.scenario, execution.cache)
+    data = read_data(more, execution, progress)
     resuming.check_unchanged(before, data, force=force)
     rows = extending.take_over_changes(plan_rows(more, data, store), more, before)
     return execute(more, rows, data, store, execution, progress)
+
+
+def study(
+    name: str,
+    *,
+    scale: str = "full",
+    sources: Mapping[str, str | Path] | None = None,
+    replicates: int | None = None,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    **options: Unpack[Executing],
+) -> Outcome:
+    """Run one of the paper's tables or figures (:data:`tune_kd.studies.STUDIES`) at the scale full or small.
+
+    ``sources`` has a folder for a data set's name; ``settings`` set fields of every scenario. All data are found and
+    all runs planned before the first begins. Raises InputError before that, RunFailed and Interrupted after.
+    """
+    given: dict[str, Any] = dict(options)
+    parts = plan_parts(name, scale=scale, sources=sources, replicates=replicates, seed=seed, settings=settings)
+    execution, progress = _execution(given), given.get("progress") or Progress()
+    where = given.get("store", "runs")
+    if Path(where).exists():
+        create_store(where, cache=execution.cache)
+    rows = planned_rows(parts, execution, progress)
+    store = create_store(where, cache=execution.cache)
+    _seal_orphans(store, progress)
+    for row in rows.values():
+        store.write_run(row)
+    return execute_parts(parts, rows, store, execution, progress)
 
 
 PLANNED = (
@@ -118,12 +157,13 @@ def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
     given: dict[str, Any] = dict(options)
     study = plan_study(policies=policies, name=name, **_take(given, PLANNED))
     execution, progress = _execution(given), given.get("progress") or Progress()
+    for text in notices(study):
+        progress.note(text)
     where = given.get("store", "runs")
     if Path(where).exists():
         # A wrong place is said before minutes of reading; a new one waits for good data.
         create_store(where, cache=execution.cache)
-    progress.stage("reading the data")
-    data = load_data(study.scenario, execution.cache)
+    data = read_data(study, execution, progress)
     if study.needs_calibration:
         measured = calibration.kept(study, execution) or calibration.measure(study, data, execution, progress)
         study = study.calibrated(measured.energy_j)
@@ -140,8 +180,10 @@ def _seal_orphans(store: Store, progress: Progress) -> None:
 
 
 def _execution(given: Mapping[str, Any]) -> Execution:
+    root = given.get("data_root")
     return Execution(
         cache=Path(given.get("cache") or default_cache()),
+        data_root=None if root is None else Path(root),
         carbon=carbon(given.get("country"), given.get("carbon_intensity"), given.get("pue", 1.0)),
         metering=Metering(period_s=given.get("meter_period", 1.0), **_take(given, METERED)),
         **_take(given, EXECUTED),

@@ -12,13 +12,15 @@ from typing import Any
 
 from policies import Policy
 from search_spaces import Space
-from tune_kd import catalogue, models
+from tune_kd import catalogue, models, user_policy
 from tune_kd.budget import EQUIVALENT, Budget, parse_budget
+from tune_kd.data import NAMES
 from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
 from tune_kd.scenario import Scenario, load_scenario
 from tune_kd.seeds import replicate_seed
 from tune_kd.target import check_target
+from tune_kd.teacher_weights import read_weights
 
 TRACKS = ("recipe", "budget", "target")
 
@@ -103,6 +105,8 @@ def plan_study(
         raise InputError("no policy was named; for example --policies grid,stochastic")
     chosen = _scenario(scenario, data, train_limit, settings or {})
     where, limit = catalogue.make_space(space), parse_budget(budget)
+    if chosen.loss == "ce" and "alpha" in where.dimensions:
+        raise InputError(f"space {where.name!r} searches α, which loss 'ce' does not have; use --space tau")
     made = _distinct(policies)
     for label, policy in made:
         _check_pair(label, policy, where)
@@ -141,10 +145,15 @@ def _scenario(
         short["train_limit"] = train_limit
     scenario = scenario.changed({**short, **settings})
     for role in ("teacher", "student"):
-        if getattr(scenario, role) not in models.MODELS:
-            raise unknown(f"{role} model", getattr(scenario, role), models.MODELS)
-    if scenario.data != "digits" and not Path(scenario.data).is_dir():
-        raise InputError(f"there is no data folder {scenario.data!r}; give one with --data DIR, or use data = 'digits'")
+        models.check(getattr(scenario, role), f"{role} model")
+    if scenario.teacher_checkpoint is not None:
+        read_weights(scenario.teacher_checkpoint)
+        scenario = scenario.changed({"teacher_checkpoint": str(Path(scenario.teacher_checkpoint).resolve())})
+    if scenario.data not in NAMES and not Path(scenario.data).is_dir():
+        raise InputError(
+            f"there is no data folder {scenario.data!r}; give one with --data DIR, or one of these names as data: "
+            f"{', '.join(NAMES)}"
+        )
     return scenario
 
 
@@ -153,17 +162,24 @@ def _distinct(labels: Sequence[str]) -> list[tuple[str, Policy]]:
     made: dict[str, tuple[str, Policy]] = {}
     for label in labels:
         policy = catalogue.make_policy(label)
+        label = user_policy.label(type(policy), label)
         made.setdefault(catalogue.policy_record(policy), (label, policy))
+    ids = [_slug(label) for label, _ in made.values()]
+    for label, _ in made.values():
+        if ids.count(_slug(label)) > 1:
+            raise InputError(f"two different policies are called {label}; give the class of one another name = …")
     return list(made.values())
 
 
 def _check_pair(label: str, policy: Policy, space: Space) -> None:
     """Can this policy work in this space at all? Asked before Ray starts."""
-    try:
-        policy.native_trials(space)
-        policy.temperature({"tau": space.tau.low, **policy.restart_params(space)}, seed=0)
-    except ValueError as error:
-        raise InputError(f"policy {label!r} in space {space.name!r}: {error}") from error
+    with user_policy.explained():
+        try:
+            policy.native_trials(space)
+            policy.temperature({"tau": space.tau.low, **policy.restart_params(space)}, seed=0)
+        except ValueError as error:
+            raise InputError(f"policy {label!r} in space {space.name!r}: {error}") from error
+    user_policy.rehearse(policy, space)
 
 
 def new_study_id(now: datetime) -> str:
@@ -171,10 +187,18 @@ def new_study_id(now: datetime) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}"
 
 
+def base_id(study_id: str) -> str:
+    """What the parts of a study have in common: ``20260301-120000-1a2b0`` of ``20260301-120000-1a2b0-cifar10-hkd``."""
+    return "-".join(study_id.split("-")[:3])
+
+
 def run_id(study_id: str, label: str, replicate: int) -> str:
     """The name of a run: its study, its policy with all options, its replicate."""
-    policy = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
-    return f"{study_id}-{policy}-r{replicate}"
+    return f"{study_id}-{_slug(label)}-r{replicate}"
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
 
 
 def space_record(space: Space) -> str:

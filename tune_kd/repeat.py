@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from tune_kd import catalogue, checkpoints, records
+from policies import Policy
+from tune_kd import catalogue, checkpoints, records, user_policy
 from tune_kd.costs import build
 from tune_kd.errors import InputError, unknown
 from tune_kd.examination import examine
@@ -20,7 +21,7 @@ from tune_kd.progress import Progress
 from tune_kd.runner import best_trial, load_data
 from tune_kd.scenario import from_record
 from tune_kd.store import Store
-from tune_kd.teacher import load_teacher, save_teacher, teacher_id, teacher_path, train_teacher
+from tune_kd.teacher import load_teacher, obtain_teacher, save_teacher, teacher_id, teacher_path
 from tune_kd.trainable import checkpoint_path, device, prepare_process
 from tune_kd.trial import Place, Trial, TrialSpec
 
@@ -47,7 +48,10 @@ class Repeat:
         )
 
 
-def rerun(trial_id: str, *, store: Store, cache: Path, progress: Progress | None = None) -> Repeat:
+@user_policy.explained()
+def rerun(
+    trial_id: str, *, store: Store, cache: Path, data_root: Path | None = None, progress: Progress | None = None
+) -> Repeat:
     """Train a recorded trial once more, here and without Ray, and compare. Nothing is written to the store.
 
     Raises InputError for a trial that is not in the store or did not end.
@@ -57,7 +61,7 @@ def rerun(trial_id: str, *, store: Store, cache: Path, progress: Progress | None
     run = _row(store.runs(), "run_id", trial["run_id"])
     scenario = from_record(run["scenario_json"])
     progress.stage("reading the data")
-    data = load_data(scenario, cache)
+    data = load_data(scenario, cache, data_root)
     cpus, gpus = run["cpus_per_trial"] or 1.0, run["gpus_per_trial"] or 0.0
     prepare_process(cpus)
     where = device(gpus)
@@ -65,7 +69,7 @@ def rerun(trial_id: str, *, store: Store, cache: Path, progress: Progress | None
     teacher = load_teacher(path)
     if teacher is None:
         progress.stage(f"training the teacher, {scenario.teacher}")
-        teacher = train_teacher(scenario, data, device=where, meter=ProcessMeter(detect(), cpus))
+        teacher = obtain_teacher(scenario, data, device=where, meter=ProcessMeter(detect(), cpus))
         save_teacher(path, teacher)
     progress.stage(f"training {trial_id} again, {scenario.recipe.epochs} epochs")
     checkpoint = checkpoint_path(str(cache / "checkpoints" / "rerun"), trial_id)
@@ -94,11 +98,11 @@ def rerun(trial_id: str, *, store: Store, cache: Path, progress: Progress | None
         trial_id=trial_id,
         recorded={name: _plain(trial[name]) for name in RESULTS},
         repeated={name: _plain({**vars(last), **tested}[name]) for name in RESULTS},
-        surroundings=_surroundings(run, data.split_sha256, teacher.teacher_id),
+        surroundings=_surroundings(run, spec.policy, data.split_sha256, teacher.teacher_id),
     )
 
 
-def export_best(run_id: str, folder: Path, *, store: Store, cache: Path) -> list[Path]:
+def export_best(run_id: str, folder: Path, *, store: Store, cache: Path, data_root: Path | None = None) -> list[Path]:
     """Write a run's incumbent student to ``folder``: ``student.pt``, ``student.onnx`` and ``record.json``.
 
     ``student.pt`` is a state_dict; the ONNX model takes normalised images, float32 [B, channels, size, size].
@@ -112,7 +116,7 @@ def export_best(run_id: str, folder: Path, *, store: Store, cache: Path) -> list
     if state is None:
         raise InputError(f"the checkpoint of {trial_id} is not in the cache {cache}; give the run's own with --cache")
     scenario = from_record(run["scenario_json"])
-    data = load_data(scenario, cache)
+    data = load_data(scenario, cache, data_root)
     student = build(scenario.student, data).eval()
     student.load_state_dict(state["chosen"]["weights"])
     _check_onnx()
@@ -174,6 +178,12 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _surroundings(run: dict[str, Any], split_sha256: str, teacher: str) -> tuple[str, ...]:
-    here = {"split_sha256": split_sha256, "teacher_id": teacher, **records.code()}
+def _surroundings(run: dict[str, Any], policy: Policy, split_sha256: str, teacher: str) -> tuple[str, ...]:
+    """What is not as it was. A user's policy is repeated as its record has it, also where its file has changed."""
+    here = {
+        "policy_sha256": catalogue.policy_sha256(policy, now=True),
+        "split_sha256": split_sha256,
+        "teacher_id": teacher,
+        **records.code(),
+    }
     return tuple(f"{name}: {run[name]} then, {now} now" for name, now in here.items() if run[name] != now)

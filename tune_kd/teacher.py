@@ -1,4 +1,4 @@
-"""The teacher: trained once for whatever makes it, kept under a hash of that, used by every run."""
+"""The teacher: trained once, or taken from a file, for whatever makes it; kept under a hash of that."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tune_kd import checkpoints, training
+from tune_kd import checkpoints, models, training
 from tune_kd.costs import build
 from tune_kd.data import ImageData
 from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
 from tune_kd.meter import flops
+from tune_kd.models import fast
 from tune_kd.scenario import Scenario
 from tune_kd.seeds import teacher_seed
+from tune_kd.teacher_weights import file_sha256, fitted, read_weights
 from tune_kd.trial import Meter
 
 
 @dataclass(frozen=True, kw_only=True)
 class Teacher:
-    """A trained teacher and what its training cost; that cost stays out of every budget."""
+    """A trained teacher and what its training cost, None where somebody else trained it; out of every budget."""
 
     teacher_id: str
     weights: dict[str, Tensor]
     val_accuracy: float
     test_accuracy: float
-    flops: int
+    flops: int | None
     energy_j: float | None
     energy_method: str | None
-    duration_s: float
+    duration_s: float | None
 
     def network(self, scenario: Scenario, data: ImageData) -> nn.Module:
         """The teacher in evaluation mode, its parameters frozen."""
@@ -49,13 +51,21 @@ def teacher_id(scenario: Scenario, data: ImageData) -> str:
     ingredients = {
         "data": data.split_sha256,
         "model": scenario.teacher,
-        "recipe": scenario.teacher_recipe.model_dump(mode="json"),
-        "seed": teacher_seed(scenario.teacher_seed),
+        "model_origin": models.origin(scenario.teacher),
+        **_training_of(scenario),
         "precision": scenario.precision,
+        "normalisation": data.normalisation,
         "torch": torch.__version__,
         "code": metadata.version("tune-kd"),
     }
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _training_of(scenario: Scenario) -> dict[str, Any]:
+    """Where the weights come from: a file's content, or a recipe and a seed."""
+    if scenario.teacher_checkpoint is not None:
+        return {"checkpoint": file_sha256(scenario.teacher_checkpoint)}
+    return {"recipe": scenario.teacher_recipe.model_dump(mode="json"), "seed": teacher_seed(scenario.teacher_seed)}
 
 
 def teacher_path(cache: Path, identity: str) -> Path:
@@ -74,12 +84,46 @@ def save_teacher(path: Path, teacher: Teacher) -> None:
     checkpoints.save(path, vars(teacher))
 
 
+def check_networks(scenario: Scenario, data: ImageData) -> None:
+    """Refuse, before anything is trained, networks of the user's own and weights that do not fit the data.
+
+    Raises InputError.
+    """
+    for name in (scenario.teacher, scenario.student):
+        models.try_out(name, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
+    if scenario.teacher_checkpoint is not None:
+        _given_weights(scenario, build(scenario.teacher, data))
+
+
+def obtain_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, meter: Meter) -> Teacher:
+    """The scenario's teacher: from its checkpoint where it names one, else trained."""
+    if scenario.teacher_checkpoint is None:
+        return train_teacher(scenario, data, device=device, meter=meter)
+    model = build(scenario.teacher, data)
+    model.load_state_dict(_given_weights(scenario, model))
+    return Teacher(
+        teacher_id=teacher_id(scenario, data),
+        weights=_weights(model),
+        flops=None,
+        energy_j=None,
+        energy_method=None,
+        duration_s=None,
+        **_accuracies(model.to(device), data, device, scenario.precision),
+    )
+
+
+def _given_weights(scenario: Scenario, model: nn.Module) -> dict[str, Tensor]:
+    path = scenario.teacher_checkpoint
+    assert path is not None
+    return fitted(read_weights(path), model, f"teacher checkpoint {path} does not fit {scenario.teacher}")
+
+
 def train_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, meter: Meter) -> Teacher:
     """Train the scenario's teacher on the labels alone, by its own recipe; its last epoch is what counts."""
     started, recipe = time.perf_counter(), scenario.teacher_recipe
     seed = teacher_seed(scenario.teacher_seed)
     torch.manual_seed(seed)
-    model = build(scenario.teacher, data).to(device)
+    model = fast.for_training(build(scenario.teacher, data), device)
     images = DeviceImages(data.train, device)
     steps = steps_per_epoch(len(images), recipe.batch_size)
     optimizer = training.optimizer(recipe, list(model.parameters()))
@@ -95,16 +139,25 @@ def train_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, 
         training.train_epoch(model, batches, optimizer, schedule, loss_of)
     energy = meter.mark()
     counted = flops.count(model, (data.channels, data.image_size, data.image_size))
-    scores: dict[str, Any] = {
-        f"{part}_accuracy": training.evaluate(model, DeviceImages(images, device), data, scenario.precision).accuracy
-        for part, images in (("val", data.validation), ("test", data.test))
-    }
+    accuracies = _accuracies(model, data, device, scenario.precision)
     return Teacher(
         teacher_id=teacher_id(scenario, data),
-        weights={name: tensor.cpu() for name, tensor in model.state_dict().items()},
+        weights=_weights(model),
         flops=(counted.forward + counted.backward) * training.trained_images(images, recipe) * recipe.epochs,
         energy_j=energy.total_j,
         energy_method=energy.method,
         duration_s=time.perf_counter() - started,
-        **scores,
+        **accuracies,
     )
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+
+
+def _accuracies(model: nn.Module, data: ImageData, device: torch.device, precision: str) -> dict[str, float]:
+    """``val_accuracy`` and ``test_accuracy``: a teacher chooses nothing, so that both may be read."""
+    return {
+        f"{part}_accuracy": training.evaluate(model, DeviceImages(images, device), data, precision).accuracy
+        for part, images in (("val", data.validation), ("test", data.test))
+    }

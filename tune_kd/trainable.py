@@ -16,7 +16,7 @@ import ray
 import torch
 from ray import tune
 
-from tune_kd import catalogue, events, scenario
+from tune_kd import catalogue, events, scenario, user_policy
 from tune_kd.checkpoints import Slot
 from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData
@@ -51,6 +51,7 @@ class Shared:
     gpus: float
 
 
+@user_policy.explained()
 def train_student(config: Mapping[str, Any], shared: Shared) -> None:
     """Ray Tune's function: one trial, each epoch reported. ``config``: index, trial_id and params."""
     prepare_process(shared.cpus)

@@ -6,16 +6,19 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from tune_kd.cli.choices import TRACKS, one_of, scenario_presets, spaces
-from tune_kd.cli.options import CACHE, CARBON, METER, SEARCH, SHOWN, STORE, WHAT, WHERE, option
+from tune_kd.cli.choices import LOSSES, RECIPES, TRACKS, one_of, scenario_presets, spaces
+from tune_kd.cli.options import CACHE, CARBON, DATA_ROOT, METER, SEARCH, SHOWN, STORE, WHAT, WHERE, option
 from tune_kd.errors import InputError
 
 # By option, the field of the scenario that it sets.
 SHORT_FOR_SET = {
     "skip_bad_images": "skip_bad_images",
     "teacher": "teacher",
+    "teacher_checkpoint": "teacher_checkpoint",
     "student": "student",
+    "recipe": "recipe_name",
     "epochs": "recipe.epochs",
+    "batch_size": "recipe.batch_size",
     "loss": "loss",
     "alpha": "alpha",
     "reduction": "reduction",
@@ -47,12 +50,32 @@ class PlanOptions:
     skip_bad_images: Annotated[
         bool, option(WHAT, "Leave out images that cannot be decoded.", "", "--skip-bad-images")
     ] = False
-    teacher: Annotated[str | None, option(WHAT, "The teacher's network.", "MODEL")] = None
+    teacher: Annotated[
+        str | None,
+        option(WHAT, "The teacher's network: one of ours, timm:NAME or package.module:callable.", "MODEL"),
+    ] = None
+    teacher_checkpoint: Annotated[
+        str | None, option(WHAT, "The teacher's weights, a state_dict.", "FILE", default="it is trained")
+    ] = None
     student: Annotated[str | None, option(WHAT, "The student's network.", "MODEL")] = None
+    recipe: Annotated[
+        str | None,
+        option(
+            WHAT,
+            "default: the scenario's own; paper: the paper's text; authors: its code.",
+            "NAME",
+            complete=one_of(RECIPES),
+        ),
+    ] = None
     epochs: Annotated[int | None, option(WHAT, "Epochs of a trial; milestones move in proportion.", "N")] = None
-    loss: Annotated[str | None, option(WHAT, "The distillation loss.", "NAME")] = None
-    alpha: Annotated[float | None, option(WHAT, "Weight of the distillation term, 0 to 1.", "X")] = None
-    reduction: Annotated[str | None, option(WHAT, "Of the distillation term: batchmean or classmean.", "NAME")] = None
+    batch_size: Annotated[int | None, option(WHAT, "Images of a student's batch.", "N")] = None
+    loss: Annotated[
+        str | None, option(WHAT, "hkd, cmc, cmc-tau, dml, dml-tau or ce.", "NAME", complete=one_of(LOSSES))
+    ] = None
+    alpha: Annotated[
+        float | None, option(WHAT, "Weight of the distillation term, 0 to 1.", "X", default="hkd: 0.95, others: 1")
+    ] = None
+    reduction: Annotated[str | None, option(WHAT, "Of a KL term: batchmean or classmean.", "NAME")] = None
     precision: Annotated[str | None, option(WHAT, "float32 or bfloat16.", "NAME")] = None
     set: Annotated[
         list[str] | None,
@@ -120,6 +143,7 @@ class ExecutionOptions:
     cache: Annotated[
         str | None, option(WHERE, "Where teachers, decoded data and checkpoints live.", "DIR", default=CACHE)
     ] = None
+    data_root: Annotated[str | None, option(WHERE, DATA_ROOT, "DIR", default="in the cache")] = None
     address: Annotated[
         str | None, option(WHERE, "A running Ray cluster: auto or HOST:PORT.", "ADDRESS", default="a Ray of its own")
     ] = None

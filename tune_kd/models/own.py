@@ -83,4 +83,4 @@ def _of_package(name: str, place: str, called: str) -> Callable[..., Any]:
     if not callable(maker):
         choices = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise InputError(f"model {name!r}: {place} has no callable {called!r}; {nearest(called, choices)}")
-    return maker  # type: ignore[no-any-return]
+    return maker

@@ -1,0 +1,34 @@
+"""What is allowed, yet should be known before it is run: a line each."""
+
+from __future__ import annotations
+
+from tune_kd.plan import Study
+
+WITHOUT_TAU = {
+    "cmc": "its form with τ is --loss cmc-tau",
+    "dml": "its form with τ is --loss dml-tau",
+    "ce": "policy student trains so without a teacher",
+}
+"""The losses that τ does not enter, and what to use instead."""
+
+IMPLAUSIBLE_ADAM_LR = 0.03  # thirty times Adam's usual 0.001
+
+
+def notices(study: Study) -> list[str]:
+    """What would surprise a user in the results of this study."""
+    return [*_unused_tau(study), *_implausible_adam(study)]
+
+
+def _unused_tau(study: Study) -> list[str]:
+    loss = study.scenario.loss
+    if loss not in WITHOUT_TAU or all(plan.policy.name == "student" for plan in study.runs):
+        return []
+    return [f"loss {loss} does not use τ: whatever a policy chooses, it trains alike; {WITHOUT_TAU[loss]}"]
+
+
+def _implausible_adam(study: Study) -> list[str]:
+    recipe, name = study.scenario.recipe, study.scenario.recipe_name
+    if recipe.optimizer != "adam" or recipe.lr < IMPLAUSIBLE_ADAM_LR:
+        return []
+    source = ", which is what the paper's text says; its code uses SGD, --recipe authors" if name == "paper" else ""
+    return [f"Adam at learning rate {recipe.lr:g} is implausible{source}: expect poor accuracy"]
