@@ -98,6 +98,6 @@ class Distillation:
         return torch.cat(self._taus) if self._taus else torch.empty(0)
 
     def _ask_teacher(self, batch: Batch) -> Tensor:
-        with self.phases.within_step("teacher"), torch.no_grad():
+        with self.phases.within_step("teacher"), torch.inference_mode():
             logits: Tensor = self.teacher(batch.images)
-        return logits
+        return logits.clone()  # an ordinary tensor, which a backward pass may keep: τ may be learned

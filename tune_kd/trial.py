@@ -24,6 +24,7 @@ from tune_kd.distillation import Distillation
 from tune_kd.events import EpochReport, from_json, to_json, utc_now
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Energy
+from tune_kd.models import fast
 from tune_kd.scenario import Scenario
 from tune_kd.seeds import epoch_seed, trial_seed
 
@@ -86,8 +87,8 @@ class Trial:
         self.spec, self.data, self.place = spec, data, place
         self.recipe, device = spec.scenario.recipe, place.device
         torch.manual_seed(spec.seed)
-        self.student = build(spec.scenario.student, data).to(device)
-        self.teacher = teacher.to(device).eval()
+        self.student = fast.for_training(build(spec.scenario.student, data), device)
+        self.teacher = fast.for_inference(teacher, device)
         self.temperature: Temperature = spec.policy.temperature(spec.params, spec.seed).to(device)
         train, held_out = training.hold_out(data.train, self.temperature.held_out, spec.replicate_seed)
         self.train_images, self.held_out_images = DeviceImages(train, device), DeviceImages(held_out, device)

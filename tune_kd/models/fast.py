@@ -1,0 +1,52 @@
+"""The same networks, faster: how they lie in memory, and what can be left out of their arithmetic.
+
+Names and shapes of parameters stay as they were, so that weights fit either way.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental import optimization
+
+
+def for_training(model: nn.Module, device: torch.device) -> nn.Module:
+    """``model`` itself on ``device``, channels last, without what costs time and changes no value."""
+    for module in model.modules():
+        if isinstance(module, nn.Hardtanh):  # ReLU6, too
+            module.inplace = False  # in place, autograd copies its input first, which costs more than it saves
+        if type(module) is nn.Conv2d and _is_strided_depthwise(module):
+            module.__class__ = _WideOnCpu
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def for_inference(model: nn.Module, device: torch.device) -> nn.Module:
+    """A frozen copy of ``model`` on ``device``, channels last, its batch norms folded into the convolutions before.
+
+    Its outputs are those of ``model`` in evaluation mode but for rounding. What cannot be traced is left unfolded.
+    """
+    model.eval().requires_grad_(False)
+    try:
+        model = optimization.fuse(model)
+    except Exception:  # somebody else's network may do in its forward what no trace can follow
+        model = copy.deepcopy(model)
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class _WideOnCpu(nn.Conv2d):
+    """Float32 under a CPU's autocast: oneDNN has no fast bfloat16 backward pass for strided depthwise convolutions.
+
+    On an AVX-512 CPU the three of a MobileNetV2 at 32×32 took 0.65 s of a training step of 1.4 s, 0.05 s like this.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float())
+
+
+def _is_strided_depthwise(layer: nn.Conv2d) -> bool:
+    return layer.groups == layer.in_channels > 1 and max(layer.stride) > 1
