@@ -21,7 +21,7 @@ from tune_kd.progress import Progress
 from tune_kd.runner import best_trial, load_data
 from tune_kd.scenario import from_record
 from tune_kd.store import Store
-from tune_kd.teacher import load_teacher, obtain_teacher, save_teacher, teacher_id, teacher_path
+from tune_kd.teacher import load_teacher, obtain_teacher, save_teacher, stage, teacher_id, teacher_path
 from tune_kd.trainable import checkpoint_path, device, prepare_process
 from tune_kd.trial import Place, Trial, TrialSpec
 
@@ -68,7 +68,7 @@ def rerun(
     path = teacher_path(cache, teacher_id(scenario, data))
     teacher = load_teacher(path)
     if teacher is None:
-        progress.stage(f"training the teacher, {scenario.teacher}")
+        progress.stage(stage(scenario))
         teacher = obtain_teacher(scenario, data, device=where, meter=ProcessMeter(detect(), cpus))
         save_teacher(path, teacher)
     progress.stage(f"training {trial_id} again, {scenario.recipe.epochs} epochs")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tune_kd import records
+from tune_kd import records, user_policy
 from tune_kd.budget import Ledger
 from tune_kd.data import ImageData, load
 from tune_kd.errors import InputError, Interrupted, RunFailed
@@ -24,6 +24,7 @@ from tune_kd.session import ray_session, resources
 from tune_kd.store import Store
 from tune_kd.store.opening import default_cache
 from tune_kd.target import Target
+from tune_kd.teacher import stage as teacher_stage
 
 if TYPE_CHECKING:
     from tune_kd.workshop import Workshop
@@ -130,7 +131,7 @@ def execute(
             )
             stack.callback(workshop.close)
             if not workshop.teacher_is_kept:
-                progress.stage(f"training the teacher, {study.scenario.teacher}")
+                progress.stage(teacher_stage(study.scenario))
             workshop.open()
             for plan in study.runs:
                 row = records.started(rows[plan.run_id], workshop.teacher, fits, execution.carbon)
@@ -153,6 +154,7 @@ def execute(
     return outcome
 
 
+@user_policy.explained()
 def _run(
     plan: RunPlan, row: dict[str, Any], store: Store, workshop: Workshop, execution: Execution, progress: Progress
 ) -> str:
@@ -199,7 +201,7 @@ def _run(
             source.abandon()
             recorder.finish()
             store.write_nodes(plan.run_id, records.added_up(nodes_before, workshop.cluster.rows()))
-        for problem in recorder.problems:
+        for problem in [*recorder.problems, *source.tracebacks]:
             progress.note(problem)
         if source.failure:
             raise source.failure

@@ -95,6 +95,12 @@ def check_networks(scenario: Scenario, data: ImageData) -> None:
         _given_weights(scenario, build(scenario.teacher, data))
 
 
+def stage(scenario: Scenario) -> str:
+    """What :func:`obtain_teacher` does, in the words of a display."""
+    what = "training the teacher" if scenario.teacher_checkpoint is None else "testing the teacher that was given"
+    return f"{what}, {scenario.teacher}"
+
+
 def obtain_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, meter: Meter) -> Teacher:
     """The scenario's teacher: from its checkpoint where it names one, else trained."""
     if scenario.teacher_checkpoint is None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from search_spaces import Dimension
 
 
-WHAT = ("policies", "scenarios", "spaces", "models", "runs")
+WHAT = ("policies", "scenarios", "recipes", "spaces", "models", "runs")
 
 
 @app.command("list", epilog=example("tune-kd list policies", "tune-kd list runs --store runs"))
@@ -33,10 +33,10 @@ def list_command(
     ],
     store: Annotated[str, option(OPTIONS, "Whose runs.", STORE)] = "./runs",
 ) -> None:
-    """Show what there is: policies, scenarios, spaces, models, or the runs of a store."""
+    """Show what there is: policies, scenarios, recipes, spaces, models, or the runs of a store."""
     if what not in WHAT:
         raise unknown("thing to list", what, WHAT)
-    listings = (policies, scenarios, spaces, models, lambda: runs(store))
+    listings = (policies, scenarios, recipes, spaces, models, lambda: runs(store))
     show(table_of(listings[WHAT.index(what)]()))
 
 
@@ -93,6 +93,14 @@ def scenarios() -> Listing:
     return Listing(headers=("scenario", "what it is", "teacher → student", "epochs"), rows=rows)
 
 
+def recipes() -> Listing:
+    """The named recipes."""
+    from tune_kd.recipes import RECIPES
+
+    rows = [(name, recipe.description if recipe else "the scenario's own") for name, recipe in RECIPES.items()]
+    return Listing(headers=("recipe", "what it is"), rows=rows)
+
+
 def spaces() -> Listing:
     """The search spaces: each dimension's values, and how many combinations a grid has."""
     from search_spaces import SPACES
@@ -118,10 +126,11 @@ def level_count(dimension: Dimension) -> int | None:
 
 
 def models() -> Listing:
-    """The networks."""
-    from tune_kd.models import MODELS
+    """The networks: ours, and how others are named."""
+    from tune_kd.models import ELSEWHERE, MODELS
 
-    return Listing(headers=("model", "what it is"), rows=[(name, model.description) for name, model in MODELS.items()])
+    ours = {name: model.description for name, model in MODELS.items()}
+    return Listing(headers=("model", "what it is"), rows=list((ours | ELSEWHERE).items()))
 
 
 def runs(store: str) -> Listing:

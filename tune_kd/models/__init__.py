@@ -44,12 +44,19 @@ MODELS: dict[str, Model] = {
 }
 
 
+ELSEWHERE = {
+    "timm:NAME": "a network of timm, untrained (pip install 'tune-kd[timm]')",
+    "package.module:callable": "of an installed package, called with classes=, channels= and image_size=",
+}
+"""How networks are named that are not ours: :mod:`tune_kd.models.own`."""
+
+
 def check(name: str, role: str = "model") -> None:
     """Is there such a network? Raises InputError that names its ``role``, with the nearest name as a hint."""
     if ":" in name:
         own.find(name)
     elif name not in MODELS:
-        raise unknown(role, name, [*MODELS, own.FORM])
+        raise unknown(role, name, [*MODELS, *ELSEWHERE])
 
 
 def build(name: str, *, classes: int, channels: int, image_size: int) -> nn.Module:
@@ -95,4 +102,4 @@ def origin(name: str) -> str | None:
     return own.origin(name) if ":" in name else None
 
 
-__all__ = ["MODELS", "Model", "build", "check", "origin", "try_out"]
+__all__ = ["ELSEWHERE", "MODELS", "Model", "build", "check", "origin", "try_out"]
