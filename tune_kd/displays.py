@@ -194,6 +194,9 @@ class RichProgress(Watching):
             self.live.transient = not self.runs
             self.live.update(self.renderable(list(self.runs.values())))
             self.live.stop()
+            # Another part of the study may follow, with a table of its own.
+            self.runs, self.closing = {}, False
+            self.live.update(self.renderable([]))
 
     def _show(self) -> None:
         # A live display cannot scroll: of many runs, the last ones that fit.

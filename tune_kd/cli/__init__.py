@@ -17,8 +17,10 @@ from tune_kd.cli.usage import one_line
 
 # isort: split  (what follows registers the commands, in the order of the help)
 from tune_kd.cli import studies as studies  # isort: skip
+from tune_kd.cli import study as study  # isort: skip
 from tune_kd.cli import forecasts as forecasts  # isort: skip
 from tune_kd.cli import report as report  # isort: skip
+from tune_kd.cli import analyse as analyse  # isort: skip
 from tune_kd.cli import listing as listing  # isort: skip
 from tune_kd.cli import store as store  # isort: skip
 from tune_kd.cli import repeats as repeats  # isort: skip

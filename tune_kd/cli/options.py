@@ -21,6 +21,7 @@ SHOWN = "Output"
 OPTIONS = "Options"
 
 STORE = "DIR|URL"
+DATA_ROOT = "Where data sets with a name (cifar10, …) lie, or are downloaded to."
 CACHE = "$TUNE_KD_CACHE, else ~/.cache/tune-kd"
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.outcomes import run_outcomes
 from analysis.script import Records
+from tune_kd.plan import base_id
 from tune_kd.store.columns import REPORTS
 
 if TYPE_CHECKING:
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 
 
 def read(store: Store, *, study_id: str | None = None, epochs: bool = False) -> Records:
-    """The records of a store, or of one study of it. Its epochs are many, and read only where they are asked for."""
+    """The records of a store, or of one study of it with all its parts.
+
+    Its epochs are many, and read only where they are asked for.
+    """
     runs, trials, nodes = store.runs(), store.trials(), store.nodes()
     reports = store.reports() if epochs else pd.DataFrame(columns=[column.name for column in REPORTS])
     if study_id is not None:
-        runs = runs[runs["study_id"] == study_id]
+        studies = runs["study_id"].fillna("")
+        runs = runs[(studies == study_id) | (studies.map(base_id) == study_id)]
         trials, nodes, reports = (frame[frame["run_id"].isin(runs["run_id"])] for frame in (trials, nodes, reports))
     return Records(runs=runs, trials=trials, reports=reports, nodes=nodes, outcomes=run_outcomes(runs, trials, nodes))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tune_kd.cli.app import FAILED, app, example, say
-from tune_kd.cli.options import CACHE, OPTIONS, STORE, option
+from tune_kd.cli.options import CACHE, DATA_ROOT, OPTIONS, STORE, option
 from tune_kd.cli.tables import Listing, show, table_of
 from tune_kd.errors import InputError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Where = Annotated[str, option(OPTIONS, "Where the records are.", STORE)]
 Cache = Annotated[str | None, option(OPTIONS, "Where teachers, data and checkpoints live.", "DIR", default=CACHE)]
+DataRoot = Annotated[str | None, option(OPTIONS, DATA_ROOT, "DIR", default="in the cache")]
 
 
 @app.command(epilog=example("tune-kd rerun 20260301-120000-1a2b-grid-r0-0003"))
@@ -26,6 +27,7 @@ def rerun(
     *,
     store: Where = "./runs",
     cache: Cache = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Train a recorded trial again, and say what differs; exit code 1 if its results do. Nothing is recorded."""
     from tune_kd.displays import choose_progress
@@ -36,7 +38,9 @@ def rerun(
         from tune_kd import repeat
         from tune_kd.store import open_store
 
-        found = repeat.rerun(trial, store=open_store(store), cache=_cache(cache), progress=progress)
+        found = repeat.rerun(
+            trial, store=open_store(store), cache=_cache(cache), data_root=_folder(data_root), progress=progress
+        )
     show(table_of(_beside(found)))
     for difference in found.surroundings:
         print(f"not as it was: {difference}")
@@ -53,6 +57,7 @@ def export(
     best: Annotated[str, option(OPTIONS, "Where to write the incumbent: student.pt, .onnx, record.json.", "DIR")],
     store: Where = "./runs",
     cache: Cache = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Write the student that a run chose, as a state_dict and as ONNX, with its record."""
     from tune_kd.repeat import export_best
@@ -62,7 +67,7 @@ def export(
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder} is there already; give a new or an empty folder")
     try:
-        files = export_best(run, folder, store=open_store(store), cache=_cache(cache))
+        files = export_best(run, folder, store=open_store(store), cache=_cache(cache), data_root=_folder(data_root))
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror or error}") from None
     for file in files:
@@ -77,6 +82,10 @@ def _beside(found: Repeat) -> Listing:
         pair = ("", "") if isinstance(then, list) else (str(then), str(now))
         rows.append((name, *pair, "same" if then == now else "differs"))
     return Listing(headers=("result", "recorded", "now", ""), rows=rows)
+
+
+def _folder(given: str | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _cache(given: str | None) -> Path:

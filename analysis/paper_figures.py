@@ -1,0 +1,128 @@
+"""The paper's figures as tables of numbers: Fig 1 (inference, training CO2e), 3a (fixed τ) and 3b (batch sizes)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.accounting import as_float, columns
+from analysis.outcomes import each_policy
+from analysis.paper import METHODS
+from analysis.script import Records, main
+from analysis.table import Table, as_rows, number, plus_minus
+from analysis.tables import scenario_words
+from analysis.views import accuracy_by_tau
+
+PER = 1000  # images that inference costs are given for
+INFERENCE = ("inference_s", "inference_energy_j", "inference_co2e_g")
+
+
+def inference(runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """What predicting costs by network, the mean over all tested trials in which it was the student.
+
+    Columns: network, role (teacher where some run distils from it, else student), n, and per 1,000 test images
+    inference_s, inference_energy_j, inference_co2e_g; NaN where nothing was measured.
+    """
+    words = pd.DataFrame([scenario_words(run) for _, run in runs.iterrows()], index=runs["run_id"])
+    tested = columns(trials, ("confusion", *INFERENCE)).dropna(subset=["confusion"])
+    images = tested["confusion"].map(lambda matrix: float(sum(map(sum, matrix))))
+    each = tested[list(INFERENCE)].apply(as_float).mul(PER / images, axis=0)
+    each["network"] = tested["run_id"].map(words["student"])
+    rows = each.groupby("network")[list(INFERENCE)].mean()
+    rows.insert(0, "n", each.groupby("network").size())
+    rows.insert(0, "role", ["teacher" if name in set(words["teacher"]) else "student" for name in rows.index])
+    return rows.reset_index()
+
+
+def training(outcomes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Fig 1a: accuracy against the CO2e of training, a row for each network and policy.
+
+    Columns: student, epochs, method, n, accuracy, spread (fractions), co2e_g.
+    """
+    by_run = runs.drop_duplicates("run_id").set_index("run_id")
+    rows = []
+    for _, label, mine in each_policy(outcomes[outcomes["counted"]]):
+        words = scenario_words(by_run.loc[mine["run_id"].iloc[0]])
+        named = {"student": words["student"], "epochs": words["epochs"], "method": METHODS.get(label, label)}
+        rows.append({**named, **_reached(mine)})
+    return pd.DataFrame(rows, columns=["student", "epochs", "method", "n", "accuracy", "spread", "co2e_g"])
+
+
+def accuracy_by_batch(outcomes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Fig 3b: test accuracy of each policy by the batch size of the student's recipe.
+
+    Columns: batch_size, method, n, accuracy, spread (fractions), co2e_g.
+    """
+    sizes = runs.drop_duplicates("run_id").set_index("run_id")["scenario_json"].map(_batch_size)
+    rows = []
+    for _, label, mine in each_policy(outcomes[outcomes["counted"]]):
+        size = sizes[mine["run_id"].iloc[0]]
+        rows.append({"batch_size": size, "method": METHODS.get(label, label), **_reached(mine)})
+    frame = pd.DataFrame(rows, columns=["batch_size", "method", "n", "accuracy", "spread", "co2e_g"])
+    return frame.sort_values(["batch_size", "method"], kind="stable").reset_index(drop=True)
+
+
+def fig1(records: Records) -> list[Table]:
+    """Inference of each network (1b, 1c), then accuracy against training CO2e (1a)."""
+    data = inference(records.runs, records.trials)
+    rows = [
+        [row["network"], row["role"], str(row["n"]), *(number(row[name], 3) for name in INFERENCE)]
+        for row in as_rows(data)
+    ]
+    headers = ["network", "role", "trials", f"s/{PER}", f"J/{PER}", f"g CO2e/{PER}"]
+    notes = [f"per {PER:,} test images; — was not measured"]
+    first = Table(title="Fig 1b, c: inference", headers=headers, rows=rows, data=data, notes=notes, text_columns=2)
+    reached = training(records.outcomes, records.runs).sort_values("co2e_g", kind="stable")
+    return [first, _accuracies(reached, ["student", "epochs", "method"], "Fig 1a: accuracy against training CO2e")]
+
+
+def fig3a(records: Records) -> list[Table]:
+    """Accuracy by fixed τ."""
+    data = accuracy_by_tau(records.outcomes, records.trials)
+    rows = [
+        [number(row["tau"]), number(100 * row["mean"], 4), number(100 * row["low"], 4), number(100 * row["high"], 4)]
+        for row in as_rows(data)
+    ]
+    notes = ["test accuracy; the interval is 95 % over replicates, — for one"]
+    headers = ["τ", "acc. %", "low", "high"]
+    return [Table(title="Fig 3a: accuracy by fixed τ", headers=headers, rows=rows, data=data, notes=notes)]
+
+
+def fig3b(records: Records) -> list[Table]:
+    """Accuracy by batch size."""
+    data = accuracy_by_batch(records.outcomes, records.runs)
+    return [_accuracies(data, ["batch_size", "method"], "Fig 3b: accuracy by batch size")]
+
+
+def tables(records: Records, currency: str) -> list[Table]:
+    """All of them."""
+    return [] if records.outcomes.empty else [*fig1(records), *fig3a(records), *fig3b(records)]
+
+
+def _accuracies(data: pd.DataFrame, words: list[str], title: str) -> Table:
+    rows = [
+        [*(str(row[word]) for word in words), plus_minus(row["accuracy"], row["spread"], 2), number(row["co2e_g"], 4)]
+        for row in as_rows(data)
+    ]
+    headers = [*(word.replace("_", " ") for word in words), "acc. %", "g CO2e"]
+    notes = ["test accuracy of the validation-chosen incumbent; CO2e of a whole run, without the teacher's training"]
+    return Table(title=title, headers=headers, rows=rows, data=data, notes=notes, text_columns=len(words))
+
+
+def _reached(mine: pd.DataFrame) -> dict[str, Any]:
+    accuracy = mine["test_accuracy"]
+    spread = accuracy.std(ddof=1) if len(mine) > 1 else np.nan
+    return {"n": len(mine), "accuracy": accuracy.mean(), "spread": spread, "co2e_g": mine["co2e_g"].mean(skipna=False)}
+
+
+def _batch_size(scenario_json: object) -> int | None:
+    fields = json.loads(scenario_json) if isinstance(scenario_json, str) else {}
+    size = (fields.get("recipe") or {}).get("batch_size")
+    return None if size is None else int(size)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(tables, __doc__))

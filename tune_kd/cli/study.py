@@ -1,0 +1,178 @@
+"""``study``: one of the paper's tables or figures by name, what it would cost first, then run and laid out."""
+
+from __future__ import annotations
+
+import json as jsons
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tune_kd.cli.app import app, example
+from tune_kd.cli.choices import PAPER_STUDIES, SCALES, one_of
+from tune_kd.cli.options import OPTIONS, SEARCH, WHAT, option, with_options
+from tune_kd.cli.study_options import ExecutionOptions
+from tune_kd.errors import InputError, RunFailed
+
+if TYPE_CHECKING:
+    from analysis.table import Table
+    from tune_kd.plan import Study
+    from tune_kd.runner import Outcome
+
+
+@app.command(
+    epilog=example(
+        "tune-kd study table1 --scale small --data-root data",
+        "tune-kd study table4 --plan-only",
+        "tune-kd study fig3b --scale small --data cifar10=photos/cifar10 --replicates 3",
+    )
+)
+@with_options
+def study(
+    *,
+    name: Annotated[
+        str,
+        typer.Argument(
+            help=f"{', '.join(PAPER_STUDIES[:-1])} or {PAPER_STUDIES[-1]}: see docs/studies.md.",
+            metavar="NAME",
+            autocompletion=one_of(PAPER_STUDIES),
+        ),
+    ],
+    scale: Annotated[
+        str,
+        option(
+            WHAT,
+            "full: the paper's protocol; small: stand-ins for the networks, 1,000 images and few epochs.",
+            "NAME",
+            complete=one_of(SCALES),
+        ),
+    ] = "full",
+    plan_only: Annotated[bool, option(OPTIONS, "Show what it would cost, and run nothing.", "", "--plan-only")] = False,
+    data: Annotated[
+        list[str] | None,
+        option(
+            WHAT,
+            "A data set from a folder of images or Parquet files, as in cifar10=photos; repeat it for more.",
+            "NAME=DIR",
+            "--data",
+            default="from --data-root, else downloaded",
+        ),
+    ] = None,
+    set: Annotated[
+        list[str] | None,
+        option(WHAT, "Any field of all scenarios, as in recipe.lr=0.05; repeat it for more.", "KEY=VALUE", "--set"),
+    ] = None,
+    replicates: Annotated[
+        int | None,
+        option(SEARCH, "Independent repeats, each with its own seed.", "N", default="full: 5, small: 1"),
+    ] = None,
+    seed: Annotated[int, option(SEARCH, "What all seeds come from.", "N")] = 0,
+    options: ExecutionOptions,
+) -> None:
+    """Run one of the paper's tables or figures, and show it in the paper's layout. Shows first what it would cost."""
+    from tune_kd.scenario import parse_settings
+    from tune_kd.studies import plan_parts
+
+    chosen: dict[str, Any] = {
+        "scale": scale,
+        "sources": sources(data or []),
+        "replicates": replicates,
+        "seed": seed,
+        "settings": parse_settings(set or []),
+    }
+    parts = plan_parts(name, **chosen)
+    if plan_only or not (options.quiet or options.json):
+        show_plan(parts, name, scale, options, as_json=options.json)
+    if plan_only:
+        return
+    outcome, failure = _run(name, chosen, options)
+    show_study(outcome, name, scale, options)
+    if failure is not None:
+        raise failure
+
+
+def sources(pairs: Sequence[str]) -> dict[str, str]:
+    """``NAME=DIR`` words as a mapping. Raises InputError."""
+    found = {}
+    for pair in pairs:
+        name, equals, folder = pair.partition("=")
+        if not (name and equals and folder):
+            raise InputError(f"--data takes NAME=DIR here, got {pair!r}; for example --data cifar10=photos/cifar10")
+        found[name] = folder
+    return found
+
+
+def show_plan(parts: Sequence[Study], name: str, scale: str, options: ExecutionOptions, *, as_json: bool) -> None:
+    """What each part would train and cost, a row each, and the sum."""
+    from tune_kd.cli.study_costs import document, listing, notes, part_costs
+    from tune_kd.cli.tables import show, table_of
+    from tune_kd.studies import STUDIES
+
+    costs = [part_costs(part, options.store, options.cache) for part in parts]
+    if as_json:
+        print(jsons.dumps(document(name, scale, costs), indent=2, ensure_ascii=False))
+        return
+    print(f"{name}, {scale} scale: {STUDIES[name].title}\n")
+    show(table_of(listing(costs)))
+    print()
+    for line in notes(costs):
+        typer.echo(line)
+
+
+def _run(name: str, chosen: dict[str, Any], options: ExecutionOptions) -> tuple[Outcome, RunFailed | None]:
+    """The outcome, and the failure of a part where the others have something to show."""
+    from tune_kd.displays import choose_progress
+
+    progress = choose_progress(quiet=options.quiet)
+    progress.stage("loading PyTorch and Ray")
+    try:
+        with closing(progress):
+            from tune_kd.api import study as run_study
+
+            return run_study(name, **chosen, **options.execution(), progress=progress), None
+    except RunFailed as failure:
+        if failure.outcome is not None and "completed" in failure.outcome.statuses.values():
+            return failure.outcome, failure
+        raise
+
+
+def show_study(outcome: Outcome, name: str, scale: str, options: ExecutionOptions) -> None:
+    """The study's tables, which scale they are of, and where the records are."""
+    from analysis.table import rich_table
+    from tune_kd.cli.records import read
+    from tune_kd.cli.tables import show
+    from tune_kd.studies import in_words, settled_parts
+
+    study_id = outcome.study.study_id
+    tables = tables_of(name, outcome, read(outcome.store, study_id=study_id))
+    said = [in_words(part) for part in settled_parts(outcome.study)]
+    if options.json:
+        found = {"study_id": study_id, "name": name, "scale": scale, "store": options.store, "parts": said}
+        frames = [{"title": table.title, "rows": _plain(table)} for table in tables]
+        print(jsons.dumps({**found, "tables": frames}, indent=2, ensure_ascii=False))
+        return
+    for table in tables:
+        print()
+        show(rich_table(table))
+    print(f"\n{name} at {scale} scale{'' if scale == 'full' else ', which is not the paper’s protocol'}:")
+    for line in said:
+        print(f"  {line}")
+    print(f"The records are in {options.store}, study {study_id}.")
+
+
+def tables_of(name: str, outcome: Outcome, records: Any) -> list[Table]:
+    """The tables of a study in the paper's layout."""
+    from analysis import paper_figures, tables
+
+    figures = {"fig1": paper_figures.fig1, "fig3a": paper_figures.fig3a, "fig3b": paper_figures.fig3b}
+    if name in figures:
+        return figures[name](records)
+    frame = tables.paper_frame(records.outcomes, records.runs, records.trials)
+    if name == "table7":
+        return [tables.table7(frame)]
+    return tables.table1(frame) if name == "table1" else [*tables.table1(frame), tables.table4(frame)]
+
+
+def _plain(table: Table) -> Any:
+    return jsons.loads(table.data.to_json(orient="records", double_precision=15))
