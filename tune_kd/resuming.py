@@ -12,7 +12,7 @@ from tune_kd.budget import Budget
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError, unknown
 from tune_kd.meter.carbon import Carbon
-from tune_kd.plan import RunPlan, Study
+from tune_kd.plan import RunPlan, Study, base_id
 from tune_kd.scenario import from_record
 from tune_kd.store import Store
 
@@ -26,8 +26,9 @@ def unfinished_rows(store: Store, name: str | None) -> list[dict[str, Any]]:
     if name is None:
         if left.empty:
             raise InputError(f"nothing to resume in {store.location}: all of its {len(runs)} runs have ended")
-        name = left.study_id.max()  # ids begin with the time at which they were planned
-    named = runs[(runs.run_id == name) | (runs.study_id == name)]
+        name = base_id(left.study_id.max())  # ids begin with the time at which they were planned
+    studies = runs.study_id.fillna("")
+    named = runs[(runs.run_id == name) | (studies == name) | (studies.map(base_id) == name)]
     if named.empty:
         raise unknown("run or study", name, sorted({*runs.run_id, *runs.study_id.dropna()}))
     chosen = named[named.status.isin(UNFINISHED)]
@@ -36,6 +37,14 @@ def unfinished_rows(store: Store, name: str | None) -> list[dict[str, Any]]:
             f"nothing to resume in {name}: its {len(named)} runs are {', '.join(sorted(set(named.status)))}"
         )
     return list(records.plain_rows(chosen))
+
+
+def studies_of(rows: Sequence[Mapping[str, Any]]) -> list[Study]:
+    """The studies that ``rows`` are of: one, or the parts of one."""
+    by_id: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_id.setdefault(row["study_id"], []).append(row)
+    return [study_of(of_study) for of_study in by_id.values()]
 
 
 def study_of(rows: Sequence[Mapping[str, Any]]) -> Study:
@@ -87,7 +96,8 @@ def plan_of(row: Mapping[str, Any]) -> RunPlan:
 def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon | None:
     """The carbon intensity and PUE that the study's trials were recorded with; None where there is none yet."""
     runs, trials = store.runs(), store.trials()
-    of_study = trials[trials.run_id.isin(runs[runs.study_id == rows[0]["study_id"]].run_id)]
+    study = runs.study_id.fillna("").map(base_id) == base_id(rows[0]["study_id"])
+    of_study = trials[trials.run_id.isin(runs[study].run_id)]
     if of_study.empty:
         return None
     first = of_study.iloc[0]
