@@ -183,8 +183,9 @@ function start(figure) {
   }
   for (const series of chart.series.length > 1 ? chart.series : []) {
     const button = document.createElement("button"), key = element("svg", { viewBox: "0 0 28 10" });
-    if (chart.kind === "points") key.append(marker(series.marker, 14, 5, series.colour));
-    else key.append(element("line", { x1: 0, x2: 28, y1: 5, y2: 5, stroke: series.colour, "stroke-width": 3, "stroke-dasharray": series.dash }));
+    const line = { x1: 0, x2: 28, y1: 5, y2: 5, stroke: series.colour, "stroke-width": 2, "stroke-dasharray": series.dash };
+    if (chart.kind !== "points") key.append(element("line", line));
+    key.append(marker(series.marker, 14, 5, series.colour));
     button.append(key, series.label);
     button.setAttribute("aria-pressed", "true");
     button.addEventListener("click", () => {

@@ -34,7 +34,9 @@ def read(path: str) -> Records:
     from tune_kd.store import open_store
 
     store = open_store(path)
-    runs, trials, reports, nodes = store.runs(), store.trials(), store.reports(), store.nodes()
+    # In the order in which they were started: the first policy is what costs are relative to where there is no grid.
+    runs = store.runs().sort_values("started_at", kind="stable", na_position="last")
+    trials, reports, nodes = store.trials(), store.reports(), store.nodes()
     outcomes = run_outcomes(runs, trials, nodes)
     return Records(runs=runs, trials=trials, reports=reports, nodes=nodes, outcomes=outcomes)
 

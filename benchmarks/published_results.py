@@ -1,0 +1,92 @@
+"""Makes ``docs/results.md`` and its figures from the store that is published with the project.
+
+    python benchmarks/published_results.py [STORE [DOCS]]
+
+A test sees to it that the document is what this makes of the store. Nothing is run again, and nothing is typed in.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.plots import save_figures
+from analysis.results import document
+from analysis.script import Records, read
+from tune_kd.scenario import Scenario, from_record, load_scenario
+
+DOCS = Path(__file__).parents[1] / "docs"
+STORE = DOCS / "results-store"
+SHOWN = ("curves", "pareto", "tau")  # of all figures, those that the document shows
+# What names, describes or sums up the other fields of a scenario.
+NOT_SET = ("name", "description", "recipe_name")
+HEAD = """<!-- Made by `python benchmarks/published_results.py`; a test sees to it that it is current. -->
+
+Every number here comes from the records in [results-store](results-store) (`tune-kd report docs/results-store` shows
+more of them). [How a difference becomes a verdict](decisions/statistics.md) says what the words mean."""
+
+
+def command(runs: pd.DataFrame) -> str:
+    """The ``tune-kd compare`` that makes the runs of one comparison again."""
+    first = runs.iloc[0]
+    words = ["tune-kd", "compare", "--policies", ",".join(runs["policy"].unique()), "--scenario", first["scenario"]]
+    words += ["--budget", first["budget_text"], "--track", first["track"]]
+    words += ["--replicates", str(int(runs["replicate"].max()) + 1), "--seed", str(int(first["study_seed"]))]
+    for key, value in changes(from_record(first["scenario_json"])).items():
+        words += ["--set", f"{key}={as_toml(value)}"]
+    return shlex.join(words)
+
+
+def changes(scenario: Scenario) -> dict[str, Any]:
+    """The settings that turn the preset of the scenario's name into it."""
+    preset, settings = load_scenario(scenario.name), dict[str, Any]()
+    wanted = dotted(scenario.model_dump(mode="json") | {"alpha": scenario.distillation_weight})
+    # Epochs first: they move the milestones, which then need no setting.
+    for key in sorted(wanted, key=lambda key: not key.endswith(".epochs")):
+        now = preset.changed(settings)
+        fields = dotted(now.model_dump(mode="json") | {"alpha": now.distillation_weight})
+        if key not in NOT_SET and wanted[key] is not None and wanted[key] != fields.get(key):
+            settings[key] = wanted[key]
+    return settings
+
+
+def dotted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields by their names as ``--set`` takes them: ``recipe.lr``."""
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        flat |= {f"{name}.{inner}": part for inner, part in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def as_toml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def commands(records: Records) -> dict[int, str]:
+    """By comparison, how to run it again."""
+    of = records.outcomes.set_index("run_id")["comparison"]
+    return {int(str(number)): command(runs) for number, runs in records.runs.groupby(records.runs["run_id"].map(of))}
+
+
+def text(store: Path, docs: Path) -> str:
+    """The document on ``store``; the figures that ``docs`` has are shown in it."""
+    records = read(str(store))
+    paths = [path.relative_to(docs).as_posix() for path in sorted((docs / "results").glob("*.svg"))]
+    return document(records, commands=commands(records), figures=paths, head=HEAD)
+
+
+def main(store: Path = STORE, docs: Path = DOCS) -> None:
+    for path in save_figures(read(str(store)), docs / "results", form="svg"):
+        if path.name.partition("-")[0] not in SHOWN:
+            path.unlink()
+    (docs / "results.md").write_text(text(store, docs), encoding="utf-8")
+    print(docs / "results.md")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
