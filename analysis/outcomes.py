@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -27,6 +28,8 @@ SETTING = (
 )
 # Of a scenario: words, and what has a column of its own. Data in another folder is the same data if its split is.
 NOT_THE_RECIPE = ("name", "description", "data", "equivalence_margin")
+# Of a policy of the user's own: its hash tells it from another one of the same name.
+NOT_AN_OPTION = ("class", "file", "source")
 PLACE = ("hardware", "energy_method")
 
 
@@ -160,7 +163,7 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
     for (_, name), group in rows.groupby(["comparison", "policy"], sort=False):
         if group["space"].nunique() > 1:
             labels[group.index] += "/" + group["space"].astype(str)
-        texts = group["policy_json"].map(_canonical)
+        texts = group["policy_json"].map(partial(_canonical, drop=NOT_AN_OPTION))
         if texts.nunique() > 1:
             differences = _differences(list(texts.unique()))
             labels[group.index] += " " + texts.map(differences).astype(str)

@@ -12,24 +12,33 @@ from typing import Any
 
 from policies import POLICIES, Policy
 from search_spaces import SPACES, Space, SpaceError, read_space
+from tune_kd import user_policy
 from tune_kd.errors import InputError, unknown
 
 
 def make_policy(text: str) -> Policy:
-    """The policy of ``NAME[:option=value]…``, as in ``annealing:shape=cosine``. Raises InputError."""
-    name, *options = text.split(":")
-    if name not in POLICIES:
-        raise unknown("policy", name, POLICIES)
-    kind = POLICIES[name]
+    """The policy of ``NAME[:option=value]…``, as in ``annealing:shape=cosine``, or ``FILE.py:Class[:option=value]…``.
+
+    Such a file is run. Raises InputError.
+    """
+    kind, options = user_policy.read(text) if user_policy.is_file(text) else _of_ours(text)
     values: dict[str, Any] = {}
     for key, value in (_option(kind, option) for option in options):
         if key in values:
             raise InputError(f"policy {text!r} gives {key} twice")
         values[key] = value
-    try:
-        return kind(**values)
-    except ValueError as error:
-        raise InputError(f"policy {text!r}: {error}") from error
+    with user_policy.explained():
+        try:
+            return kind(**values)
+        except ValueError as error:
+            raise InputError(f"policy {text!r}: {error}") from error
+
+
+def _of_ours(text: str) -> tuple[type[Policy], list[str]]:
+    name, *options = text.split(":")
+    if name not in POLICIES:
+        raise unknown("policy", name, POLICIES)
+    return POLICIES[name], options
 
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
@@ -55,18 +64,25 @@ def _option(kind: type[Policy], text: str) -> tuple[str, Any]:
 
 
 def policy_record(policy: Policy) -> str:
-    """A policy as the JSON text that a record keeps: its name and every option."""
-    return json.dumps({"name": policy.name, "options": dataclasses.asdict(policy)})  # type: ignore[call-overload]
+    """A policy as the JSON text that a record keeps: its name and every option; a user's with its source text."""
+    options = dataclasses.asdict(policy)  # type: ignore[call-overload]
+    return json.dumps({"name": policy.name, "options": options, **user_policy.record(type(policy))})
 
 
 def policy_from_record(text: str) -> Policy:
     """The inverse of :func:`policy_record`."""
     record = json.loads(text)
-    return POLICIES[record["name"]](**record["options"])
+    kind = user_policy.from_record(record) if "source" in record else POLICIES[record["name"]]
+    return kind(**record["options"])
 
 
-def policy_sha256(policy: Policy) -> str:
-    """The hash of the source file that defines the policy."""
+def policy_sha256(policy: Policy, *, now: bool = False) -> str:
+    """The hash of the source file that defines the policy.
+
+    A user's file may have changed since it was loaded or recorded: ``now``, the hash is of what it is on disk.
+    """
+    if source := user_policy.source_of(type(policy)):
+        return user_policy.sha256_now(source) if now else source.sha256
     return hashlib.sha256(Path(inspect.getfile(type(policy))).read_bytes()).hexdigest()
 
 

@@ -12,6 +12,7 @@ from tune_kd.budget import Budget
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError, unknown
 from tune_kd.meter.carbon import Carbon
+from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan, Study, base_id
 from tune_kd.scenario import from_record
 from tune_kd.store import Store
@@ -61,7 +62,11 @@ def check_unchanged(rows: Sequence[dict[str, Any]], data: ImageData, *, force: b
     """
     for row in rows:
         policy = catalogue.policy_from_record(row["policy_json"])
-        here = {"split_sha256": data.split_sha256, "policy_sha256": catalogue.policy_sha256(policy), **records.code()}
+        here = {
+            "split_sha256": data.split_sha256,
+            "policy_sha256": catalogue.policy_sha256(policy, now=True),
+            **records.code(),
+        }
         differing = [
             f"{name}: {row[name]} then, {now} now"
             for name, now in here.items()
@@ -102,3 +107,14 @@ def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon |
         return None
     first = of_study.iloc[0]
     return Carbon(intensity_g_per_kwh=first.carbon_g_per_kwh, source=first.carbon_source, pue=first.pue)
+
+
+def recorded_metering(store: Store, rows: Sequence[Mapping[str, Any]]) -> Metering | None:
+    """The meters' rate and the options of the power model that the study ran with; None where none has run yet."""
+    runs, nodes = store.runs(), store.nodes()
+    of_study = nodes[nodes.run_id.isin(runs[runs.study_id == rows[0]["study_id"]].run_id)]
+    recorded = of_study.meter_params_json.dropna()
+    if recorded.empty:
+        return None
+    params = json.loads(recorded.iloc[0])
+    return Metering(period_s=params["period_s"], **params.get("given", {}))

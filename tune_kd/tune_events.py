@@ -16,6 +16,7 @@ from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
+from tune_kd import user_policy
 from tune_kd.budget import Ledger
 from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialStarted, from_json, utc_now
 from tune_kd.meter.carbon import Carbon
@@ -33,6 +34,7 @@ class TuneEvents:
         self._unfinished = [trial for trial in past.trials if trial.unfinished]
         self._count = len(past.trials)
         self._first_error: str | None = None
+        self.tracebacks: list[str] = []  # of a user's policy, one a different error
         self._ended_well = any(trial.status in ("completed", "stopped") for trial in past.trials)
         self.failure: Exception | None = None
         self.interrupted = False
@@ -104,16 +106,22 @@ class TuneEvents:
         return report
 
     def ended(self, tune_id: str, error: str | None = None) -> None:
-        """An attempt is over: completed if it saw its last epoch, failed with an error, else stopped."""
+        """An attempt is over: completed if it saw its last epoch, failed with an error, else stopped.
+
+        What follows the first line of the error is its traceback, which is for the user and not for the store.
+        """
         trial = self._trials[tune_id]
         if not trial.open:
             return
+        error, _, details = (error or "").partition("\n")
+        if details and details not in self.tracebacks:
+            self.tracebacks.append(details)
         trial.open = False
         finished = trial.epoch >= self._plan.scenario.recipe.epochs
         trial.status = "failed" if error else "completed" if finished else "stopped"
         self._ended_well |= trial.status != "failed"
         self._first_error = self._first_error or error
-        self._publish(self._end(trial, trial.status, error))
+        self._publish(self._end(trial, trial.status, error or None))
 
     def verdict(self) -> tuple[str, str | None]:
         """The run's status and its error: failed where no trial ended well, stopped where the user stopped it."""
@@ -242,10 +250,15 @@ class TuneListener(_NotSaved, Callback):
 
 
 def _reason(trial: TuneTrial) -> str:
-    """Why the last attempt failed, in one line: the exception, or what Ray says of a worker that died."""
+    """Why the last attempt failed, in one line: the exception, or what Ray says of a worker that died.
+
+    Below it, the traceback of a user's policy, if it was that.
+    """
     if trial.error_file is None:
         return "unknown error"
     failure = Path(trial.error_file).read_text(encoding="utf-8", errors="replace").split("Failure # ")[-1]
+    if told := user_policy.told_by_worker(failure):
+        return told
     lines = [line.strip() for line in failure.splitlines()[1:] if line.strip()]
     raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line)]
     return (raised[-1:] or lines[:1] or ["unknown error"])[0]

@@ -26,6 +26,8 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except InputError as error:
             code, text = WRONG_INPUT, str(error)
+            for note in getattr(error, "__notes__", ()):  # the traceback of a user's policy
+                print(note, file=sys.stderr)
         except (StoreError, RunFailed) as error:
             code, text = FAILED, str(error)
         except Interrupted as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tune_kd.progress import Progress
     from tune_kd.runner import Outcome
 
-POLICY_FORM = "see tune-kd list policies"
+POLICY_FORM = "see tune-kd list policies; or FILE.py:Class, one of your own, whose code is run"
 
 
 @app.command(
@@ -148,4 +148,15 @@ def run_study(start: Callable[[Progress], Outcome], options: ExecutionOptions) -
         if failure.outcome is not None and "completed" in failure.outcome.statuses.values():
             show_results(failure.outcome, store=options.store, as_json=options.json)
         raise
+    show_outcome(outcome, options)
+
+
+def show_outcome(outcome: Outcome, options: ExecutionOptions) -> None:
+    """The tables of a paper's study that was resumed, the ranking of any other."""
+    from tune_kd.cli.study import show_study
+    from tune_kd.studies import named_after
+
+    if (paper := named_after(outcome.study.name)) is not None:
+        show_study(outcome, *paper, options)
+        return
     show_results(outcome, store=options.store, as_json=options.json)
