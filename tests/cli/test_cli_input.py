@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 from cli_records import sealed_store, study
 from PIL import Image
 
@@ -30,6 +31,22 @@ BAD_INPUT = {
     "run --space ta": ["space", "'ta'", "'tau'"],
     "run --student digits-studnt": ["student", "'digits-studnt'", "'digits-student'"],
     "run --teacher resnet": ["teacher", "'resnet'", "resnet18"],
+    "run --student timm:resnet10": ["'timm:resnet10'", "timm", "'resnet10t'"],
+    "run --student torchvision.model:resnet18": ["torchvision.model", "cannot be imported"],
+    "run --student torchvision.models:resnet81": ["no callable 'resnet81'", "'resnet18'"],
+    "run --student torchvision.models:resnet18": ["torchvision.models:resnet18", "cannot be made with classes=10"],
+    "run --teacher-checkpoint nowhere.pt": ["no teacher checkpoint 'nowhere.pt'", "torch.save"],
+    "run --teacher-checkpoint crowded/notes.txt": ["crowded/notes.txt", "without running code"],
+    "run --teacher-checkpoint weights.pt": ["weights.pt does not fit digits-teacher", "missing: 0.weight", "head.bias"],
+    "run --recipe author": ["recipe 'author'", "'authors'"],
+    "run --recipe paper --set recipe_name=authors": ["recipe_name", "twice", "--recipe"],
+    "run --batch-size 1": ["recipe.batch_size", "2", "got 1"],
+    "run --loss hdk": ["loss", "'hkd'", "got 'hdk'"],
+    "run --loss ce --alpha 0.5": ["loss 'ce'", "alpha", "left out", "got 0.5"],
+    "run --loss ce --space tau-alpha": ["'tau-alpha'", "α", "loss 'ce'"],
+    "run --reduction mean": ["reduction", "'classmean'", "got 'mean'"],
+    "run --policy fixed:tau=0": ["fixed:tau=0", "tau", "> 0", "got 0.0"],
+    "run --policy student:tau=4": ["'student'", "no options"],
     "run --budget 0trials": ["budget", "> 0 trials", "got 0", "20trials"],
     "run --budget=-3epochs": ["budget", "> 0 epochs", "got -3"],
     "run --budget 20": ["budget", "'20'", "unit", "20trials"],
@@ -140,6 +157,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Answer
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     (folder / "empty").mkdir()
+    torch.save({"head.bias": torch.zeros(3)}, folder / "weights.pt")
     sealed_store(folder / "full", study())
     before = contents(folder / "full")
     done = subprocess.run(
