@@ -131,7 +131,8 @@ def _paper(row: dict[str, Any]) -> dict[str, Any]:
         return re.sub(r"[^a-z0-9]", "", str(row[name]).lower())
 
     same = (plain("teacher"), plain("student")) == (TEACHER, STUDENT)
-    found = paper_row(row["dataset"], row["loss"], row["method"]) if same else None
+    # The paper's tables have its CMC and DML with τ in them.
+    found = paper_row(row["dataset"], row["loss"].removesuffix("-tau"), row["method"]) if same else None
     names = ("accuracy", "spread", "gflops_m", "energy_kwh", "co2e_g")
     return {f"paper_{name}": getattr(found, name) if found else None for name in names}
 

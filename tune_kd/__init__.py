@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 house.claim()
 
 if TYPE_CHECKING:
-    from tune_kd.api import compare, extend, resume, run
+    from tune_kd.api import compare, extend, resume, run, study
     from tune_kd.store import open_store
 
 # Imported when first used: torch and Ray take seconds, `tune-kd --help` must not.
@@ -26,10 +26,11 @@ _LAZY = {
     "compare": "tune_kd.api",
     "extend": "tune_kd.api",
     "resume": "tune_kd.api",
+    "study": "tune_kd.api",
     "open_store": "tune_kd.store",
 }
 
-__all__ = ["__version__", "compare", "extend", "open_store", "resume", "run"]
+__all__ = ["__version__", "compare", "extend", "open_store", "resume", "run", "study"]
 
 
 def __getattr__(name: str) -> Any:

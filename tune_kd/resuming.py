@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from search_spaces import Space
 from tune_kd import catalogue, records
 from tune_kd.budget import Budget
@@ -101,8 +103,7 @@ def plan_of(row: Mapping[str, Any]) -> RunPlan:
 def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon | None:
     """The carbon intensity and PUE that the study's trials were recorded with; None where there is none yet."""
     runs, trials = store.runs(), store.trials()
-    study = runs.study_id.fillna("").map(base_id) == base_id(rows[0]["study_id"])
-    of_study = trials[trials.run_id.isin(runs[study].run_id)]
+    of_study = trials[trials.run_id.isin(_with_all_parts(runs, rows).run_id)]
     if of_study.empty:
         return None
     first = of_study.iloc[0]
@@ -112,9 +113,14 @@ def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon |
 def recorded_metering(store: Store, rows: Sequence[Mapping[str, Any]]) -> Metering | None:
     """The meters' rate and the options of the power model that the study ran with; None where none has run yet."""
     runs, nodes = store.runs(), store.nodes()
-    of_study = nodes[nodes.run_id.isin(runs[runs.study_id == rows[0]["study_id"]].run_id)]
+    of_study = nodes[nodes.run_id.isin(_with_all_parts(runs, rows).run_id)]
     recorded = of_study.meter_params_json.dropna()
     if recorded.empty:
         return None
     params = json.loads(recorded.iloc[0])
     return Metering(period_s=params["period_s"], **params.get("given", {}))
+
+
+def _with_all_parts(runs: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The runs of the study that ``rows`` are of."""
+    return runs[runs.study_id.fillna("").map(base_id) == base_id(rows[0]["study_id"])]

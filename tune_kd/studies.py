@@ -184,6 +184,12 @@ def in_words(study: Study) -> str:
     return f"{pair}: {images} × {scenario.recipe.epochs} epochs"
 
 
+def named_after(study_name: str) -> tuple[str, str] | None:
+    """The paper's study and the scale that a recorded study is of; None for any other study."""
+    name, _, scale = study_name.partition("-")
+    return (name, scale or "full") if name in STUDIES else None
+
+
 def settled_parts(study: Study) -> list[Study]:
     """The parts of a study again: its runs by their scenario."""
     by_id: dict[str, list[RunPlan]] = {}

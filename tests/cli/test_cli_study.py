@@ -1,0 +1,120 @@
+"""``study``: what it would cost before anything starts, one line for bad input, and one small study for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_records import sealed_store
+
+from tune_kd.cli import choices, command_line
+from tune_kd.cli.study import sources
+from tune_kd.errors import InputError
+from tune_kd.store import open_store
+from tune_kd.studies import SCALES, STUDIES, plan_parts
+
+ENTRY_POINT = str(Path(sys.executable).with_name("tune-kd"))
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert command_line(["study", *arguments]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def test_the_shell_completes_what_there_is() -> None:
+    assert (tuple(STUDIES), SCALES) == (choices.PAPER_STUDIES, choices.SCALES)
+
+
+def test_a_plan_counts_trainings_and_starts_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
+    shown = said(capsys, "table4", "--plan-only", *where).splitlines()
+    assert shown[0] == "table4, full scale: losses × data sets"
+    assert "resnet18 → mobilenetv2 on cifar10, hkd: all training images × 100 epochs" in shown[3]
+    # 19 levels and one stochastic training, five times; three parts have the student alone beside them.
+    assert shown[10].split() == ["all", "715", "71,500", "—", "—", "—"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_costs_are_those_of_earlier_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (part,) = plan_parts("table1", scale="small", settings={"recipe.epochs": 30})
+    sealed_store(tmp_path / "runs", part)
+    where = ["--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache"), "--set", "recipe.epochs=30"]
+    found = json.loads(said(capsys, "table1", "--scale", "small", "--plan-only", "--json", *where))
+    assert (found["name"], found["scale"]) == ("table1", "small")
+    assert found["parts"][0]["trainings"] == 21
+    assert found["all"]["energy_j"] == pytest.approx(21 * 30 * 3.6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (["table2"], ["unknown study 'table2'", "table1"]),
+        (["table1", "--scale", "big"], ["unknown scale 'big'", "full, small"]),
+        (["table1", "--data", "photos"], ["NAME=DIR", "'photos'"]),
+        (["table1", "--data", "cifar10=/nowhere"], ["'/nowhere'"]),
+        (["table1", "--set", "recipe.lr"], ["--set takes key=value"]),
+        ([], ["NAME"]),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], fragments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line(["study", *arguments, "--store", str(tmp_path / "runs")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert all(fragment in line for fragment in fragments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_that_are_not_there_and_cannot_be_got_are_one_line_that_says_how_to_give_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for scheme in ("http", "https"):
+        monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")  # a port where nobody listens
+    monkeypatch.setenv("no_proxy", "")
+    where = ["--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
+    assert command_line(["study", "table1", "--scale", "small", "--quiet", *where]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"tune-kd: cifar10 is not in {tmp_path / 'cache' / 'datasets'} and cannot be downloaded")
+    assert "--data-root DIR" in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_source_is_a_name_and_a_folder() -> None:
+    assert sources(["cifar10=a", "cifar100=b=c"]) == {"cifar10": "a", "cifar100": "b=c"}
+    for wrong in ("cifar10", "cifar10=", "=a"):
+        with pytest.raises(InputError, match="NAME=DIR"):
+            sources([wrong])
+
+
+@pytest.mark.slow
+def test_table_1_at_small_scale_for_real_on_the_embedded_digits(tmp_path: Path) -> None:
+    cut = ["train_limit=200", "test_limit=100", "image_size=8", "recipe.epochs=1", "teacher_recipe.epochs=1"]
+    settings = [word for setting in cut for word in ("--set", setting)]
+    command = [ENTRY_POINT, "study", "table1", "--scale", "small", "--data", "cifar10=digits", *settings]
+    environment = {**os.environ, "TUNE_KD_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    trials, runs = open_store(tmp_path / "runs").trials(), open_store(tmp_path / "runs").runs()
+    assert trials.groupby("policy" if "policy" in trials else "run_id").ngroups == 3
+    assert set(runs.policy) == {"student", "grid", "stochastic"}
+    assert set(runs.study) == {"table1-small"}
+    assert (trials.status == "completed").all()
+    assert len(trials) == 21
+    table = done.stdout[done.stdout.index("Table 1 layout") :]
+    words = [line.split()[0] for line in table.splitlines() if line.strip()]
+    assert [word for word in words if word in ("teacher", "student", "tuned", "stochastic")] == [
+        "teacher",
+        "student",
+        "tuned",
+        "stochastic",
+    ]
+    assert "table1 at small scale, which is not the paper’s protocol:" in table
+    assert "wrn-16-2 → wrn-16-1 on digits, hkd: 200 training images × 1 epochs" in table

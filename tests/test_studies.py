@@ -1,0 +1,131 @@
+"""The paper's tables and figures as plans: their parts, the two scales, and one line for whatever cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tune_kd import resuming
+from tune_kd.data import ImageData
+from tune_kd.errors import InputError
+from tune_kd.parts import joined
+from tune_kd.plan import Study, base_id
+from tune_kd.runner import plan_rows
+from tune_kd.store import create_store
+from tune_kd.studies import SCALES, STUDIES, in_words, named_after, plan_parts, settled_parts
+
+
+def labels(part: Study) -> list[str]:
+    return list(dict.fromkeys(plan.label for plan in part.runs))
+
+
+def ids(part: Study) -> set[str]:
+    return {plan.run_id for plan in part.runs}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_is_planned_at_both_scales_under_one_id(name: str, scale: str) -> None:
+    parts = plan_parts(name, scale=scale)
+    assert len({base_id(part.study_id) for part in parts}) == 1
+    runs = [plan.run_id for part in parts for plan in part.runs]
+    assert len(set(runs)) == len(runs)
+    assert {plan.study_id for part in parts for plan in part.runs} == {part.study_id for part in parts}
+    assert len({str(part.scenario) for part in parts}) == len(parts), "no part is run twice"
+    assert {named_after(part.name) for part in parts} == {(name, scale)}
+
+
+def test_table_1_at_full_scale_is_the_protocol_of_the_paper() -> None:
+    (part,) = plan_parts("table1")
+    scenario = part.scenario
+    assert (scenario.teacher, scenario.student, scenario.loss) == ("resnet18", "mobilenetv2", "hkd")
+    assert (scenario.data, scenario.train_limit, scenario.image_size) == ("cifar10", None, 32)
+    assert (scenario.recipe.epochs, scenario.teacher_recipe.epochs, scenario.recipe.batch_size) == (100, 100, 128)
+    assert scenario.equivalence_margin == 0.003
+    assert labels(part) == ["student", "grid", "stochastic"]
+    assert len(part.runs) == 15, "three policies in five replicates"
+
+
+def test_table_4_has_the_losses_in_which_the_temperature_counts_on_both_cifars_and_hkd_on_tiny_imagenet() -> None:
+    found = [(part.scenario.data, part.scenario.loss) for part in plan_parts("table4")]
+    both = [(data, loss) for data in ("cifar10", "cifar100") for loss in ("hkd", "cmc-tau", "dml-tau")]
+    assert found == [*both, ("tiny-imagenet", "hkd")]
+
+
+def test_table_7_pairs_every_teacher_with_every_student() -> None:
+    networks = ("resnet18", "shufflenetv2")
+    pairs = {(part.scenario.teacher, part.scenario.student) for part in plan_parts("table7")}
+    assert pairs == {(teacher, student) for teacher in networks for student in networks}
+
+
+def test_fig_3b_differs_in_the_students_batch_size_alone() -> None:
+    parts = plan_parts("fig3b")
+    assert [part.scenario.recipe.batch_size for part in parts] == [32, 64, 128, 256, 512]
+    first = parts[0].scenario
+    for part in parts:
+        assert part.scenario.changed({"recipe.batch_size": 32}).recipe == first.recipe
+        assert part.scenario.teacher_recipe == first.teacher_recipe, "one teacher for all"
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_small_scale_is_a_part_of_the_data_with_small_networks_and_says_so(name: str) -> None:
+    for part in plan_parts(name, scale="small"):
+        scenario = part.scenario
+        assert (scenario.train_limit, scenario.test_limit) == (1000, 1000)
+        assert {scenario.teacher, scenario.student} <= {"wrn-16-1", "wrn-16-2"}
+        assert scenario.recipe.epochs <= 5
+        assert max(scenario.recipe.milestones) <= scenario.recipe.epochs
+        assert len({plan.replicate for plan in part.runs}) == 1
+        assert part.name == f"{name}-small"
+        assert in_words(part).endswith(f"1,000 training images × {scenario.recipe.epochs} epochs")
+
+
+def test_settings_replicates_seed_and_sources_reach_every_part(tmp_path: Path) -> None:
+    parts = plan_parts(
+        "table4",
+        scale="small",
+        sources={"cifar10": tmp_path, "cifar100": "digits"},
+        replicates=2,
+        seed=7,
+        settings={"recipe.epochs": 3, "alpha": 0.5},
+    )
+    for part in parts:
+        assert (part.scenario.recipe.epochs, part.scenario.alpha) == (3, 0.5)
+        assert {plan.replicate for plan in part.runs} == {0, 1}
+        assert {plan.study_seed for plan in part.runs} == {7}
+    data = [(part.scenario.name, part.scenario.data) for part in parts]
+    assert data == [("cifar10", str(tmp_path))] * 3 + [("digits", "digits")] * 3 + [("tiny-imagenet",) * 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": "table2"}, "unknown study 'table2'"),
+        ({"name": "table1", "scale": "tiny"}, "unknown scale 'tiny'"),
+        ({"name": "table1", "sources": {"cifar100": "digits"}}, "choices: cifar10"),
+        ({"name": "table1", "sources": {"cifar10": "/nowhere"}}, "no data folder '/nowhere' for cifar10"),
+        ({"name": "table1", "replicates": 0}, "replicates must be ≥ 1, got 0"),
+        ({"name": "table1", "settings": {"recipe.epoch": 3}}, "did you mean 'recipe.epochs'"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        plan_parts(**given)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_study_with_parts_is_resumed_as_a_whole_or_by_one_of_them(digits: ImageData, tmp_path: Path) -> None:
+    parts = plan_parts("table4", scale="small")
+    store = create_store(tmp_path / "runs")
+    for part in parts:
+        plan_rows(part, digits, store)
+    whole = joined(parts)
+    assert settled_parts(whole) == parts
+    for name in (None, whole.study_id):
+        again = resuming.studies_of(resuming.unfinished_rows(store, name))
+        assert {part.study_id: ids(part) for part in again} == {part.study_id: ids(part) for part in parts}
+    (one,) = resuming.studies_of(resuming.unfinished_rows(store, parts[2].study_id))
+    assert (one.study_id, ids(one)) == (parts[2].study_id, ids(parts[2]))
