@@ -108,16 +108,16 @@ def held_out_batches(
     images: DeviceImages, data: ImageData, recipe: Recipe, *, seed: int, epoch: int
 ) -> Iterator[Batch]:
     """Batches of what is held out, in an order of its own for each (seed, epoch), not augmented, round and round."""
-    while len(images):
-        yield from epoch_batches(
-            images,
-            batch_size=min(recipe.batch_size, len(images)),
-            seed=seed,
-            epoch=epoch,
-            augmentation=Augmentation(),
-            mean=data.mean,
-            std=data.std,
-        )
+    return epoch_batches(
+        images,
+        batch_size=min(recipe.batch_size, len(images)),
+        seed=seed,
+        epoch=epoch,
+        augmentation=Augmentation(),
+        mean=data.mean,
+        std=data.std,
+        endless=True,
+    )
 
 
 def trained_images(images: DeviceImages, recipe: Recipe) -> int:

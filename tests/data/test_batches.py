@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -76,6 +77,14 @@ def test_an_epoch_has_every_image_once_but_a_lone_last_one(count: int, batch_siz
     assert len(seen) == len(set(seen)) == count - lone
     assert len(stream) == steps_per_epoch(count, batch_size)
     assert all(len(batch.index) >= 2 for batch in stream)
+
+
+def test_an_endless_stream_is_the_epochs_over_and_over() -> None:
+    device_images = DeviceImages(image_set(21), "cpu")
+    endless = epoch_batches(
+        device_images, batch_size=8, seed=1, epoch=0, augmentation=FULL, mean=MEAN, std=STD, endless=True
+    )
+    assert same(list(itertools.islice(endless, 7)), [*batches(), *batches(), batches()[0]])
 
 
 def test_without_augmentation_a_batch_is_the_normalised_images() -> None:

@@ -6,6 +6,7 @@ it is the same on every device, and moved there once. No step waits for the devi
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -77,17 +78,20 @@ def epoch_batches(
     augmentation: Augmentation,
     mean: Sequence[float],
     std: Sequence[float],
+    endless: bool = False,
 ) -> Iterator[Batch]:
     """The training batches of ``epoch``: every image once, in random order, augmented and normalised.
 
     A trailing batch of a single image is dropped: batch norm has no variance to normalise it by. ``mean`` and ``std``
-    are per channel, in 0..1. Raises InputError for a ``batch_size`` below 2.
+    are per channel, in 0..1. ``endless`` gives the same batches over and over. Raises InputError for a ``batch_size``
+    below 2.
     """
     if batch_size < 2:
         raise InputError(f"batch_size must be ≥ 2 (batch norm cannot train on one image), got {batch_size}")
     draws = _draw_epoch(len(device_images), seed, epoch, augmentation).to(device_images.device)
     scale, shift = _normalisation(mean, std, device_images.device)
-    for step in range(steps_per_epoch(len(device_images), batch_size)):
+    steps = range(steps_per_epoch(len(device_images), batch_size))
+    for step in itertools.cycle(steps) if endless else steps:
         here = slice(step * batch_size, (step + 1) * batch_size)
         index = draws.order[here]
         images = device_images.images[index]
