@@ -97,6 +97,8 @@ def remove_abandoned(folder: Path) -> None:
 
 def _start(ray: Any, address: str | None, folder: str | None) -> None:
     common = {"log_to_driver": False, "logging_level": "ERROR"}
+    # Ray still prints the last words of nodes and workers that died, on stdout, which is for results.
+    ray._private.worker._worker_logs_enabled = False
     if address:
         try:
             ray.init(address=address, **common)
@@ -121,7 +123,7 @@ def resources(ray: Any, cpus_per_trial: float, gpus_per_trial: float | None, max
     wanted = Resources(cpus=cpus_per_trial, gpus=gpus, most=max_concurrent)
     if not any(wanted.fits(node) for node in nodes):
         asked = f"--cpus-per-trial {cpus_per_trial:g}" + (f" and --gpus-per-trial {gpus:g}" if gpus else "")
-        raise InputError(f"{asked}: no node has that much; there is {_offer(nodes)}")
+        raise InputError(f"{asked}: no node has that much; Ray has {_offer(nodes)}")
     return wanted
 
 

@@ -1,0 +1,79 @@
+"""What a trial reserves, against what the nodes of a cluster have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tune_kd.errors import InputError
+from tune_kd.session import Resources, resources
+
+
+class Nodes:
+    """Stands for Ray where only its nodes are asked for."""
+
+    def __init__(self, *nodes: dict[str, float]) -> None:
+        self._nodes = nodes
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": node} for node in self._nodes] + [{"Alive": False, "Resources": {}}]
+
+
+LAPTOP = Nodes({"CPU": 8.0, "memory": 1e9})
+CLUSTER = Nodes({"CPU": 0.0}, {"CPU": 16.0, "GPU": 4.0}, {"CPU": 16.0, "GPU": 4.0})
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "node", "fits"),
+    [
+        (1, 0, {"CPU": 8}, 8),
+        (3, 0, {"CPU": 8}, 2),
+        (0.1, 0, {"CPU": 1}, 10),
+        (1, 0.25, {"CPU": 8, "GPU": 1}, 4),
+        (1, 0.3, {"CPU": 16, "GPU": 4}, 12),  # a part of a GPU never spans two
+        (1, 2, {"CPU": 16, "GPU": 5}, 2),
+        (4, 0.5, {"CPU": 8, "GPU": 4}, 2),
+        (1, 1, {"CPU": 8}, 0),
+        (1, 0, {}, 0),
+    ],
+)
+def test_how_many_trials_a_node_holds(cpus: float, gpus: float, node: dict[str, float], fits: int) -> None:
+    assert Resources(cpus=cpus, gpus=gpus).fits(node) == fits
+
+
+@given(
+    st.integers(1, 64), st.integers(0, 8), st.sampled_from([0.1, 0.25, 0.5, 1, 2, 3]), st.sampled_from([0, 0.2, 0.5, 1])
+)
+def test_what_fits_is_never_more_than_there_is(cpus: int, gpus: int, each_cpus: float, each_gpus: float) -> None:
+    fits = Resources(cpus=each_cpus, gpus=each_gpus).fits({"CPU": cpus, "GPU": gpus})
+    assert fits * each_cpus <= cpus + 1e-9
+    assert fits * each_gpus <= gpus + 1e-9
+    assert (fits + 1) * each_cpus > cpus or each_gpus, "one more would fit"
+
+
+def test_a_trial_gets_a_whole_gpu_where_there_is_any() -> None:
+    assert resources(LAPTOP, 1, None, None).gpus == 0
+    assert resources(CLUSTER, 1, None, None).gpus == 1
+    assert resources(CLUSTER, 1, 0, None).gpus == 0
+    assert resources(CLUSTER, 1, 0.25, 3) == Resources(cpus=1, gpus=0.25, most=3)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "cpus", "gpus", "says"),
+    [
+        (LAPTOP, 9, None, "--cpus-per-trial 9: no node has that much; Ray has 1 node with 8 CPUs and 0 GPUs"),
+        (LAPTOP, 1, 1, "--cpus-per-trial 1 and --gpus-per-trial 1: no node has that much"),
+        (CLUSTER, 1, 8, "Ray has 2 nodes with 16 CPUs and 4 GPUs, 1 node with 0 CPUs and 0 GPUs"),
+        (CLUSTER, 1, 1.5, "--gpus-per-trial must be a whole number or ≤ 1, got 1.5"),
+    ],
+)
+def test_asking_for_more_than_there_is_fails_with_what_there_is(
+    cluster: Nodes, cpus: float, gpus: float | None, says: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        resources(cluster, cpus, gpus, None)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
