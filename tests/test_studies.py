@@ -11,10 +11,11 @@ from tune_kd import resuming
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.parts import joined
-from tune_kd.plan import Study, base_id
+from tune_kd.plan import Study
 from tune_kd.runner import plan_rows
 from tune_kd.store import create_store
 from tune_kd.studies import SCALES, STUDIES, in_words, named_after, plan_parts, settled_parts
+from tune_kd.study_ids import base_id
 
 
 def labels(part: Study) -> list[str]:

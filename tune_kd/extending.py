@@ -8,10 +8,11 @@ from typing import Any
 
 from tune_kd import records
 from tune_kd.errors import InputError, unknown
-from tune_kd.plan import RunPlan, Study, run_id
+from tune_kd.plan import RunPlan, Study
 from tune_kd.resuming import plan_of
 from tune_kd.seeds import replicate_seed
 from tune_kd.store import Store
+from tune_kd.study_ids import run_id
 
 
 def study_rows(store: Store, study_id: str) -> list[dict[str, Any]]:

@@ -8,11 +8,12 @@ from typing import Any
 from tune_kd import records
 from tune_kd.data import ImageData, official
 from tune_kd.errors import Interrupted, RunFailed
-from tune_kd.plan import Study, base_id
+from tune_kd.plan import Study
 from tune_kd.progress import Progress
 from tune_kd.runner import Execution, Outcome, execute, load_data, official_root
 from tune_kd.session import ray_session
 from tune_kd.store import Store
+from tune_kd.study_ids import base_id
 from tune_kd.teacher import check_networks
 
 Rows = Mapping[str, dict[str, Any]]  # of the table runs, by run id

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
 from tune_kd.scenario import Scenario, load_scenario
 from tune_kd.seeds import replicate_seed
+from tune_kd.study_ids import new_study_id, run_id
 from tune_kd.target import check_target
 from tune_kd.teacher_weights import read_weights
 
@@ -164,9 +163,9 @@ def _distinct(labels: Sequence[str]) -> list[tuple[str, Policy]]:
         policy = catalogue.make_policy(label)
         label = user_policy.label(type(policy), label)
         made.setdefault(catalogue.policy_record(policy), (label, policy))
-    ids = [_slug(label) for label, _ in made.values()]
+    ids = [run_id("", label, 0) for label, _ in made.values()]
     for label, _ in made.values():
-        if ids.count(_slug(label)) > 1:
+        if ids.count(run_id("", label, 0)) > 1:
             raise InputError(f"two different policies are called {label}; give the class of one another name = …")
     return list(made.values())
 
@@ -180,25 +179,6 @@ def _check_pair(label: str, policy: Policy, space: Space) -> None:
         except ValueError as error:
             raise InputError(f"policy {label!r} in space {space.name!r}: {error}") from error
     user_policy.rehearse(policy, space)
-
-
-def new_study_id(now: datetime) -> str:
-    """An id that sorts by time, to the microsecond, in hexadecimal after the second."""
-    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}"
-
-
-def base_id(study_id: str) -> str:
-    """What the parts of a study have in common: ``20260301-120000-1a2b0`` of ``20260301-120000-1a2b0-cifar10-hkd``."""
-    return "-".join(study_id.split("-")[:3])
-
-
-def run_id(study_id: str, label: str, replicate: int) -> str:
-    """The name of a run: its study, its policy with all options, its replicate."""
-    return f"{study_id}-{_slug(label)}-r{replicate}"
-
-
-def _slug(label: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
 
 
 def space_record(space: Space) -> str:

@@ -15,9 +15,10 @@ from tune_kd.data import ImageData
 from tune_kd.errors import InputError, unknown
 from tune_kd.meter.carbon import Carbon
 from tune_kd.metering import Metering
-from tune_kd.plan import RunPlan, Study, base_id
+from tune_kd.plan import RunPlan, Study
 from tune_kd.scenario import from_record
 from tune_kd.store import Store
+from tune_kd.study_ids import base_id
 
 UNFINISHED = ("planned", "running", "stopped", "lost")
 

@@ -7,7 +7,6 @@ stratified part of the images, few epochs, one replicate; it shows that everythi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import Any
 from tune_kd.data import NAMES
 from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
-from tune_kd.plan import RunPlan, Study, new_study_id, plan_study, run_id
+from tune_kd.plan import RunPlan, Study, plan_study
 from tune_kd.scenario import Scenario, load_scenario
+from tune_kd.study_ids import new_study_id, run_id, slug
 
 SCALES = ("full", "small")
 SEARCHED = ("grid", "stochastic")  # the two that the paper compares
@@ -161,7 +161,7 @@ def plan_parts(
         )
         if any(planned.scenario == known.scenario for known in studies):
             continue  # a stand-in for two networks makes two parts the same
-        studies.append(_renamed(planned, f"{study_id}-{_slug(part.label)}" if len(wanted.parts) > 1 else study_id))
+        studies.append(_renamed(planned, f"{study_id}-{slug(part.label)}" if len(wanted.parts) > 1 else study_id))
     return studies
 
 
@@ -215,7 +215,3 @@ def _renamed(study: Study, study_id: str) -> Study:
         replace(plan, study_id=study_id, run_id=run_id(study_id, plan.label, plan.replicate)) for plan in study.runs
     )
     return replace(study, study_id=study_id, runs=tuple(runs))
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

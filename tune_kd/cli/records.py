@@ -8,8 +8,8 @@ import pandas as pd
 
 from analysis.outcomes import run_outcomes
 from analysis.script import Records
-from tune_kd.plan import base_id
 from tune_kd.store.columns import REPORTS
+from tune_kd.study_ids import base_id
 
 if TYPE_CHECKING:
     from tune_kd.store import Store
