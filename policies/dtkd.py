@@ -6,7 +6,8 @@ Within a trial: τ_s = 2·max z_s/(max z_s + max z_t)·τ_ref and τ_t = 2·max 
 
 The loss, as in github.com/JinYu1998/DTKD: r·(3·mean(τ_s·τ_t·KL(q_t ‖ q_s)) + 1·mean(τ_ref²·KL at τ_ref)) + 1·CE,
 with the gradient also through max z_s; r rises from 1/20 in the first epoch to 1 in the 20th (``warmup``; the
-publication trains 240). With ``temperature_only`` the loss is the scenario's.
+publication trains 240). With ``temperature_only`` the loss is the scenario's: then little holds the student back from
+making max z_s, τ_s and so the term itself small, which the published second term, at τ_ref, does.
 """
 
 from __future__ import annotations
