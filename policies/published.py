@@ -19,8 +19,8 @@ class Weights(NamedTuple):
 class Published(Temperature):
     """The temperature of a published method, and its loss: w_kd·distillation + w_ce·cross-entropy.
 
-    Without ``weights`` the loss is the scenario's, which isolates the temperature. What reduces the distillation
-    term over classes is the scenario's either way: ``batchmean``, the default, is what the publications have.
+    Without ``weights`` the loss is the scenario's, which isolates the temperature. What the distillation term is, and
+    how it is reduced over classes, is the scenario's either way: the publications have ``hkd`` and ``batchmean``.
     """
 
     def __init__(self, weights: Weights | None) -> None:
