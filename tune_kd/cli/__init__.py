@@ -23,6 +23,7 @@ from tune_kd.cli import report as report  # isort: skip
 from tune_kd.cli import analyse as analyse  # isort: skip
 from tune_kd.cli import listing as listing  # isort: skip
 from tune_kd.cli import store as store  # isort: skip
+from tune_kd.cli import new as new  # isort: skip
 from tune_kd.cli import repeats as repeats  # isort: skip
 from tune_kd.cli import checkup as checkup  # isort: skip
 

@@ -1,0 +1,140 @@
+"""The contract of a policy as a check that a test can call: ``check_policy(MyPolicy())``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from policies.base import HeldOut, Policy, Softening, StepLoss, Temperature
+from search_spaces import SPACES, Space
+
+EPOCHS, STEPS, BATCH, CLASSES, SIZE = 3, 4, 5, 4, 6
+
+
+def check_policy(policy: Policy, space: Space = SPACES["tau"]) -> None:
+    """See that ``policy`` keeps the contract of ``policies/base.py`` in ``space``. Raises AssertionError where not.
+
+    It trains nothing: a toy student looks at random images, so it takes a moment.
+    """
+    suggested, again = (suggestions(policy, space) for _ in range(2))
+    assert suggested == again, "the same seed must suggest the same parameters"
+    native = policy.native_trials(space)
+    assert native is None or len(suggested) == min(native, MOST), f"the recipe has {native} trials to suggest"
+    for params in suggested[:2]:
+        _check_temperature(policy, params)
+
+
+MOST = 4
+
+
+def suggestions(policy: Policy, space: Space) -> list[dict[str, float]]:
+    """The first parameters that the policy's searcher suggests, each trial ended before the next."""
+    searcher, found = policy.searcher(space, 1), []
+    for index in range(min(MOST, policy.native_trials(space) or MOST)):
+        params = searcher.suggest(f"trial-{index}")
+        assert isinstance(params, dict), f"trial {index} must be suggested as a dict of numbers, got {params!r}"
+        found.append(params)
+        result = {"val_accuracy": 0.5, "energy_j": 1.0, "flops_executed": 1.0, "training_iteration": 1}
+        searcher.on_trial_complete(f"trial-{index}", result)
+    return found
+
+
+def _check_temperature(policy: Policy, params: Mapping[str, float]) -> None:
+    before = torch.get_rng_state()
+    whole = [losses for epoch in epochs(policy.temperature(params, seed=7)) for losses in epoch]
+    assert torch.equal(before, torch.get_rng_state()), "draw from a generator of your own, not from torch's global one"
+    for step in whole:
+        assert step.loss.shape == (), f"a loss must be a scalar, got the shape {tuple(step.loss.shape)}"
+        assert step.loss.isfinite(), f"a loss must be finite, got {step.loss}"
+        if step.tau is not None:
+            assert step.tau.shape in ((), (BATCH, 1)), f"τ must be () or [batch, 1], got {tuple(step.tau.shape)}"
+            assert (step.tau.isfinite() & (step.tau > 0)).all(), f"τ must be finite and > 0, got {step.tau}"
+    same = [losses for epoch in epochs(policy.temperature(params, seed=7)) for losses in epoch]
+    assert _equal(whole, same), "the same parameters and seed must give the same temperatures"
+    taus = torch.cat([torch.empty(0), *(step.tau.reshape(-1) for step in whole if step.tau is not None)])
+    moves = len(taus.unique()) > 1
+    assert moves == policy.moves_within, f"moves_within must say whether τ moves within a trial: {moves}"
+    _check_resumed(policy, params, whole)
+
+
+def _check_resumed(policy: Policy, params: Mapping[str, float], whole: list[StepLoss]) -> None:
+    stopped, resumed = (policy.temperature(params, seed=7) for _ in range(2))
+    first = epochs(stopped, until=1)
+    resumed.load_state_dict(stopped.state_dict())
+    rest = epochs(resumed, since=1)
+    found = [losses for epoch in (*first, *rest) for losses in epoch]
+    assert _equal(found, whole), "a temperature must go on from its state_dict() as if it had never stopped"
+
+
+def epochs(temperature: Temperature, since: int = 0, until: int = EPOCHS) -> list[list[StepLoss]]:
+    """The losses of some of the ``EPOCHS`` of a toy training, epoch by epoch; the student does not learn."""
+    found = []
+    for epoch in range(since, until):
+        temperature.begin_epoch(epoch, EPOCHS, STEPS)
+        found.append([_detached(temperature.loss(toy_step(temperature, epoch, step))) for step in range(STEPS)])
+        temperature.observe({"epoch": epoch + 1, "val_accuracy": 0.5, "val_loss": 1.0, "train_loss": 1.0})
+    return found
+
+
+@dataclass(kw_only=True)
+class ToyStep:
+    """One batch of random images, a linear student and a more certain linear teacher."""
+
+    number: int
+    images: Tensor
+    labels: Tensor
+    student: nn.Module
+    teacher_logits: Tensor | None
+    learning_rate: float = 0.1
+    student_logits: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.student_logits = self.student(self.images)
+
+    def cross_entropy(self) -> Tensor:
+        return F.cross_entropy(self.student_logits, self.labels)
+
+    def distillation(self, softening: Softening) -> Tensor:
+        assert self.teacher_logits is not None, "there is no distillation in an epoch that needs no teacher"
+        student = F.log_softmax(self.student_logits / softening.tau_student, dim=1)
+        teacher = F.log_softmax(self.teacher_logits / softening.tau_teacher, dim=1)
+        kl = F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=1)
+        return (softening.weight.reshape(-1) * kl).mean()
+
+    def loss(self, softening: Softening) -> Tensor:
+        return 0.9 * self.distillation(softening) + 0.1 * self.cross_entropy()
+
+    def logits_at(self, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
+        logits: Tensor = functional_call(self.student, dict(weights), (images,))
+        return logits
+
+    def held_out(self) -> HeldOut:
+        return HeldOut(self.images, self.labels)
+
+
+def toy_step(temperature: Temperature, epoch: int, number: int) -> ToyStep:
+    """Batch ``number`` of ``epoch``: a function of the two, and nothing else."""
+    generator = torch.Generator().manual_seed(1000 * epoch + number)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        student, teacher = (nn.Sequential(nn.Flatten(), nn.Linear(SIZE * SIZE, CLASSES)) for _ in range(2))
+    images = torch.randn(BATCH, 1, SIZE, SIZE, generator=generator)
+    logits = 3 * teacher(images).detach() if temperature.needs_teacher else None
+    labels = torch.randint(CLASSES, (BATCH,), generator=generator)
+    return ToyStep(number=number, images=images, labels=labels, student=student, teacher_logits=logits)
+
+
+def _detached(step: StepLoss) -> StepLoss:
+    return StepLoss(step.loss.detach().clone(), None if step.tau is None else step.tau.detach().clone())
+
+
+def _equal(first: list[StepLoss], second: list[StepLoss]) -> bool:
+    def same(a: Tensor | None, b: Tensor | None) -> bool:
+        return (a is None and b is None) or (a is not None and b is not None and torch.equal(a, b))
+
+    return all(same(a.loss, b.loss) and same(a.tau, b.tau) for a, b in zip(first, second, strict=True))
