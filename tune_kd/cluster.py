@@ -41,6 +41,12 @@ def look_at_node(marker: str) -> Look:
     return Look(machine=records.node(node_id), code=this_code(), sees_cache=Path(marker).exists())
 
 
+def begin_look(node_id: str, marker: Path) -> Any:
+    """Start looking at a node; the reference to its :class:`Look`."""
+    look = ray.remote(look_at_node).options(num_cpus=0, scheduling_strategy=only(node_id))
+    return look.remote(str(marker))
+
+
 class Cluster:
     """The nodes that may be used: they run the driver's code, and each has a meter.
 
@@ -122,8 +128,7 @@ class Cluster:
         self._looked_at_s = time.monotonic()
         self._alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
         for node_id in self._alive.keys() - self.machines.keys() - self._looks.keys() - self._refused:
-            look = ray.remote(look_at_node).options(num_cpus=0, scheduling_strategy=only(node_id))
-            self._looks[node_id] = look.remote(str(self.marker))
+            self._looks[node_id] = begin_look(node_id, self.marker)
 
     def _take(self, node_id: str, answer: Any) -> str | None:
         """Admit a node; if it cannot be used, why not, in one line."""

@@ -6,10 +6,12 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from tune_kd import formats
 from tune_kd.errors import InputError, StoreError
@@ -19,6 +21,7 @@ GIB = 2**30
 LEAST_DISK_BYTES = 5 * GIB
 LEAST_MEMORY_BYTES = 2 * GIB
 LEAST_SHM_BYTES = 1 * GIB
+NODE_S = 120  # for an answer: a node imports torch first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +38,11 @@ class Check:
             raise ValueError(f"a mark is one of {', '.join(MARKS)}, got {self.mark!r}")
 
 
-def examine(*, store: str, cache: Path, start_ray: bool = False) -> Iterator[Check]:
-    """Every check, in the order in which a user should read them; each comes as soon as it is done."""
+def examine(*, store: str, cache: Path, start_ray: bool = False, address: str | None = None) -> Iterator[Check]:
+    """Every check, in the order in which a user should read them; each comes as soon as it is done.
+
+    With the ``address`` of a cluster also its nodes.
+    """
     yield python()
     yield from packages()
     yield cpus()
@@ -48,6 +54,8 @@ def examine(*, store: str, cache: Path, start_ray: bool = False) -> Iterator[Che
     yield remote_store(store) if "://" in store else disk("store", Path(store))
     yield disk("cache", cache)
     yield shared_memory(Path("/dev/shm"))
+    if address is not None:
+        yield from nodes(address, cache)
 
 
 def python() -> Check:
@@ -135,6 +143,44 @@ def ray_starts() -> Check:
         found = f"does not start: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
         return Check(name="Ray", mark=FAIL, found=found, advice="see the logs that the message names")
     return Check(name="Ray", mark=OK, found=found)
+
+
+def nodes(address: str, cache: Path) -> Iterator[Check]:
+    """Every node of a running cluster: what it has, whether it has this code and sees the cache."""
+    from tune_kd.session import ray_session
+
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with ray_session(address) as ray, tempfile.NamedTemporaryFile(dir=cache, prefix=".seen-by-") as marker:
+            from tune_kd.cluster import begin_look
+
+            alive = [node for node in ray.nodes() if node["Alive"]]
+            looks = [begin_look(node["NodeID"], Path(marker.name)) for node in alive]
+            for node, look in zip(alive, looks, strict=True):
+                yield _node(ray, node, look)
+    except (InputError, OSError) as error:
+        yield Check(name="cluster", mark=FAIL, found=str(error), advice="ray status --address HOST:PORT says more")
+
+
+def _node(ray: Any, node: dict[str, Any], answer: Any) -> Check:
+    from tune_kd.sources import this_code
+
+    name = f"node {node['NodeID'][:6]}"
+    has = node["Resources"]
+    there = f"{node['NodeManagerAddress']}, {has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs"
+    try:
+        look = ray.get(answer, timeout=NODE_S)
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[-1]
+        return Check(name=name, mark=FAIL, found=f"{there}; cannot run tune-kd: {reason}", advice="install it there")
+    if difference := this_code().difference(look.code):
+        return Check(
+            name=name, mark=FAIL, found=f"{there}; other code: {difference}", advice="install the same tune-kd there"
+        )
+    if not look.sees_cache:
+        advice = "its checkpoints go through the driver; a shared --cache is faster"
+        return Check(name=name, mark=OK, found=f"{there}; does not see the cache", advice=advice)
+    return Check(name=name, mark=OK, found=there)
 
 
 def gpus() -> Iterator[Check]:

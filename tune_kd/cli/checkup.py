@@ -19,20 +19,24 @@ if TYPE_CHECKING:
 STYLES = {"ok": "green", "–": "dim", "warn": "yellow", "FAIL": "bold red"}
 
 
-@app.command(epilog=example("tune-kd doctor", "tune-kd doctor --start-ray"))
+@app.command(epilog=example("tune-kd doctor", "tune-kd doctor --start-ray", "tune-kd doctor --address auto"))
 def doctor(
     store: Annotated[str, option(OPTIONS, "Where records would go.", STORE)] = "./runs",
     cache: Annotated[
         str | None, option(OPTIONS, "Where teachers, data and checkpoints would live.", "DIR", default=CACHE)
     ] = None,
     start_ray: Annotated[bool, option(OPTIONS, "Start Ray too and run a task on it.", "", "--start-ray")] = False,
+    address: Annotated[
+        str | None, option(OPTIONS, "A running Ray cluster whose nodes to look at: auto or HOST:PORT.", "ADDRESS")
+    ] = None,
 ) -> None:
     """Check Python, Ray, GPUs, energy readers, disk and memory; exit code 1 if something makes a run impossible."""
     from tune_kd.doctor import FAIL, examine, worst
     from tune_kd.store.opening import default_cache
 
     checks = []
-    for check in examine(store=store, cache=Path(cache) if cache else default_cache(), start_ray=start_ray):
+    where = Path(cache) if cache else default_cache()
+    for check in examine(store=store, cache=where, start_ray=start_ray, address=address):
         show(line(check))
         checks.append(check)
     if worst(checks) == FAIL:
