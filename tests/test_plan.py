@@ -90,14 +90,14 @@ def test_in_another_currency_only_the_recipe_bounds_the_trials() -> None:
 def test_the_plan_takes_over_what_was_asked() -> None:
     study = plan_study(policies=["grid"], space="tau-alpha", settings={"recipe.lr": 0.05}, train_limit=300, name="n")
     assert study.name == "n"
-    assert study.scenario == load_scenario("digits").changed({"train_limit": 300, "recipe.lr": 0.05})
+    assert study.scenario == load_scenario("digits").changed({"train_limit": 300, "recipe.lr": 0.05}).settled()
     assert study.runs[0].space == SPACES["tau-alpha"]
     assert study.runs[0].max_trials == 19 * 4
 
 
 def test_a_folder_without_a_scenario_gets_the_one_for_images(tmp_path: Path) -> None:
     scenario = plan_study(policies=["grid"], data=tmp_path).scenario
-    assert scenario == load_scenario("images").changed({"data": str(tmp_path)})
+    assert scenario == load_scenario("images").changed({"data": str(tmp_path)}).settled()
 
 
 def test_a_folder_with_a_scenario_keeps_it(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from tune_kd import resuming
 from tune_kd.data import ImageData
@@ -12,6 +13,7 @@ from tune_kd.errors import InputError
 from tune_kd.plan import Study, plan_study
 from tune_kd.runner import plan_rows
 from tune_kd.store import Store, create_store
+from tune_kd.teacher import Teacher, teacher_id
 
 
 @pytest.fixture
@@ -75,3 +77,18 @@ def test_other_data_or_code_is_refused_with_what_differs(
     resuming.check_unchanged(rows, digits, force=True)
     assert rows[0]["forced_changes"].startswith(f"{changed}: what it was then then")
     store.write_run(rows[0])
+
+
+def test_another_teacher_in_the_file_that_was_given_is_refused(
+    digits: ImageData, teacher: Teacher, tmp_path: Path
+) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(teacher.weights, path)
+    study = plan_study(policies=["grid"], settings={"teacher_checkpoint": str(path)})
+    store = create_store(tmp_path / "runs")
+    [row] = plan_rows(study, digits, store).values()
+    row["teacher_id"] = teacher_id(study.scenario, digits)
+    resuming.check_unchanged([row], digits, force=False)
+    torch.save({key: tensor + 1 for key, tensor in teacher.weights.items()}, path)
+    with pytest.raises(InputError, match=r"teacher_id: .* then, .* now.*--force"):
+        resuming.check_unchanged([row], digits, force=False)

@@ -19,6 +19,7 @@ from tune_kd.plan import RunPlan, Study
 from tune_kd.scenario import from_record
 from tune_kd.store import Store
 from tune_kd.study_ids import base_id
+from tune_kd.teacher import teacher_id
 
 UNFINISHED = ("planned", "running", "stopped", "lost")
 
@@ -69,6 +70,7 @@ def check_unchanged(rows: Sequence[dict[str, Any]], data: ImageData, *, force: b
             "split_sha256": data.split_sha256,
             "policy_sha256": catalogue.policy_sha256(policy, now=True),
             **records.code(),
+            **_given_teacher(row, data),
         }
         differing = [
             f"{name}: {row[name]} then, {now} now"
@@ -80,6 +82,13 @@ def check_unchanged(rows: Sequence[dict[str, Any]], data: ImageData, *, force: b
         if not force:
             raise InputError(f"run {row['run_id']} cannot go on unchanged ({'; '.join(differing)}); --force goes on")
         row["forced_changes"] = "; ".join(filter(None, [row.get("forced_changes"), *differing]))
+
+
+def _given_teacher(row: Mapping[str, Any], data: ImageData) -> dict[str, str]:
+    """The id of a teacher from a file of the user's own, which may hold something else by now."""
+    scenario = from_record(row["scenario_json"])
+    given = scenario.teacher_checkpoint is not None and row.get("teacher_id") is not None
+    return {"teacher_id": teacher_id(scenario, data)} if given else {}
 
 
 def plan_of(row: Mapping[str, Any]) -> RunPlan:

@@ -105,6 +105,10 @@ class Scenario(_Frozen):
         """α: the scenario's own, else that of the loss."""
         return ALPHA[self.loss] if self.alpha is None else self.alpha
 
+    def settled(self) -> Scenario:
+        """The same with α as the number that is used: what is planned and recorded."""
+        return self.model_copy(update={"alpha": self.distillation_weight})
+
     def changed(self, settings: Mapping[str, Any]) -> Scenario:
         """This scenario with some fields set; ``recipe.lr`` reaches into a recipe.
 
@@ -167,9 +171,8 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def to_record(scenario: Scenario) -> str:
-    """The scenario as the JSON text that a record keeps; α is the number that is used."""
-    fields = scenario.model_dump(mode="json") | {"alpha": scenario.distillation_weight}
-    return json.dumps(fields, ensure_ascii=False)
+    """The scenario, settled, as the JSON text that a record keeps."""
+    return json.dumps(scenario.settled().model_dump(mode="json"), ensure_ascii=False)
 
 
 def from_record(text: str) -> Scenario:
