@@ -72,11 +72,11 @@ def _check_resumed(policy: Policy, params: Mapping[str, float], whole: list[Step
 
 
 def epochs(temperature: Temperature, since: int = 0, until: int = EPOCHS) -> list[list[StepLoss]]:
-    """The losses of some of the ``EPOCHS`` of a toy training, epoch by epoch; the student does not learn."""
+    """The losses of some of the ``EPOCHS`` of a toy training, epoch by epoch; only the temperature learns."""
     found = []
     for epoch in range(since, until):
         temperature.begin_epoch(epoch, EPOCHS, STEPS)
-        found.append([_detached(temperature.loss(toy_step(temperature, epoch, step))) for step in range(STEPS)])
+        found.append([_trained(temperature, toy_step(temperature, epoch, step)) for step in range(STEPS)])
         temperature.observe({"epoch": epoch + 1, "val_accuracy": 0.5, "val_loss": 1.0, "train_loss": 1.0})
     return found
 
@@ -129,8 +129,19 @@ def toy_step(temperature: Temperature, epoch: int, number: int) -> ToyStep:
     return ToyStep(number=number, images=images, labels=labels, student=student, teacher_logits=logits)
 
 
-def _detached(step: StepLoss) -> StepLoss:
-    return StepLoss(step.loss.detach().clone(), None if step.tau is None else step.tau.detach().clone())
+def _trained(temperature: Temperature, step: ToyStep) -> StepLoss:
+    """The loss and τ of a step, after which what the temperature learns by gradient is a step further."""
+    found = temperature.loss(step)
+    learned = [parameter for parameter in temperature.parameters() if parameter.requires_grad]
+    kept = StepLoss(found.loss.detach().clone(), None if found.tau is None else found.tau.detach().clone())
+    for parameter, slope in zip(learned, _gradients(found.loss, learned), strict=True):
+        if slope is not None:
+            parameter.data.sub_(slope, alpha=step.learning_rate)
+    return kept
+
+
+def _gradients(loss: Tensor, parameters: list[nn.Parameter]) -> tuple[Tensor | None, ...]:
+    return torch.autograd.grad(loss, parameters, allow_unused=True) if parameters else ()
 
 
 def _equal(first: list[StepLoss], second: list[StepLoss]) -> bool:

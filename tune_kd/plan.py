@@ -153,7 +153,7 @@ def _scenario(
             f"there is no data folder {scenario.data!r}; give one with --data DIR, or one of these names as data: "
             f"{', '.join(NAMES)}"
         )
-    return scenario
+    return scenario.settled()
 
 
 def _distinct(labels: Sequence[str]) -> list[tuple[str, Policy]]:
