@@ -260,5 +260,5 @@ def _reason(trial: TuneTrial) -> str:
     if told := user_policy.told_by_worker(failure):
         return told
     lines = [line.strip() for line in failure.splitlines()[1:] if line.strip()]
-    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line)]
+    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit|Failed)\b", line)]
     return (raised[-1:] or lines[:1] or ["unknown error"])[0]

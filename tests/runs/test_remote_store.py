@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import urllib.request
 import warnings
 
@@ -11,6 +12,8 @@ import pytest
 import tune_kd
 
 pytestmark = pytest.mark.slow
+
+SECRET = ("AWS_SECRET_ACCESS_KEY", "A_TOKEN")
 
 
 @pytest.fixture
@@ -26,6 +29,7 @@ def bucket(monkeypatch):
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "a secret that no record may hold",
+        "A_TOKEN": "another one, of no use to us",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }.items():
@@ -46,3 +50,5 @@ def test_a_run_is_recorded_in_a_bucket(ray_running, cache, bucket, tmp_path):
     assert elsewhere.nodes().energy_trials_j.notna().all()
     assert elsewhere.verify() == []
     assert not (tmp_path / "s3:").exists()
+    told = "".join(path.read_text() for path in elsewhere.export(tmp_path / "exported"))
+    assert [name for name in SECRET if os.environ[name] in told] == [], "no record holds what the environment does"
