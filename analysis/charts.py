@@ -15,7 +15,8 @@ from analysis.accounting import CURRENCIES, Accounting
 from analysis.curves import mean_curves, run_curves
 from analysis.script import Records
 from analysis.summary import shown_unit
-from analysis.table import as_rows
+from analysis.table import as_rows, percent
+from analysis.target import survival_table
 from analysis.views import accuracy_by_tau, pareto_points, parts_of
 
 BLACK = "#000000"
@@ -23,6 +24,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", BLA
 DASHES = ("", "7 4", "2 3", "9 3 2 3")
 SHAPES = ("circle", "square", "up", "diamond", "down", "cross")
 PART_TITLES = {"energy": "Energy by component", "flops": "FLOPs by phase", "time": "Time by phase"}
+WITH_TEACHER = "energy with the teacher"
 Chart = dict[str, Any]
 
 
@@ -42,19 +44,23 @@ def look(labels: list[str]) -> dict[str, dict[str, str]]:
 
 
 def curve_chart(records: Records, comparison: int, value: str = "test_accuracy") -> Chart | None:
-    """The mean accuracy of the incumbent over every currency that was measured, with 95 % t intervals."""
+    """The mean accuracy of the incumbent over every currency that was measured, with 95 % t intervals.
+
+    And over energy with all of the teacher's training in it, which no policy's cost has elsewhere.
+    """
     outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
     axes: dict[str, Chart] = {}
     series = _series(list(outcomes["label"].unique()))
-    for currency in CURRENCIES:
-        steps = run_curves(outcomes, records.runs, records.trials, Accounting(currency=currency))
-        curves = mean_curves(steps, value).dropna(subset=["mean"])
+    rules = {currency: Accounting(currency=currency) for currency in CURRENCIES}
+    for name, rule in (rules | {WITH_TEACHER: Accounting(teacher_runs=1)}).items():
+        curves = mean_curves(run_curves(outcomes, records.runs, records.trials, rule), value).dropna(subset=["mean"])
         if curves.empty:
             continue
-        axes[currency], base = _axis(currency, curves["cost"])
+        axes[name], base = _axis(rule.currency, curves["cost"])
+        axes[name]["label"] = axes[name]["label"].replace(rule.currency, name)
         for label, mine in curves.groupby("label", sort=False):
             changes = mine[mine["mean"].diff().ne(0) | (mine["cost"] == mine["cost"].max())]
-            series[str(label)]["rows"][currency] = _rows(changes, ("mean", "low", "high"), base)
+            series[str(label)]["rows"][name] = _rows(changes, ("mean", "low", "high"), base)
     title = "Test accuracy of the incumbent over what was spent"
     return _chart("steps", title, axes, [one for one in series.values() if one["rows"]])
 
@@ -80,6 +86,26 @@ def pareto_chart(records: Records, comparison: int) -> Chart | None:
         front[currency] = [[cost, accuracy] for cost, accuracy, *_ in best]
     chart = _chart("points", "Accuracy over cost", axes, [one for one in series.values() if one["rows"]])
     return chart | {"front": front} if chart else None
+
+
+def target_chart(records: Records, comparison: int) -> Chart | None:
+    """The share of runs that have not reached the target yet over what was spent, in every measured currency."""
+    outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
+    axes: dict[str, Chart] = {}
+    series = _series(list(outcomes["label"].unique()))
+    target = np.nan
+    for currency in CURRENCIES:
+        curves = survival_table(outcomes, records.runs, records.trials, accounting=Accounting(currency=currency))
+        if curves.empty:
+            continue
+        target = float(curves["target"].iloc[0])
+        axes[currency], base = _axis(currency, curves["cost"])
+        # It starts at a cost of 0, which a log axis has no place for.
+        axes[currency]["log"] = False
+        for label, mine in curves.assign(low=np.nan, high=np.nan).groupby("label", sort=False):
+            series[str(label)]["rows"][currency] = _rows(mine, ("missing", "low", "high"), base)
+    chart = _chart("steps", "Runs short of the target", axes, [one for one in series.values() if one["rows"]])
+    return chart | {"y": f"runs still below {percent(target)} % validation accuracy, %"} if chart else None
 
 
 def tau_chart(records: Records, comparison: int) -> Chart | None:

@@ -49,13 +49,16 @@ def run_curves(
     return frame.sort_values(["comparison", "label", "replicate", "cost"], kind="stable")[list(COLUMNS)]
 
 
-def report_curves(outcomes: pd.DataFrame, reports: pd.DataFrame, accounting: Accounting | None = None) -> pd.DataFrame:
+def report_curves(
+    outcomes: pd.DataFrame, runs: pd.DataFrame, reports: pd.DataFrame, accounting: Accounting | None = None
+) -> pd.DataFrame:
     """The best validation accuracy of any report so far: the separate, finer curve that never ranks.
 
     Columns: comparison, label, replicate, run_id, cost, val_accuracy. The reports of all attempts of a run in order
-    of time; each adds what its epoch cost.
+    of time; each adds what its epoch cost to what the trials share.
     """
-    column = CURRENCIES[(accounting or Accounting()).currency].trial
+    rule = accounting or Accounting()
+    column = CURRENCIES[rule.currency].trial
     counted = outcomes[outcomes["counted"]]
     mine = reports[reports["run_id"].isin(counted["run_id"])].sort_values(["run_id", "at"], kind="stable")
     # A report's costs are cumulative over its attempt; its epochs are their number.
@@ -63,8 +66,9 @@ def report_curves(outcomes: pd.DataFrame, reports: pd.DataFrame, accounting: Acc
     epoch_cost = spent.groupby([mine["run_id"], mine["trial_id"], mine["attempt"]]).diff().fillna(spent)
     by_run = mine["run_id"]
     best = as_float(mine["val_accuracy"]).groupby(by_run).cummax()
-    frame = mine[["run_id"]].assign(cost=epoch_cost.groupby(by_run).cumsum(), val_accuracy=best)
-    frame = frame[~spent.isna().groupby(by_run).transform("any")]
+    cost = epoch_cost.groupby(by_run).cumsum() + run_overheads(runs, rule).reindex(by_run).to_numpy()
+    frame = mine[["run_id"]].assign(cost=cost, val_accuracy=best)
+    frame = frame[~(spent.isna().groupby(by_run).transform("any") | cost.isna())]
     return frame.merge(counted[["run_id", "comparison", "label", "replicate"]], on="run_id")
 
 

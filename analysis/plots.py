@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.across import Across, across, block_matrix, cost_blocks, performance_profile
-from analysis.charts import BLACK, COLOURS, PART_TITLES, Chart, curve_chart, look, pareto_chart, parts_chart, tau_chart
+from analysis.charts import (
+    BLACK,
+    COLOURS,
+    PART_TITLES,
+    Chart,
+    curve_chart,
+    look,
+    pareto_chart,
+    parts_chart,
+    target_chart,
+    tau_chart,
+)
 from analysis.script import Records
 from analysis.views import confusions
 from tune_kd import errors
@@ -114,6 +125,7 @@ def figures(records: Records, currency: str = "energy") -> Iterator[tuple[str, F
         for name, chart in (
             ("curves", curve_chart(records, comparison)),
             ("pareto", pareto_chart(records, comparison)),
+            ("target", target_chart(records, comparison)),
             ("tau", tau_chart(records, comparison)),
         ):
             axis = "tau" if name == "tau" else currency

@@ -114,6 +114,10 @@ def _charts(records: Records, comparison: int) -> Iterator[str]:
             "mean over replicates with its 95 % t interval; a step where a trial ends",
         ),
         "Accuracy over cost": (charts.pareto_chart, "mean ± standard deviation; left and up is better"),
+        "What a target costs": (
+            charts.target_chart,
+            "Kaplan and Meier's estimate; a run that misses stays until its end",
+        ),
         "Accuracy by τ": (charts.tau_chart, "all trials at a constant τ; on the test set, so not a way to choose τ"),
     }
     for title, (make, caption) in captions.items():
@@ -131,7 +135,7 @@ def _target(records: Records, currency: str) -> Iterator[str]:
     accounting = Accounting(currency=currency)
     found = target.target_table(records.outcomes, records.runs, records.trials, accounting=accounting)
     if len(found):
-        yield html_table(target.format_target(found, currency), "What a target costs")
+        yield html_table(target.format_target(found, currency), "Cost to the target")
     sensitive = sensitivity.sensitivity_table(records.outcomes, records.runs, records.trials)
     if len(sensitive):
         yield html_table(sensitivity.format_sensitivity(sensitive), "How much the accounting decides")

@@ -7,6 +7,7 @@ where it is in this currency, else the largest that any of its runs spent.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,22 +137,31 @@ def target_table(
     rmst, rmst_low, rmst_high (95 % t interval, cut at 0), ert, par2. Costs in base
     units. A comparison without a target, or a policy none of whose costs is known, has no rows.
     """
-    rule = accounting or Accounting()
-    curves, parts = run_curves(outcomes, runs, trials, rule), []
-    for comparison, mine in outcomes.groupby("comparison", sort=True):
-        found = Target(accuracy=target, source="given") if target is not None else target_of(mine, trials)
-        here = curves[curves["comparison"] == comparison]
-        if found is None or here.empty:
-            continue
-        # Under another rule the runs' totals are other ones, and B with them.
-        budget = budget_of(mine, rule.currency) if rule == Accounting(currency=rule.currency) else here["cost"].max()
-        misses = failed_runs(mine, rule.currency, budget)
-        times = pd.concat([times_to_target(here, found.accuracy, budget), misses], ignore_index=True)
+    parts = []
+    for found, budget, times in _all_times(outcomes, runs, trials, accounting or Accounting(), target):
         rows = [{"comparison": key, "label": name, **_row(group, budget)} for key, name, group in each_policy(times)]
         frame = pd.DataFrame(rows).assign(target=found.accuracy, source=found.source, budget=budget)
         parts.append(frame.sort_values("rmst", kind="stable"))
     names = ["comparison", "label", "target", "source", "budget", "n", "reached", "success", "success_low"]
     names += ["success_high", "rmst", "rmst_low", "rmst_high", "ert", "par2"]
+    return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
+
+
+def survival_table(
+    outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame, *, accounting: Accounting | None = None
+) -> pd.DataFrame:
+    """:func:`kaplan_meier` of each comparison and policy: columns comparison, label, target, cost, missing, error.
+
+    Costs in base units; the last row of a policy is at the budget, where what still misses is censored.
+    """
+    parts = []
+    for found, budget, times in _all_times(outcomes, runs, trials, accounting or Accounting(), None):
+        for comparison, label, mine in each_policy(times):
+            curve = kaplan_meier(mine["cost"].to_numpy(), mine["reached"].to_numpy())
+            end = curve.tail(1).assign(cost=budget)
+            curve = pd.concat([curve[curve["cost"] < budget], end], ignore_index=True)
+            parts.append(curve.assign(comparison=comparison, label=label, target=found.accuracy))
+    names = ["comparison", "label", "target", "cost", "missing", "error"]
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
 
 
@@ -176,6 +186,22 @@ def tables(records: Records, currency: str) -> list[Table]:
     """One table per comparison that has a target."""
     table = target_table(records.outcomes, records.runs, records.trials, accounting=Accounting(currency=currency))
     return [format_target(mine, currency) for _, mine in table.groupby("comparison")]
+
+
+def _all_times(
+    outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame, rule: Accounting, target: float | None
+) -> Iterator[tuple[Target, float, pd.DataFrame]]:
+    """Of every comparison that has a target and known costs: the target, its B and :func:`times_to_target`."""
+    curves = run_curves(outcomes, runs, trials, rule)
+    for comparison, mine in outcomes.groupby("comparison", sort=True):
+        found = Target(accuracy=target, source="given") if target is not None else target_of(mine, trials)
+        here = curves[curves["comparison"] == comparison]
+        if found is None or here.empty:
+            continue
+        # Under another rule the runs' totals are other ones, and B with them.
+        budget = budget_of(mine, rule.currency) if rule == Accounting(currency=rule.currency) else here["cost"].max()
+        misses = failed_runs(mine, rule.currency, budget)
+        yield found, budget, pd.concat([times_to_target(here, found.accuracy, budget), misses], ignore_index=True)
 
 
 def _row(times: pd.DataFrame, budget: float) -> dict[str, float]:

@@ -62,7 +62,7 @@ def paths(page: sync_api.Page) -> int:
 
 
 def test_every_chart_is_drawn(page: sync_api.Page) -> None:
-    assert page.locator("figure").count() == page.locator("svg.chart").count() == 6
+    assert page.locator("figure").count() == page.locator("svg.chart").count() == 8
     assert page.get_by_text("nothing measured here").count() == 0
 
 

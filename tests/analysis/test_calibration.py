@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.calibration import calibrate, cost_coverage, power, simulate
+from analysis.calibration import calibrate, cost_coverage, format_calibration, power, simulate
 from analysis.curves import stratified_t, t_interval
-from analysis.table import as_rows
+from analysis.table import as_rows, markdown
 
 STORES = 2000
 LARGEST_RATE = 0.065  # a 5 % test with the sampling error of 2,000 stores
@@ -17,6 +19,11 @@ LARGEST_RATE = 0.065  # a 5 % test with the sampling error of 2,000 stores
 @pytest.fixture(scope="module")
 def rates() -> pd.DataFrame:
     return calibrate(STORES)
+
+
+@pytest.fixture(scope="module")
+def powers() -> pd.DataFrame:
+    return power(STORES)
 
 
 def test_identical_policies_are_hardly_ever_ordered(rates: pd.DataFrame) -> None:
@@ -65,8 +72,14 @@ def test_stratified_intervals_cover_the_mean_of_unequal_scenarios() -> None:
     assert 0.935 <= covered / STORES <= 0.965
 
 
-def test_power_grows_with_replicates_and_with_the_difference() -> None:
-    rows = as_rows(power(500))
+def test_the_documents_tables_are_these(rates: pd.DataFrame, powers: pd.DataFrame) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "decisions" / "statistics.md").read_text(encoding="utf-8")
+    assert markdown(format_calibration(rates, "Errors of the verdicts", STORES)) in document
+    assert markdown(format_calibration(powers, "Power of the verdicts, two policies", STORES)) in document
+
+
+def test_power_grows_with_replicates_and_with_the_difference(powers: pd.DataFrame) -> None:
+    rows = as_rows(powers)
     share = {(row["sigma"], row["replicates"], row["difference_margins"]): row for row in rows}
     for sigma in (0.0015, 0.0025):
         assert share[sigma, 10, 0.0]["equivalent"] > share[sigma, 5, 0.0]["equivalent"]

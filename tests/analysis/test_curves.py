@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from synthetic import DAY, make_frames, run, trial
+from synthetic import DAY, Recipe, make_frames, run, trial
 
-from analysis.accounting import Accounting, run_costs
+from analysis.accounting import CURRENCIES, Accounting, run_costs
 from analysis.curves import area, mean_curve, mean_curves, report_curves, run_curves, step, stratified_t, t_interval
 from analysis.outcomes import run_outcomes
 from tune_kd.errors import InputError
@@ -137,13 +137,31 @@ def test_mean_curves_are_by_comparison_and_policy() -> None:
 def test_the_curve_of_reports_is_finer_and_ends_at_the_same_cost() -> None:
     frames = make_frames(replicates=1)
     outcomes = run_outcomes(frames.runs, frames.trials)
-    fine = report_curves(outcomes, frames.reports).groupby("run_id")
+    fine = report_curves(outcomes, frames.runs, frames.reports).groupby("run_id")
     coarse = run_curves(outcomes, frames.runs, frames.trials).groupby("run_id")
     np.testing.assert_allclose(fine["cost"].max(), coarse["cost"].max())
     assert (fine.size() == 4 * coarse.size()).all()
     assert fine["val_accuracy"].apply(lambda values: values.is_monotonic_increasing).all()
-    by_epochs = report_curves(outcomes, frames.reports, Accounting(currency="epochs")).groupby("run_id")["cost"]
-    assert list(by_epochs.max()) == list(4 * coarse.size())
+    by_epochs = report_curves(outcomes, frames.runs, frames.reports, Accounting(currency="epochs"))
+    assert list(by_epochs.groupby("run_id")["cost"].max()) == list(4 * coarse.size())
+
+
+@pytest.mark.parametrize("currency", ["energy", "flops", "co2e", "time"])
+def test_what_the_trials_share_is_charged_once_a_run_in_every_currency(currency: str) -> None:
+    frames = make_frames(policies={"grid": Recipe(trials=3), "stochastic": Recipe()}, replicates=2)
+    shared = {"shared_energy_j": 100.0, "shared_flops": 7e13, "shared_s": 3.0, "shared_co2e_g": 0.01}
+    more, rule = frames.runs.assign(**shared), Accounting(currency=currency)
+    known = CURRENCIES[currency]
+    before, after = (run_outcomes(runs, frames.trials) for runs in (frames.runs, more))
+    once = shared[str(known.shared)]
+    np.testing.assert_allclose(after[known.trial] - before[known.trial], once)
+    steps = [
+        run_curves(outcomes, runs, frames.trials, rule) for outcomes, runs in ((before, frames.runs), (after, more))
+    ]
+    np.testing.assert_allclose(steps[1]["cost"] - steps[0]["cost"], once)
+    reports = frames.reports.assign(duration_s=10.0 * frames.reports["epoch"])
+    fine = [report_curves(outcomes, runs, reports, rule) for outcomes, runs in ((before, frames.runs), (after, more))]
+    np.testing.assert_allclose(fine[1]["cost"] - fine[0]["cost"], once)
 
 
 @pytest.mark.parametrize("n", [2, 3, 10])

@@ -133,3 +133,18 @@ def test_freeing_failed_attempts_can_change_the_winner() -> None:
     by_joules = table[(table["currency"] == "energy") & (table["rank"] == 1)].set_index("rule")["label"]
     assert by_joules["as recorded"] == "grid"
     assert by_joules["failed attempts free"] == "stochastic"
+
+
+def test_survival_curves_end_at_the_budget_with_the_share_of_misses() -> None:
+    frames = make_frames(replicates=10)
+    outcomes = run_outcomes(frames.runs, frames.trials)
+    table = target.target_table(outcomes, frames.runs, frames.trials).set_index("label")
+    curves = target.survival_table(outcomes, frames.runs, frames.trials)
+    for label, mine in curves.groupby("label"):
+        assert (mine["cost"].iloc[0], mine["missing"].iloc[0]) == (0.0, 1.0)
+        assert mine["cost"].iloc[-1] == table["budget"][label]
+        assert mine["missing"].iloc[-1] == pytest.approx(1 - table["success"][label])
+        assert mine["missing"].is_monotonic_decreasing
+        # RMST is the area under the curve.
+        area = (mine["missing"].to_numpy()[:-1] * np.diff(mine["cost"])).sum()
+        assert area == pytest.approx(table["rmst"][label])

@@ -123,7 +123,7 @@ def test_a_policy_looks_the_same_in_every_chart_and_no_two_alike(records: Record
 @pytest.mark.parametrize("form", plots.FORMS)
 def test_every_figure_is_written(records: Records, tmp_path: Path, form: str) -> None:
     paths = plots.save_figures(records, tmp_path / "figures", form=form)
-    kinds = {"curves", "tau", "pareto", "energy", "flops", "time", "confusion"}
+    kinds = {"curves", "tau", "target", "pareto", "energy", "flops", "time", "confusion"}
     assert {path.stem.split("-")[0] for path in paths} == kinds
     starts = {"pdf": b"%PDF", "svg": b"<?xml", "png": b"\x89PNG"}
     assert all(path.read_bytes().startswith(starts[form]) for path in paths)
@@ -136,7 +136,7 @@ def test_an_unknown_figure_format_is_refused(records: Records, tmp_path: Path) -
 
 def test_all_figures_make_one_pdf(records: Records, tmp_path: Path) -> None:
     pages = plots.save_pdf(records, tmp_path / "new" / "all.pdf")
-    assert (tmp_path / "new" / "all.pdf").read_bytes().count(b"/Type /Page ") == pages == 11
+    assert (tmp_path / "new" / "all.pdf").read_bytes().count(b"/Type /Page ") == pages == 12
 
 
 @pytest.mark.parametrize("form", plots.FORMS)

@@ -11,7 +11,7 @@ from cli_records import sealed_store, study
 
 from policies import POLICIES
 from tune_kd.cli import command_line
-from tune_kd.cli.replayed import ADAPTING
+from tune_kd.cli.replayed import adapting
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_adapting_policies_are_those_whose_class_says_so() -> None:
-    assert {name for name, policy in POLICIES.items() if policy.adapts} == ADAPTING
+    assert {name for name, policy in POLICIES.items() if policy.adapts} == adapting()
 
 
 @pytest.mark.parametrize(("budget", "epochs"), [("1trial", 30), ("60epochs", 60), ("2trials", 60)])

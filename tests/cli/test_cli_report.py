@@ -128,6 +128,40 @@ def test_the_page_is_written_and_nothing_else_changes(
     assert captured.out == said(capsys, "report", store)
 
 
+@pytest.mark.parametrize(("option", "name"), [("--pdf", "all.pdf"), ("--pdf", "figures"), ("--png", "figures")])
+def test_figures_are_written_and_nothing_else_changes(
+    option: str, name: str, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "new" / name
+    assert command_line(["report", store, option, str(place)]) == 0
+    captured = capsys.readouterr()
+    files = [place] if place.is_file() else sorted(place.iterdir())
+    start = {"--pdf": b"%PDF", "--png": b"\x89PNG"}[option]
+    assert all(file.read_bytes().startswith(start) for file in files)
+    assert captured.err.endswith(f"{place}\n")
+    assert captured.err.startswith("tune-kd: ")
+    assert captured.out == said(capsys, "report", store)
+
+
+@pytest.mark.parametrize("option", ["--html", "--pdf", "--png"])
+def test_files_of_a_part_of_the_records_are_refused(
+    option: str, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line(["report", store, "--budget", "1trial", option, str(tmp_path / "it")]) == 2
+    assert f"{option} is of all that was recorded" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--html", "--pdf", "--png"])
+def test_a_place_that_cannot_be_written_is_said_in_one_line(
+    option: str, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert command_line(["report", store, option, str(tmp_path / "file" / "in-it")]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be written" in error
+    assert error.count("\n") == 1
+
+
 def test_list_runs_shows_every_run_with_its_trials(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [line.split() for line in said(capsys, "list", "runs", "--store", store).splitlines()]
     assert rows == [
