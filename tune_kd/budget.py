@@ -6,10 +6,14 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tune_kd.errors import InputError, RunFailed, nearest
 from tune_kd.events import EpochReport, Event, TrialMetered, TrialStarted
 from tune_kd.target import Target
+
+if TYPE_CHECKING:
+    from tune_kd.teacher_outputs import PassCost  # torch: not for those who only plan
 
 # What one of each unit is worth in its currency's base unit.
 UNITS: dict[str, tuple[str, float]] = {
@@ -105,6 +109,7 @@ class Ledger:
     target: Target | None = None  # the target track's: once it is reached, nothing more is spent
     trials: set[str] = field(default_factory=set)
     attempts: dict[tuple[str, int], _Attempt] = field(default_factory=dict)
+    shared: float = 0.0  # what the trials share, in the budget's currency; no trial and no epoch is spent on it
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, TrialStarted):
@@ -120,6 +125,31 @@ class Ledger:
         """Count a trial as started from its suggestion on, so that no other takes its place meanwhile."""
         self.trials.add(trial_id)
 
+    def share(self, cost: PassCost) -> None:
+        """Charge what the teacher's outputs have cost the run so far: once, whatever the number of its trials."""
+        if self.budget.currency not in SPENT:
+            return
+        spent = {
+            "flops": cost.flops,
+            "joules": cost.energy_j,
+            "gco2e": cost.co2e_g,
+            "seconds": cost.duration_s,
+        }[self.budget.currency]
+        if spent is None:
+            raise RunFailed(self._unmeasured("the teacher's shared outputs"))
+        self.shared = spent
+
+    @property
+    def half_spent(self) -> bool:
+        """Is half of the budget gone, or more? In trials and epochs nothing but those spends it."""
+        return self.budget.currency in SPENT and self.spent > self.budget.limit / 2
+
+    def _unmeasured(self, what: str) -> str:
+        return (
+            f"the budget is in {self.budget.currency}, and nothing measured what {what} spent; "
+            f"use another currency, or see tune-kd doctor"
+        )
+
     def _charge(self, report: EpochReport) -> None:
         key = (report.trial_id, report.attempt)
         attempt = self.attempts.setdefault(key, _Attempt(first_epoch=report.epoch, epoch=report.epoch))
@@ -127,10 +157,7 @@ class Ledger:
         if self.budget.currency in SPENT:
             spent = SPENT[self.budget.currency](report)
             if spent is None:
-                raise RunFailed(
-                    f"the budget is in {self.budget.currency}, and nothing measured what {report.trial_id} spent; "
-                    f"use another currency, or see tune-kd doctor"
-                )
+                raise RunFailed(self._unmeasured(report.trial_id))
             attempt.spent = max(attempt.spent, spent)
 
     def _settle(self, account: TrialMetered) -> None:
@@ -147,7 +174,7 @@ class Ledger:
             return len(self.trials)
         if self.budget.currency == "epochs":
             return sum(attempt.epochs for attempt in self.attempts.values())
-        return math.fsum(attempt.spent for attempt in self.attempts.values())
+        return math.fsum([self.shared, *(attempt.spent for attempt in self.attempts.values())])
 
     @property
     def overshoot(self) -> float:

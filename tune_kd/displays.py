@@ -176,6 +176,7 @@ class RichProgress(Watching):
         self._show()
 
     def event(self, event: Event) -> None:
+        self.preparing = ""
         self.runs[event.run_id].event(event)
         # A table takes milliseconds, and the events of short epochs come as fast.
         if self.clock() - self.shown_s >= REDRAW_S:

@@ -14,6 +14,7 @@ from tune_kd import training
 from tune_kd.data.batches import Batch
 from tune_kd.losses import DISTILLATIONS, cross_entropy, wide
 from tune_kd.scenario import Scenario
+from tune_kd.teacher_outputs import ask
 
 
 @dataclass(kw_only=True)
@@ -67,14 +68,15 @@ class Distillation:
     phases: training.Phases
     learning_rate: Callable[[], float]
     held_out: Iterator[Batch]
+    shared_logits: Tensor | None = None  # [images, n], the teacher's of the whole epoch, where they are shared
 
     def __post_init__(self) -> None:
         self._taus: list[Tensor] = []
 
     def __call__(self, number: int, batch: Batch) -> Tensor:
         """The loss of batch ``number`` of the epoch, a scalar."""
+        teacher_logits = self._teacher_logits(number, batch) if self.temperature.needs_teacher else None
         with training.autocast(batch.images.device, self.scenario.precision):
-            teacher_logits = self._ask_teacher(batch) if self.temperature.needs_teacher else None
             student_logits = self.student(batch.images)
         step = Step(
             number=number,
@@ -82,7 +84,7 @@ class Distillation:
             labels=batch.labels,
             student=self.student,
             student_logits=wide(student_logits),
-            teacher_logits=None if teacher_logits is None else wide(teacher_logits),
+            teacher_logits=teacher_logits,
             learning_rate=self.learning_rate(),
             scenario=self.scenario,
             alpha=self.alpha,
@@ -97,7 +99,9 @@ class Distillation:
         """Every τ of the student in this epoch, in order; none where the objective used none."""
         return torch.cat(self._taus) if self._taus else torch.empty(0)
 
-    def _ask_teacher(self, batch: Batch) -> Tensor:
-        with self.phases.within_step("teacher"), torch.inference_mode():
-            logits: Tensor = self.teacher(batch.images)
-        return logits.clone()  # an ordinary tensor, which a backward pass may keep: τ may be learned
+    def _teacher_logits(self, number: int, batch: Batch) -> Tensor:
+        if self.shared_logits is not None:
+            start = number * self.scenario.recipe.batch_size
+            return self.shared_logits[start : start + len(batch.labels)].to(batch.images.device, non_blocking=True)
+        with self.phases.within_step("teacher"):
+            return ask(self.teacher, batch.images, self.scenario.precision)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tune_kd import records, user_policy
+from tune_kd import records, sharing, user_policy
 from tune_kd.budget import Ledger
 from tune_kd.data import ImageData, load
 from tune_kd.errors import InputError, Interrupted, RunFailed
@@ -43,6 +43,7 @@ class Execution:
     metering: Metering = field(default_factory=Metering)
     cache: Path = field(default_factory=default_cache)
     data_root: Path | None = None  # None: inside the cache
+    share_teacher: bool | None = None  # ask it once for all trials of a run; None: where there may be several
 
     def __post_init__(self) -> None:
         # Workers have another working directory: a relative path would mean another place there.
@@ -133,11 +134,13 @@ def execute(
             if not workshop.teacher_is_kept:
                 progress.stage(teacher_stage(study.scenario))
             workshop.open()
-            for plan in study.runs:
+            for place, plan in enumerate(study.runs):
                 row = records.started(rows[plan.run_id], workshop.teacher, fits, execution.carbon)
                 statuses[plan.run_id] = _run(plan, row, store, workshop, execution, progress)
                 if statuses[plan.run_id] == "stopped":
                     raise KeyboardInterrupt
+                if plan.seed not in {later.seed for later in study.runs[place + 1 :]}:
+                    sharing.forget(workshop.outputs_folder(plan))
     except KeyboardInterrupt:
         done = sum(status == "completed" for status in statuses.values())
         raise Interrupted(
@@ -179,7 +182,8 @@ def _run(
         store.write_nodes(plan.run_id, records.added_up(nodes_before, workshop.cluster.machines.values()))
         workshop.cluster.restart()
         progress.run_started(plan, ledger)
-        shared = workshop.share(plan)
+        shares = sharing.pays(plan) if execution.share_teacher is None else execution.share_teacher
+        shared = workshop.share(plan, outputs=shares)
         recorder = Recorder(store, workshop.examiner(shared), workshop.cluster.meters, execution.carbon, ledger)
         listeners: list[Listener] = [workshop.cluster.watch, ledger, recorder, progress.event]
         source = TuneEvents(plan, execution.carbon, listeners, past)
@@ -196,6 +200,10 @@ def _run(
         try:
             with interruptible(source, progress):
                 if source.has_unfinished or ledger.may_start():
+                    if shared.outputs:
+                        pass_ = sharing.TeacherPass(workshop, shared, plan, ledger, source, progress)
+                        row = {**row, **pass_.run(row)}
+                        store.write_run(row)
                     tuner.fit()
         finally:
             source.abandon()

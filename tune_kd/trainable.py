@@ -7,6 +7,7 @@ that puts the house finder (``house.py``) in place, whatever folder Ray has put 
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,14 @@ from tune_kd import catalogue, events, scenario, user_policy
 from tune_kd.checkpoints import Slot
 from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData
+from tune_kd.data.batches import DeviceImages
 from tune_kd.errors import RunFailed
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.client import TrialMeter
+from tune_kd.models import fast
 from tune_kd.sources import Code, this_code
 from tune_kd.teacher import Teacher, obtain_teacher
+from tune_kd.teacher_outputs import PassCost, TeacherOutputs, teach
 from tune_kd.trial import Place, Trial, TrialSpec
 
 LATE_S = 30.0
@@ -43,6 +47,7 @@ class Shared:
     teacher: ray.ObjectRef  # of Teacher
     counted: NetworkFlops
     checkpoints: str  # a folder of the driver's machine
+    outputs: str | None  # another, of the teacher's outputs; None: every trial asks the teacher itself
     marker: str  # a file that only nodes which see the driver's cache can find
     code: Code
     nodes: frozenset[str]  # that the driver had looked at when the run began
@@ -77,7 +82,8 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
         checkpoint=checkpoint_place(shared, spec.trial_id),
     )
     try:
-        for report in Trial(spec, data, teacher.network(spec.scenario, data), place, shared.counted).fit():
+        network = teacher.network(spec.scenario, data)
+        for report in Trial(spec, data, network, place, shared.counted, outputs_of(shared)).fit():
             tune.report({"report": events.to_json(report), "val_accuracy": report.val_accuracy, "epoch": report.epoch})
     finally:
         meter.close()  # on a stop, too, where Tune raises SystemExit: it takes milliseconds
@@ -109,6 +115,41 @@ def make_teacher(scenario_json: str, data: ImageData, name: str, cpus: float, gp
     teacher = obtain_teacher(scenario.from_record(scenario_json), data, device=device(gpus), meter=meter)
     meter.close()
     return teacher
+
+
+def compute_outputs(shared: Shared, epochs: list[int]) -> PassCost:
+    """Ray task: ask the teacher about all batches of ``epochs`` and keep what it says for the trials."""
+    prepare_process(shared.cpus)
+    late_s, started = wait_if_late(shared), time.perf_counter()
+    what, where = scenario.from_record(shared.scenario_json), device(shared.gpus)
+    meter = meter_here(f"{shared.run_id} teacher outputs from epoch {epochs[0]}", shared.cpus, wait_s=late_s)
+    data, teacher = ray.get([shared.data, shared.teacher])
+    network, images = fast.for_inference(teacher.network(what, data), where), DeviceImages(data.train, where)
+    outputs = outputs_of(shared)
+    assert outputs is not None, "only a run that shares starts this"
+    asked = 0
+    for epoch in epochs:
+        logits = teach(network, images, data, what, seed=shared.replicate_seed, epoch=epoch)
+        outputs.write(epoch, logits)
+        asked += len(logits)
+    energy_j = meter.close().total_j
+    cost = PassCost(
+        flops=shared.counted.teacher.forward * asked,
+        duration_s=time.perf_counter() - started,
+        energy_j=energy_j,
+        co2e_g=shared.carbon.co2e_g(energy_j),
+    )
+    for epoch in epochs:
+        outputs.write_cost(epoch, cost / len(epochs))
+    return cost
+
+
+def outputs_of(shared: Shared) -> TeacherOutputs | None:
+    """The teacher's outputs that the run shares; None where it shares none."""
+    if shared.outputs is None:
+        return None
+    folder = Path(shared.outputs)
+    return TeacherOutputs(place=lambda name: seen_from_here(shared, folder / name))
 
 
 def account(trial_id: str, attempt: int) -> str:
@@ -152,7 +193,11 @@ def checkpoint_path(folder: str, trial_id: str) -> Path:
 
 def checkpoint_place(shared: Shared, trial_id: str) -> Path | Slot:
     """Where a trial's checkpoint is: its file, or the driver where this node does not see that."""
-    path = checkpoint_path(shared.checkpoints, trial_id)
+    return seen_from_here(shared, checkpoint_path(shared.checkpoints, trial_id))
+
+
+def seen_from_here(shared: Shared, path: Path) -> Path | Slot:
+    """A file of the driver's cache, or the driver itself where this node does not see that."""
     marker = Path(shared.marker)
     if marker.exists():
         return path

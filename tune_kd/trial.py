@@ -27,6 +27,7 @@ from tune_kd.meter.energy import Energy
 from tune_kd.models import fast
 from tune_kd.scenario import Scenario
 from tune_kd.seeds import epoch_seed, trial_seed
+from tune_kd.teacher_outputs import MAPPED_FROM_BYTES, TeacherOutputs
 
 
 class Meter(Protocol):
@@ -80,7 +81,13 @@ class Trial:
     """A student, its optimizer and its temperature, from the first epoch or from a checkpoint."""
 
     def __init__(
-        self, spec: TrialSpec, data: ImageData, teacher: nn.Module, place: Place, counted: NetworkFlops | None = None
+        self,
+        spec: TrialSpec,
+        data: ImageData,
+        teacher: nn.Module,
+        place: Place,
+        counted: NetworkFlops | None = None,
+        shared_outputs: TeacherOutputs | None = None,
     ) -> None:
         self.started = time.perf_counter()
         reset_peak_memory(place.device)
@@ -97,6 +104,9 @@ class Trial:
         learned = (parameter for parameter in self.temperature.parameters() if parameter.requires_grad)
         self.optimizer = training.optimizer(self.recipe, [*self.student.parameters(), *learned])
         self.schedule = training.schedule(self.recipe, self.optimizer, self.steps)
+        # What is held out changes the batches: such a trial asks the teacher itself.
+        self.shared_outputs = None if self.temperature.held_out else shared_outputs
+        self.shared_logits: Tensor | None = None  # the teacher's of the epoch under way
         self.phases = training.Phases(device)
         self.costs = Costs(counted or NetworkFlops.count(spec.scenario, data))
         self.epoch = 0  # epochs done
@@ -141,6 +151,7 @@ class Trial:
     def _distillation(self) -> Distillation:
         """What gives the losses of the next epoch."""
         self.temperature.begin_epoch(self.epoch, self.recipe.epochs, self.steps)
+        self.shared_logits = self._read_shared_logits()
         return Distillation(
             student=self.student,
             teacher=self.teacher,
@@ -152,7 +163,16 @@ class Trial:
             held_out=training.held_out_batches(
                 self.held_out_images, self.data, self.recipe, seed=self.spec.replicate_seed, epoch=self.epoch
             ),
+            shared_logits=self.shared_logits,
         )
+
+    def _read_shared_logits(self) -> Tensor | None:
+        if self.shared_outputs is None or not self.temperature.needs_teacher:
+            return None
+        logits = self.shared_outputs.read(self.epoch)
+        if logits is None or logits.nbytes >= MAPPED_FROM_BYTES:
+            return logits
+        return logits.to(self.place.device)
 
     def _train(self, distillation: Distillation) -> float:
         torch.manual_seed(epoch_seed(self.spec.seed, self.epoch))
@@ -163,7 +183,7 @@ class Trial:
 
     def _passed(self) -> Passed:
         trained = training.trained_images(self.train_images, self.recipe)
-        taught = trained if self.temperature.needs_teacher else 0
+        taught = trained if self.temperature.needs_teacher and self.shared_logits is None else 0
         return Passed(trained, taught, len(self.validation_images), *self.temperature.extra_passes)
 
     def _report(self, lr: float, train_loss: float, validation: training.Evaluation, taus: Tensor) -> EpochReport:

@@ -14,6 +14,7 @@ from tune_kd import catalogue
 from tune_kd.cluster import Cluster, rather
 from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData, ImageSet
+from tune_kd.data.batches import steps_per_epoch
 from tune_kd.errors import RunFailed
 from tune_kd.meter.carbon import Carbon
 from tune_kd.metering import Metering
@@ -23,8 +24,10 @@ from tune_kd.scenario import Scenario, to_record
 from tune_kd.session import Resources, own_prefix
 from tune_kd.sources import this_code
 from tune_kd.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_path
+from tune_kd.teacher_outputs import outputs_id
 from tune_kd.trainable import (
     Shared,
+    compute_outputs,
     count_flops,
     examine_student,
     make_teacher,
@@ -49,6 +52,7 @@ class Workshop:
     ) -> None:
         self.ray, self.resources, self.carbon, self.cache = ray, resources, carbon, cache
         self.scenario = scenario
+        self.steps = steps_per_epoch(len(data.train), scenario.recipe.batch_size)
         # Trials get data without the test images: what they cannot see they cannot choose by.
         self.data = ray.put(replace(data, test=without_images(data.test)))
         self.all_data = ray.put(data)
@@ -90,8 +94,8 @@ class Workshop:
         assert self._teacher is not None, "open() comes first"
         return self._teacher
 
-    def share(self, plan: RunPlan) -> Shared:
-        """What the workers of one run get."""
+    def share(self, plan: RunPlan, *, outputs: bool) -> Shared:
+        """What the workers of one run get; with ``outputs`` its trials share the teacher's."""
         return Shared(
             run_id=plan.run_id,
             scenario_json=to_record(plan.scenario),
@@ -101,6 +105,7 @@ class Workshop:
             teacher=self._teacher_ref,
             counted=self.counted,
             checkpoints=str(self.cache / "checkpoints" / plan.run_id),
+            outputs=str(self.outputs_folder(plan)) if outputs else None,
             marker=str(self.cluster.marker),
             code=this_code(),
             nodes=frozenset(self.cluster.machines),
@@ -108,6 +113,16 @@ class Workshop:
             cpus=self.resources.cpus,
             gpus=self.resources.gpus,
         )
+
+    def outputs_folder(self, plan: RunPlan) -> Path:
+        """Where the teacher's outputs for the run's replicate are kept."""
+        cpus, gpus = self.resources.cpus, self.resources.gpus
+        name = outputs_id(self.teacher.teacher_id, plan.scenario, plan.seed, cpus=cpus, gpus=gpus)
+        return self.cache / "teacher_outputs" / name
+
+    def ask_teacher(self, shared: Shared, epochs: list[int]) -> Any:
+        """Starts the teacher on ``epochs`` and gives the reference to the cost."""
+        return self._task(compute_outputs, cpus=self.resources.cpus).remote(shared, epochs)
 
     def prune(self, shared: Shared, keep: str | None) -> None:
         """Remove the checkpoints of a run that is complete, but for its incumbent's."""

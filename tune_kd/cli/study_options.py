@@ -154,6 +154,16 @@ class ExecutionOptions:
     ] = None
     max_concurrent: Annotated[int | None, option(WHERE, "Most trials at a time.", "N", default="as many as fit")] = None
     max_failures: Annotated[int, option(WHERE, "How often a trial that broke is tried again.", "N")] = 1
+    share_teacher: Annotated[
+        bool | None,
+        option(
+            WHERE,
+            "Ask the teacher once for all trials of a run, instead of in each of them.",
+            "",
+            "--share-teacher/--no-share-teacher",
+            default="where there may be several",
+        ),
+    ] = None
 
     meter_period: Annotated[float, option(WHERE, "Seconds between two readings of a node's energy.", "S")] = 1.0
 

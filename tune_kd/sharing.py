@@ -1,0 +1,113 @@
+"""Has the teacher's outputs of a run computed once, before its trials, and charges the run for them.
+
+Runs of the same replicate find what one of them has had computed; each is charged what it cost, as if it had been
+alone, so that policies stay comparable.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tune_kd.budget import Ledger
+from tune_kd.plan import RunPlan
+from tune_kd.teacher_outputs import PassCost, TeacherOutputs, recorded_cost
+
+if TYPE_CHECKING:
+    from tune_kd.progress import Progress
+    from tune_kd.trainable import Shared
+    from tune_kd.tune_events import TuneEvents
+    from tune_kd.workshop import Workshop
+
+PARTS_PER_WORKER = 4
+"""Epochs are computed in so many parts for each trial that may run at a time: few enough to start, many to stop."""
+
+
+def pays(plan: RunPlan) -> bool:
+    """May the run have several trials, as far as is known beforehand?"""
+    if plan.budget.currency == "epochs" and plan.budget.limit <= plan.scenario.recipe.epochs:
+        return False
+    return plan.trials_at_most is None or plan.trials_at_most > 1
+
+
+def epochs_to_share(plan: RunPlan, steps: int) -> list[int]:
+    """The epochs in which trials ask the teacher about batches that all of them see; 0 is the first."""
+    epochs = plan.scenario.recipe.epochs
+    params = {"tau": plan.space.tau.low, **plan.policy.restart_params(plan.space)}
+    temperature = plan.policy.temperature(params, plan.seed)
+    if temperature.held_out:
+        return []  # each such policy cuts its batches from another part of the training set
+    needed = []
+    for epoch in range(epochs):
+        temperature.begin_epoch(epoch, epochs, steps)
+        if temperature.needs_teacher:
+            needed.append(epoch)
+    return needed
+
+
+class TeacherPass:
+    """The teacher's pass over all batches that the trials of one run will see."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        shared: Shared,
+        plan: RunPlan,
+        ledger: Ledger,
+        source: TuneEvents,
+        progress: Progress,
+    ) -> None:
+        self._workshop, self._shared, self._plan = workshop, shared, plan
+        self._ledger, self._source, self._progress = ledger, source, progress
+
+    def run(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Have computed what is not there yet; the columns of ``runs`` that say what the run is charged for all of it.
+
+        It stops once half of the budget is spent: what is left would not pay for two trials, and then sharing does
+        not pay either. Trials ask the teacher themselves about epochs that are missing. A run that goes on is
+        charged, beyond what its ``row`` says, for what it computes anew.
+        """
+        outputs, before = TeacherOutputs(place=Path(self._shared.outputs or "").joinpath), recorded_cost(row)
+        total, missing = before or PassCost(), []
+        for epoch in epochs_to_share(self._plan, self._workshop.steps):
+            cost = outputs.cost(epoch)
+            if cost is None:
+                missing.append(epoch)
+            elif before is None:
+                total += cost
+        self._ledger.share(total)
+        if missing:
+            self._progress.stage("asking the teacher, once for all trials")
+        for cost in self._computed(missing):
+            total += cost
+            self._ledger.share(total)
+        return total.columns() if total.flops else {}
+
+    def _computed(self, epochs: list[int]) -> Iterator[PassCost]:
+        """The costs of parts of ``epochs``, as they are computed on the cluster."""
+        room = self._workshop.cluster.room()
+        size = max(1, len(epochs) // (room * PARTS_PER_WORKER))
+        parts = [epochs[start : start + size] for start in range(0, len(epochs), size)]
+        running: list[Any] = []
+        while running or (parts and not self._over):
+            while parts and len(running) < room and not self._over:
+                running.append(self._workshop.ask_teacher(self._shared, parts.pop(0)))
+            done, running = self._workshop.ray.wait(running, num_returns=1)
+            try:
+                yield from self._workshop.ray.get(done)
+            except self._workshop.ray.exceptions.RayError as error:
+                reason = str(error).strip().splitlines()[-1]
+                self._progress.note(
+                    f"a part of the teacher's outputs is not shared, trials ask it themselves: {reason}"
+                )
+
+    @property
+    def _over(self) -> bool:
+        return self._source.interrupted or self._ledger.half_spent
+
+
+def forget(folder: Path) -> None:
+    """Remove outputs that no run needs any more."""
+    shutil.rmtree(folder, ignore_errors=True)
