@@ -94,13 +94,14 @@ def test_what_it_raises_on_a_worker_is_shown_with_its_own_lines(ray_running, cac
     where = {"settings": SMALL, "store": tmp_path / "runs", "cache": cache}
     with pytest.raises(RunFailed) as failed:
         tune_kd.run(f"{file}:Mine", progress=heard, max_failures=0, **where)
-    line = f"{file}, line 20, in forward: AssertionError: no more"
+    number = POLICY.splitlines().index("        # here") + 1
+    line = f"{file}, line {number}, in forward: AssertionError: no more"
     assert str(failed.value).endswith(line)
     assert tune_kd.open_store(where["store"]).trials().error.item() == line
     [note] = heard.notes
     assert note.splitlines() == [
         "Traceback of the policy (most recent call last):",
-        f'  File "{file}", line 20, in forward',
+        f'  File "{file}", line {number}, in forward',
         "    assert self.epoch < 1, 'no more'",
         *note.splitlines()[3:-1],  # carets, where this Python has them
         "AssertionError: no more",
