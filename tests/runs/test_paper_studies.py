@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import tune_kd
@@ -15,7 +17,7 @@ from tune_kd.studies import plan_parts
 
 pytestmark = pytest.mark.slow
 
-DIGITS = {
+DIGITS: dict[str, Any] = {
     "sources": {"cifar10": "digits"},
     "settings": {
         "teacher": "digits-teacher",
@@ -29,19 +31,7 @@ DIGITS = {
 }
 
 
-def test_a_study_runs_its_parts_with_one_teacher_and_has_the_papers_table(ray_running, cache, tmp_path):
-    outcome = tune_kd.study("fig3b", scale="small", **DIGITS, store=tmp_path / "runs", cache=cache)
-    runs = outcome.store.runs()
-    assert set(outcome.statuses.values()) == {"completed"}
-    assert len(runs) == len(outcome.study.runs) == 10
-    assert runs.study_id.nunique() == 5
-    assert runs.teacher_id.nunique() == 1
-    (table,) = tables_of("fig3b", outcome, read(outcome.store, study_id=outcome.study.study_id))
-    sizes = [(row[0], row[1]) for row in table.rows]
-    assert sizes == [(str(size), policy) for size in (8, 16, 32, 64, 128) for policy in ("fixed", "stochastic")]
-
-
-def test_resume_goes_on_with_every_part_that_is_left(ray_running, cache, tmp_path):
+def test_resume_goes_on_with_every_part_that_is_left_and_the_table_has_them_all(ray_running, cache, tmp_path):
     parts = plan_parts("fig3b", scale="small", **DIGITS)[:2]
     store = create_store(tmp_path / "runs")
     scenario = parts[0].scenario
@@ -59,3 +49,11 @@ def test_resume_goes_on_with_every_part_that_is_left(ray_running, cache, tmp_pat
     assert outcome.study.study_id == joined(parts).study_id
     assert set(outcome.statuses) == {plan.run_id for part in parts for plan in part.runs}
     assert (store.runs().status == "completed").all()
+    assert store.runs().teacher_id.nunique() == 1, "the parts differ in the student's recipe alone"
+    (table,) = tables_of("fig3b", outcome, read(store, study_id=outcome.study.study_id))
+    assert [row[:2] for row in table.rows] == [
+        ["8", "fixed"],
+        ["8", "stochastic"],
+        ["16", "fixed"],
+        ["16", "stochastic"],
+    ]
