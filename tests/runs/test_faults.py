@@ -74,7 +74,7 @@ def test_a_killed_worker_costs_a_retry_and_changes_no_result(undisturbed, cache,
     assert (epochs.nunique() == EPOCHS).all()
     assert (epochs.size() == EPOCHS).all(), "an attempt goes on from its checkpoint: no epoch is trained twice"
     nodes = outcome.store.nodes().iloc[0]
-    metered = trials.energy_j.sum() + trials.energy_test_j.sum()
+    metered = trials.energy_j.sum() + trials.energy_test_j.sum() + run.shared_energy_j
     assert nodes.energy_trials_j == pytest.approx(metered, rel=1e-9), "what the killed attempt spent is charged"
 
 
