@@ -148,7 +148,10 @@ def _parts(records: Records, comparison: int) -> Iterator[str]:
             continue
         colours = charts.COLOURS[: len(chart["parts"])]
         named = zip(chart["parts"], colours, strict=True)
-        swatches = (f'<span class="swatch" style="background:{colour}"></span>{name}' for name, colour in named)
+        swatches = (
+            f'<span class="part"><span class="swatch" style="background:{colour}"></span>{name}</span> '
+            for name, colour in named
+        )
         yield tag("h3", chart["title"])
         yield f'<p class="note">{"".join(swatches)} · mean over replicates, {chart["unit"]}</p>'
         largest = np.nansum([values for _, values in chart["rows"]], axis=1).max()

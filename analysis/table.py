@@ -170,7 +170,7 @@ class Words:
     @property
     def pieces(self) -> list[str]:
         """What stays together."""
-        return re.findall(r"\.?[^ :=,/_.]+[ :=,/_]*|[ :=,/_.]", self.text)
+        return re.findall(r"\.?[^ :=,/_.-]+[ :=,/_-]*|[ :=,/_.-]", self.text)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         from rich.measure import Measurement

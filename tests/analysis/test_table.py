@@ -61,7 +61,11 @@ def test_a_label_breaks_between_its_words(width: int, lines: list[str]) -> None:
     assert shown("annealing:shape=exponential", width) == lines
 
 
-@given(label=st.text(alphabet="ab:=,/_. ", min_size=1).filter(str.strip), width=st.integers(1, 30))
+def test_a_label_breaks_after_a_hyphen() -> None:
+    assert shown("stochastic-per-sample", 11) == ["stochastic-", "per-sample"]
+
+
+@given(label=st.text(alphabet="ab:=,/_.- ", min_size=1).filter(str.strip), width=st.integers(1, 30))
 def test_no_character_of_a_label_is_lost(label: str, width: int) -> None:
     assert "".join("".join(shown(label, width)).split()) == "".join(label.split())
 

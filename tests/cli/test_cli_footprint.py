@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from cli_records import sealed_store, study
 
 from analysis.script import Records
 from tune_kd.cli import command_line
-from tune_kd.cli.footprint import recompute
+from tune_kd.cli.footprint import drives, recompute
 from tune_kd.cli.records import read
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import carbon
@@ -107,6 +108,12 @@ def test_a_report_says_how_far_a_car_would_drive(folder: Path, capsys: pytest.Ca
     assert "120.4 g/km" in text
     assert "EEA 2019" in text
     assert "would drive: grid 2.00 m, stochastic 2.00 m" in text
+
+
+def test_of_many_policies_a_car_would_drive_the_least_to_the_most() -> None:
+    table = pd.DataFrame({"label": [f"p{i}" for i in range(18)], "co2e_g": [120.4 * (18 - i) for i in range(18)]})
+    [line] = drives(table)
+    assert line.endswith("would drive: p17 1.00 km to p0 18.0 km")
 
 
 def test_machines_get_recomputed_grams_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

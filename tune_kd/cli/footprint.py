@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # What meter.carbon says of its factor, for a reader.
 CAR = "for that CO2e an average car (new in the EU-28 in 2018, EEA 2019)"
+MOST_NAMED = 8  # policies in a line of prose
 SOURCE = ["carbon_g_per_kwh", "carbon_source", "pue"]
 
 
@@ -60,8 +61,17 @@ def sources(trials: pd.DataFrame, recomputed: bool) -> list[str]:
 
 
 def drives(table: pd.DataFrame) -> list[str]:
-    """A line on how far a car would drive for the g CO2e of each policy; none where they are not known."""
+    """A line on how far a car would drive for the g CO2e of each policy; none where they are not known.
+
+    Of many policies it names the two between which the others are.
+    """
     known = table.dropna(subset=["co2e_g"])
+    if many := len(known) > MOST_NAMED:
+        known = known.sort_values("co2e_g", kind="stable").iloc[[0, -1]]
     distances = (formats.distance(car_km(grams)) for grams in known["co2e_g"])
     by_policy = [f"{label} {distance}" for label, distance in zip(known["label"], distances, strict=True)]
-    return [f"{CAR}, {CAR_G_PER_KM:g} g/km, would drive: {', '.join(by_policy)}"] if by_policy else []
+    return (
+        [f"{CAR}, {CAR_G_PER_KM:g} g/km, would drive: {' to '.join(by_policy) if many else ', '.join(by_policy)}"]
+        if by_policy
+        else []
+    )
