@@ -221,8 +221,8 @@ def explained() -> Iterator[None]:
             raise
         raised = list(told.format_exception_only())
         problem = PolicyError(f"{place}: {raised[-1].splitlines()[0]}")
-        # Ray rewrites the usual heading of a worker's traceback, so this has its own.
-        heading = ["Traceback of the policy (most recent call last):\n"] if frames else []
+        # Ray rewrites every line of a worker's error that begins with the word Traceback.
+        heading = ["The policy's traceback (most recent call last):\n"] if frames else []
         problem.add_note("".join([*heading, *traceback.StackSummary.from_list(frames).format(), *raised]).rstrip())
         raise problem from None
 

@@ -94,7 +94,7 @@ def test_a_policy_that_raises_is_shown_with_its_own_lines_then_what_is_wrong(
     capsys.readouterr()
     assert command_line(["plan", "--policies", "grid,mine.py:Mine"]) == 2
     *traceback, last = capsys.readouterr().err.splitlines()
-    assert traceback[0] == "Traceback of the policy (most recent call last):"
+    assert traceback[0] == "The policy's traceback (most recent call last):"
     assert traceback[1].startswith(f'  File "{file}", line ')
     assert traceback[2].strip().startswith('return hintn(self.get_buffer("tau"))')
     assert last.startswith(f"tune-kd: {file}, line ")

@@ -100,7 +100,7 @@ def test_what_it_raises_on_a_worker_is_shown_with_its_own_lines(ray_running, cac
     assert tune_kd.open_store(where["store"]).trials().error.item() == line
     [note] = heard.notes
     assert note.splitlines() == [
-        "Traceback of the policy (most recent call last):",
+        "The policy's traceback (most recent call last):",
         f'  File "{file}", line {number}, in forward',
         "    assert self.epoch < 1, 'no more'",
         *note.splitlines()[3:-1],  # carets, where this Python has them
