@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import run_events
 import torch
 
 from tune_kd import resuming
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
+from tune_kd.past import past_of
 from tune_kd.plan import Study, plan_study
 from tune_kd.runner import plan_rows
 from tune_kd.store import Store, create_store
@@ -92,3 +94,17 @@ def test_another_teacher_in_the_file_that_was_given_is_refused(
     torch.save({key: tensor + 1 for key, tensor in teacher.weights.items()}, path)
     with pytest.raises(InputError, match=r"teacher_id: .* then, .* now.*--force"):
         resuming.check_unchanged([row], digits, force=False)
+
+
+@pytest.mark.parametrize(("failures", "max_failures", "unfinished"), [(1, 0, False), (1, 1, True), (2, 1, False)])
+def test_a_trial_whose_driver_did_not_live_to_try_it_again_is_unfinished(
+    tmp_path: Path, failures: int, max_failures: int, unfinished: bool
+) -> None:
+    store = create_store(tmp_path / "runs")
+    for attempt in range(failures):
+        with store.journal("run", "run-0000", attempt) as journal:
+            journal.append(run_events.started("run-0000", attempt))
+            journal.append(run_events.ended("run-0000", attempt, "failed"))
+            store.seal("run", "run-0000", attempt)
+    [trial] = past_of(store, "run", max_failures).trials
+    assert trial.unfinished == unfinished

@@ -30,6 +30,8 @@ class KnownTrial:
     reported: int = 0  # the same, by the attempt under way
     open: bool = False  # is an attempt under way?
     status: str | None = None  # how the last attempt ended
+    failures: int = 0  # attempts of earlier drivers that failed
+    tries_left: bool = False  # may it be tried again after a failure?
     last: dict[int, EpochReport] = field(default_factory=dict)  # the last report of each attempt that had any
 
     @property
@@ -58,7 +60,7 @@ class KnownTrial:
     @property
     def unfinished(self) -> bool:
         """Did its last attempt die without anybody's decision? Then it goes on from its checkpoint."""
-        return self.status == "lost"
+        return self.status == "lost" or (self.status == "failed" and self.tries_left)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +109,11 @@ def tell(searcher: Searcher, trial: KnownTrial) -> None:
     searcher.on_trial_complete(trial.trial_id, result, result is None)
 
 
-def past_of(store: Store, run_id: str) -> Past:
-    """The past of a run; empty for one that has not begun. Journals must be sealed before."""
+def past_of(store: Store, run_id: str, max_failures: int = 0) -> Past:
+    """The past of a run; empty for one that has not begun. Journals must be sealed before.
+
+    A trial that failed at most ``max_failures`` times is unfinished: its driver did not live to try it again.
+    """
     trials, reports = store.trials(), store.reports()
     trials, reports = trials[trials.run_id == run_id], reports[reports.run_id == run_id]
     known: dict[str, KnownTrial] = {}
@@ -120,6 +125,8 @@ def past_of(store: Store, run_id: str) -> Past:
             KnownTrial(trial_id=row["trial_id"], index=row["index"], params=json.loads(row["params_json"])),
         )
         trial.attempt, trial.status = row["attempt"], row["status"]
+        trial.failures += trial.status == "failed"
+        trial.tries_left = trial.failures <= max_failures
         of_attempt = (reports.trial_id == row["trial_id"]) & (reports.attempt == row["attempt"])
         trial.epoch = max([trial.epoch, *reports[of_attempt].epoch])
         of_row = tuple(events_of(row, plain_rows(reports[of_attempt].sort_values("epoch"))))

@@ -167,7 +167,7 @@ def _run(
     from tune_kd.tune_events import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
 
     with store.lease(plan.run_id):
-        past = past_of(store, plan.run_id)
+        past = past_of(store, plan.run_id, execution.max_failures)
         target = None if plan.target_accuracy is None else Target(accuracy=plan.target_accuracy)
         ledger = Ledger(budget=plan.budget, max_trials=plan.max_trials, target=target)
         for event in past.events:
