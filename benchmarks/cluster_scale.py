@@ -229,12 +229,13 @@ def simulate(folder: Path, *, trials: int, gpus: int, epochs: int) -> None:
             chance=chance,
         )
         begun, cpu_before_s, slowest = time.perf_counter(), time.process_time(), math.inf
-        mark = (0, begun)
+        mark = (0, begun, cpu_before_s)
         for reports in cluster.run():
             if reports - mark[0] >= 5_000:
-                rate = (reports - mark[0]) / (time.perf_counter() - mark[1])
-                slowest, mark = min(slowest, rate), (reports, time.perf_counter())
-                print(f"{reports:8d} reports, {rate:6.0f} a second", flush=True)
+                now = (reports, time.perf_counter(), time.process_time())
+                rate, cpu_rate = (5_000 / (after - before) for before, after in zip(mark[1:], now[1:], strict=True))
+                slowest, mark = min(slowest, rate), now
+                print(f"{reports:8d} reports, {rate:6.0f} a second, {cpu_rate:6.0f} a CPU second", flush=True)
         recorder.finish()
         elapsed_s, cpu_s = time.perf_counter() - begun, time.process_time() - cpu_before_s
         if source.failure is not None:

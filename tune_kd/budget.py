@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tune_kd.errors import InputError, RunFailed, nearest
@@ -110,6 +111,7 @@ class Ledger:
     trials: set[str] = field(default_factory=set)
     attempts: dict[tuple[str, int], _Attempt] = field(default_factory=dict)
     shared: float = 0.0  # what the trials share, in the budget's currency; no trial and no epoch is spent on it
+    _of_attempts: Fraction = Fraction()  # the exact sum of what they spent, kept: there may be 10,000 of them
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, TrialStarted):
@@ -158,14 +160,18 @@ class Ledger:
             spent = SPENT[self.budget.currency](report)
             if spent is None:
                 raise RunFailed(self._unmeasured(report.trial_id))
-            attempt.spent = max(attempt.spent, spent)
+            self._pay(attempt, max(attempt.spent, spent))
 
     def _settle(self, account: TrialMetered) -> None:
         """Energy is charged to the end of an attempt, which may lie behind its last report."""
         closed = {"joules": account.energy_j, "gco2e": account.co2e_g}.get(self.budget.currency)
         if closed is not None:
             key = (account.trial_id, account.attempt)
-            self.attempts.setdefault(key, _Attempt(first_epoch=1, epoch=0)).spent = closed
+            self._pay(self.attempts.setdefault(key, _Attempt(first_epoch=1, epoch=0)), closed)
+
+    def _pay(self, attempt: _Attempt, spent: float) -> None:
+        self._of_attempts += Fraction(spent) - Fraction(attempt.spent)
+        attempt.spent = spent
 
     @property
     def spent(self) -> float:
@@ -174,7 +180,7 @@ class Ledger:
             return len(self.trials)
         if self.budget.currency == "epochs":
             return sum(attempt.epochs for attempt in self.attempts.values())
-        return math.fsum([self.shared, *(attempt.spent for attempt in self.attempts.values())])
+        return float(self._of_attempts + Fraction(self.shared))  # rounded once, whatever the order of the events
 
     @property
     def overshoot(self) -> float:
