@@ -83,7 +83,7 @@ def fig3a(records: Records) -> list[Table]:
     """Accuracy by fixed τ."""
     data = accuracy_by_tau(records.outcomes, records.trials)
     rows = [
-        [number(row["tau"]), number(100 * row["mean"], 4), number(100 * row["low"], 4), number(100 * row["high"], 4)]
+        [f"{row['tau']:g}", number(100 * row["mean"], 4), number(100 * row["low"], 4), number(100 * row["high"], 4)]
         for row in as_rows(data)
     ]
     notes = ["test accuracy; the interval is 95 % over replicates, — for one"]
