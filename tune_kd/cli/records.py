@@ -20,7 +20,9 @@ def read(store: Store, *, study_id: str | None = None, epochs: bool = False) -> 
 
     Its epochs are many, and read only where they are asked for.
     """
-    runs, trials, nodes = store.runs(), store.trials(), store.nodes()
+    # In the order in which they were started: where there is no grid, costs are relative to the first policy named.
+    runs = store.runs().sort_values("started_at", kind="stable", na_position="last")
+    trials, nodes = store.trials(), store.nodes()
     reports = store.reports() if epochs else pd.DataFrame(columns=[column.name for column in REPORTS])
     if study_id is not None:
         studies = runs["study_id"].fillna("")
