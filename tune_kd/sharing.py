@@ -87,7 +87,7 @@ class TeacherPass:
 
     def _computed(self, epochs: list[int]) -> Iterator[PassCost]:
         """The costs of parts of ``epochs``, as they are computed on the cluster."""
-        room = self._workshop.cluster.room()
+        room = max(1, self._workshop.cluster.room())
         size = max(1, len(epochs) // (room * PARTS_PER_WORKER))
         parts = [epochs[start : start + size] for start in range(0, len(epochs), size)]
         running: list[Any] = []

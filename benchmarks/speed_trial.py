@@ -1,0 +1,136 @@
+"""One trial against the reference loop: ResNet18 → MobileNetV2 at 32×32, batch 128, the same images, machine and run.
+
+Promises: at least 1.7 times the reference's images/s on 2 cores, 10 times on an H200-class GPU. The two take turns, so
+that other work on the machine meets both; of each turn the first batch is left out. CPU seconds are those of the
+training process alone: the reference's loader processes, which do its augmentation, come on top.
+
+    python benchmarks/speed_trial.py --data DIR [--precision float32|bfloat16] [--batches 8] [--rounds 3] [--threads 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+
+import reference_loop
+import torch
+from torch import nn
+
+from tune_kd import models
+from tune_kd.catalogue import make_policy
+from tune_kd.data import ImageData, load
+from tune_kd.meter.carbon import carbon
+from tune_kd.meter.energy import Energy
+from tune_kd.scenario import load_scenario
+from tune_kd.trial import Place, Trial, TrialSpec
+
+BATCH, TAU, ALPHA = 128, 4.0, 0.95
+PROMISE = {"cpu": 1.7, "cuda": 10.0}
+Turn = tuple[float, float]  # images per second, images per CPU second
+
+
+class NoMeter:
+    """Measures nothing: this is about time."""
+
+    co_tenants = None
+
+    def mark(self) -> Energy:
+        return Energy()
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The options of both speed benchmarks."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--data", required=True, help="a folder of images, as for tune-kd run --data")
+    made.add_argument("--precision", default="bfloat16", choices=["float32", "bfloat16"], help="of the engine")
+    made.add_argument("--batches", type=int, default=8, help="that a turn trains on")
+    made.add_argument("--rounds", type=int, default=3, help="turns of each")
+    made.add_argument("--threads", type=int, default=2, help="that a training on the CPU uses")
+    made.add_argument("--workers", type=int, default=2, help="loader processes of the reference")
+    return made
+
+
+def read(folder: str, batches: int) -> ImageData:
+    """As many training images as ``batches`` take."""
+    fraction = 0.1
+    count = round(BATCH * batches / (1 - fraction)) + 16
+    data = load(folder, image_size=32, validation_fraction=fraction, split_seed=0, train_limit=count, test_limit=200)
+    assert len(data.train) >= BATCH * batches, f"{folder} has too few images for {batches} batches"
+    return data
+
+
+def network(name: str, data: ImageData) -> nn.Module:
+    return models.build(name, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
+
+
+def reference_turns(data: ImageData, options: argparse.Namespace, device: torch.device) -> Iterator[Turn]:
+    """The speed of one epoch of the reference loop after the other."""
+    torch.manual_seed(0)
+    student, teacher = network("mobilenetv2", data).to(device), network("resnet18", data).to(device)
+    optimizer = torch.optim.SGD(student.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    count = BATCH * options.batches
+    loader = reference_loop.loader(
+        data.train.images[:count],
+        data.train.labels[:count],
+        mean=data.mean,
+        std=data.std,
+        batch=BATCH,
+        workers=options.workers,
+    )
+    while True:
+        batches = iter(loader)
+        train = {"tau": TAU, "alpha": ALPHA, "device": device}
+        reference_loop.train_epoch(student, teacher, [next(batches)], optimizer, **train)
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        reference_loop.train_epoch(student, teacher, batches, optimizer, **train)
+        images = count - BATCH
+        yield images / (time.perf_counter() - wall_s), images / (time.process_time() - cpu_s)
+
+
+def engine_turns(data: ImageData, options: argparse.Namespace, device: torch.device) -> Iterator[Turn]:
+    """The speed of one epoch of a trial after the other; a short one before them warms up."""
+    settings = {"precision": options.precision, "recipe.epochs": options.rounds + 1, "alpha": ALPHA}
+    spec = TrialSpec(
+        run_id="speed",
+        trial_id="speed-0000",
+        index=0,
+        replicate_seed=0,
+        scenario=load_scenario("images").changed(settings),
+        policy=make_policy("grid"),
+        params={"tau": TAU},
+    )
+    place = Place(device=device, meter=NoMeter(), carbon=carbon(), node_id="here")
+    reports = Trial(spec, data, network("resnet18", data), place).fit()
+    before_s = next(reports).train_s
+    while True:
+        cpu_s = time.process_time()
+        report = next(reports)
+        train_s, before_s = report.train_s - before_s, report.train_s
+        busy_s = time.process_time() - cpu_s
+        # Validation is in the CPU seconds: it counts against the engine.
+        yield len(data.train) / train_s, len(data.train) / busy_s
+
+
+def main() -> None:
+    options = parser(__doc__).parse_args()
+    torch.set_num_threads(options.threads)
+    torch.set_flush_denormal(True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    data = read(options.data, options.batches)
+    reference, engine = reference_turns(data, options, device), engine_turns(data, options, device)
+    turns = []
+    for number in range(options.rounds):
+        turns.append((next(reference), next(engine)))
+        (theirs, _), (ours, _) = turns[-1]
+        print(f"turn {number + 1}: reference {theirs:.1f}, engine {ours:.1f} images/s: {ours / theirs:.2f}", flush=True)
+    for place, what in enumerate(("images/s", "images per CPU second")):
+        theirs, ours = (statistics.median(turn[who][place] for turn in turns) for who in (0, 1))
+        print(f"{what}: reference {theirs:.1f}, engine in {options.precision} {ours:.1f}: {ours / theirs:.2f} times")
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{options.threads} CPU threads"
+    print(f"on {where}; the promise is {PROMISE[device.type]:g} times the images/s")
+
+
+if __name__ == "__main__":
+    main()
