@@ -63,6 +63,7 @@ class Cluster:
         self._keeper: Any = None
         self._occupied: list[Any] = []
         self._refused: set[str] = set()
+        self._lost: set[str] = set()
         self._looked_at_s = float("-inf")
         self.machines: dict[str, dict[str, Any]] = {}  # by node id, of those that may be used
         self._alive: dict[str, Mapping[str, float]] = {}
@@ -109,9 +110,18 @@ class Cluster:
             self.meters.remove(node_id)
         self.meters.restart()
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows of ``nodes`` as of now: the machines, and what their meters have counted since the restart."""
-        known, described = self.meters.settle(), self.meters.descriptions()
+    def has_lost_one(self) -> bool:
+        """Has a node's meter gone since this was last asked? Never waits."""
+        lost = {node_id for node_id, node in self.meters.poll().items() if node.lost is not None}
+        news, self._lost = bool(lost - self._lost), lost
+        return news
+
+    def rows(self, *, last_word: bool = True) -> list[dict[str, Any]]:
+        """The rows of ``nodes``: the machines, and what their meters have counted since the restart.
+
+        As of now, for which all are asked and waited for; without the ``last_word``, as of what they told last.
+        """
+        known, described = self.meters.settle() if last_word else self.meters.poll(), self.meters.descriptions()
         rows = []
         for node_id, machine in self.machines.items():
             node = known[node_id]

@@ -14,7 +14,7 @@ from tune_kd import records, sharing, user_policy
 from tune_kd.budget import Ledger
 from tune_kd.data import ImageData, load
 from tune_kd.errors import InputError, Interrupted, RunFailed
-from tune_kd.events import Listener
+from tune_kd.events import Event, Listener
 from tune_kd.meter.carbon import Carbon, carbon
 from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan, Study
@@ -27,6 +27,7 @@ from tune_kd.target import Target
 from tune_kd.teacher import stage as teacher_stage
 
 if TYPE_CHECKING:
+    from tune_kd.cluster import Cluster
     from tune_kd.workshop import Workshop
 
 
@@ -185,7 +186,8 @@ def _run(
         shares = sharing.pays(plan) if execution.share_teacher is None else execution.share_teacher
         shared = workshop.share(plan, outputs=shares)
         recorder = Recorder(store, workshop.examiner(shared), workshop.cluster.meters, execution.carbon, ledger)
-        listeners: list[Listener] = [workshop.cluster.watch, ledger, recorder, progress.event]
+        lost_nodes = record_lost_nodes(store, plan.run_id, workshop.cluster, nodes_before)
+        listeners: list[Listener] = [workshop.cluster.watch, ledger, recorder, lost_nodes, progress.event]
         source = TuneEvents(plan, execution.carbon, listeners, past)
         for sealed in past.untested:
             recorder.examine_late(sealed)
@@ -219,6 +221,16 @@ def _run(
             workshop.prune(shared, keep=best_trial(store, plan.run_id))
         progress.run_ended(plan, status)
     return status
+
+
+def record_lost_nodes(store: Store, run_id: str, cluster: Cluster, before: list[dict[str, Any]]) -> Listener:
+    """A listener that writes the run's nodes as soon as one is lost: the driver may not live to do it at the end."""
+
+    def listen(event: Event) -> None:
+        if cluster.has_lost_one():
+            store.write_nodes(run_id, records.added_up(before, cluster.rows(last_word=False)))
+
+    return listen
 
 
 def nodes_of(store: Store, run_id: str) -> list[dict[str, Any]]:
