@@ -31,7 +31,7 @@ COST = PassCost(flops=10, duration_s=1.0, energy_j=2.0, co2e_g=3.0)
 
 # What says that the teacher was asked by somebody else, or how long something took.
 DIFFERENT = {"at", "duration_s", "train_s", "eval_s", "teacher_s", "other_s", "peak_memory_bytes"}
-DIFFERENT |= {"flops_teacher", "flops_executed", "flops_paper"}
+DIFFERENT |= {"flops_teacher", "flops_executed"}
 
 
 def outcomes(trial: Trial) -> list[dict[str, Any]]:

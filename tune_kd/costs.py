@@ -37,7 +37,8 @@ class Passed(NamedTuple):
     """How many images an epoch passed through the networks."""
 
     trained: int = 0  # forward and backward through the student
-    taught: int = 0  # through the teacher
+    taught: int = 0  # of them: with the teacher's answer
+    asked: int = 0  # of these: through the teacher itself, and not through what all trials share of it
     validated: int = 0  # through the student, in validation
     extra_forward: int = 0  # for the policy alone, as :class:`policies.base.ExtraPasses` counts them
     extra_backward: int = 0
@@ -56,10 +57,10 @@ class Costs:
         self.passed = Passed(*map(sum, zip(self.passed, epoch, strict=True)))
 
     def columns(self) -> dict[str, Any]:
-        """The report's FLOP columns. ``flops_paper``: forward only, teacher and student, training images."""
+        """The report's FLOP columns. ``flops_paper``: forward only, training images, the teacher asked in every trial."""
         student, passed = self.student, self.passed
         forward, backward = student.forward * passed.trained, student.backward * passed.trained
-        teacher, evaluation = self.teacher.forward * passed.taught, student.forward * passed.validated
+        teacher, evaluation = self.teacher.forward * passed.asked, student.forward * passed.validated
         policy = (
             student.forward * passed.extra_forward
             + student.backward * passed.extra_backward
@@ -72,6 +73,6 @@ class Costs:
             "flops_eval": evaluation,
             "flops_policy": policy,
             "flops_executed": forward + backward + teacher + evaluation + policy,
-            "flops_paper": forward + teacher,
+            "flops_paper": forward + self.teacher.forward * passed.taught,
             "flops_uncounted_ops": ",".join(sorted({*self.student.uncounted, *self.teacher.uncounted})),
         }

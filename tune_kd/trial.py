@@ -183,8 +183,9 @@ class Trial:
 
     def _passed(self) -> Passed:
         trained = training.trained_images(self.train_images, self.recipe)
-        taught = trained if self.temperature.needs_teacher and self.shared_logits is None else 0
-        return Passed(trained, taught, len(self.validation_images), *self.temperature.extra_passes)
+        taught = trained if self.temperature.needs_teacher else 0
+        asked = taught if self.shared_logits is None else 0
+        return Passed(trained, taught, asked, len(self.validation_images), *self.temperature.extra_passes)
 
     def _report(self, lr: float, train_loss: float, validation: training.Evaluation, taus: Tensor) -> EpochReport:
         return EpochReport(

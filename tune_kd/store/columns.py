@@ -52,7 +52,7 @@ SPENT = (
     C("flops_backward", "double", "FLOP", "the student's backward passes"),
     C("flops_eval", "double", "FLOP", "validation"),
     C("flops_policy", "double", "FLOP", "what the policy itself passed through the networks, beyond one pass a batch"),
-    C("flops_paper", "double", "FLOP", "the same training by the paper's convention"),
+    C("flops_paper", "double", "FLOP", "by the paper's convention: forward only, the teacher asked in every trial"),
     C("flops_uncounted_ops", "string", "", "operators that the counts leave out, comma-separated"),
     C("energy_j", "double", "J", "all of it: energy_cpu_j + energy_gpu_j + energy_ram_j + energy_idle_j"),
     C("energy_cpu_j", "double", "J", "the CPUs' energy above idle"),
