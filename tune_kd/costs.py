@@ -57,7 +57,7 @@ class Costs:
         self.passed = Passed(*map(sum, zip(self.passed, epoch, strict=True)))
 
     def columns(self) -> dict[str, Any]:
-        """The report's FLOP columns. ``flops_paper``: forward only, training images, the teacher asked in every trial."""
+        """The report's FLOP columns. ``flops_paper``: forward only, training images, every trial asks the teacher."""
         student, passed = self.student, self.passed
         forward, backward = student.forward * passed.trained, student.backward * passed.trained
         teacher, evaluation = self.teacher.forward * passed.asked, student.forward * passed.validated
