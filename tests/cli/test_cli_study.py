@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,7 @@ def test_data_that_are_not_there_and_cannot_be_got_are_one_line_that_says_how_to
     for scheme in ("http", "https"):
         monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")  # a port where nobody listens
     monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of its first use, for all tests after
     where = ["--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
     assert command_line(["study", "table1", "--scale", "small", "--quiet", *where]) == 1
     (line,) = capsys.readouterr().err.splitlines()
