@@ -9,8 +9,10 @@ READY := .venv/.ready
 demo: $(READY)
 	$(BIN)/tune-kd compare --policies grid,random,tpe,annealing,stochastic --budget 20trials
 
+# Real Ray runs have both cores to themselves.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -rs -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -rs -m slow --durations 10
 
 # What people run before a commit: style, types, layers and the fast tests.
 check: $(READY)
@@ -18,7 +20,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

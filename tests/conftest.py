@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from tune_kd.teacher import Teacher, train_teacher
 from tune_kd.trial import Meter, Place, Trial, TrialSpec
 
 torch.set_num_threads(1)
+# Tables are as wide as whoever runs the tests in parallel says, unless nobody does.
+os.environ.pop("COLUMNS", None)
 # No deadline: how long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("tune-kd", deadline=None)
 hypothesis.settings.load_profile("tune-kd")

@@ -49,12 +49,11 @@ class Heard(Progress):
 
 @pytest.fixture(scope="module")
 def everything(ray_running, cache, tmp_path_factory):
-    """One compare of all policies, two replicates."""
+    """One compare of all policies."""
     heard = Heard()
     outcome = tune_kd.compare(
         policies=TO_THE_END,
         budget="4trials",
-        replicates=2,
         settings=SMALL,
         store=tmp_path_factory.mktemp("everything") / "runs",
         cache=cache,
@@ -72,7 +71,7 @@ def test_every_policy_runs_its_trials_to_the_end(everything):
     assert (trials.status == "completed").all()
     counts = trials.merge(runs[["run_id", "policy"]]).groupby("policy").size()
     native = {name: POLICIES[name]().native_trials(SPACES["tau"]) for name in TO_THE_END}
-    assert counts.to_dict() == {name: 2 * min(4, count or 4) for name, count in native.items()}
+    assert counts.to_dict() == {name: min(4, count or 4) for name, count in native.items()}
     assert (runs.spent == runs.run_id.map(trials.groupby("run_id").size())).all()
     assert (runs.overshoot == 0).all()
 

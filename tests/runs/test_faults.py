@@ -95,9 +95,14 @@ def driver(store, cache, *words: str) -> subprocess.Popen:
     )
 
 
+@pytest.fixture(scope="module")
+def whole(ray_running, cache, tmp_path_factory):
+    place = tmp_path_factory.mktemp("whole") / "runs"
+    return tune_kd.compare(["grid", "tpe"], budget="3trials", settings=SMALL, store=place, cache=cache).store
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_driver_is_resumed_without_running_anything_twice(ray_running, cache, tmp_path, how):
-    whole = tune_kd.compare(["grid", "tpe"], budget="3trials", settings=SMALL, store=tmp_path / "whole", cache=cache)
+def test_a_stopped_driver_is_resumed_without_running_anything_twice(whole, cache, tmp_path, how):
     process, store = driver(tmp_path / "runs", cache), tmp_path / "runs"
     line = random.randrange(1, 5)
     print(f"{how.name} after line {line} about a trial")
@@ -123,7 +128,7 @@ def test_a_stopped_driver_is_resumed_without_running_anything_twice(ray_running,
     assert (again.started_at == finished.set_index("trial_id").started_at).all(), "what had finished was run again"
     reports = resumed.store.reports()
     assert not reports.duplicated(["trial_id", "epoch"]).any()
-    expected = whole.store.trials().merge(whole.store.runs()[["run_id", "policy"]])
+    expected = whole.trials().merge(whole.runs()[["run_id", "policy"]])
     found = completed.merge(runs[["run_id", "policy"]])
     by = ["policy", "index"]
     columns = [*by, *RESULTS[1:]]
