@@ -25,3 +25,9 @@ def test_a_relative_cache_is_the_same_place_for_driver_and_workers(
 def test_what_no_cluster_can_give_is_refused_by_the_options_name(option: str, value: float) -> None:
     with pytest.raises(InputError, match=f"--{option.replace('_', '-')} must be ≥ .*got {value}"):
         Execution(**{option: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/cache", "gs://bucket", "file:///tmp/cache"])
+def test_a_cache_is_a_folder_and_no_url(url: str) -> None:
+    with pytest.raises(InputError, match=r"--cache takes a folder, got .*:/.*; only --store may be a URL"):
+        Execution(cache=Path(url))

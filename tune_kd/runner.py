@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from tune_kd.workshop import Workshop
 
 
+URL = re.compile(r"[a-z][a-z0-9+.-]+:/")  # a Path has lost the second slash
+
+
 @dataclass(frozen=True, kw_only=True)
 class Execution:
     """How a study is run: what changes where and how fast, never what is trained."""
@@ -47,6 +51,8 @@ class Execution:
     share_teacher: bool | None = None  # ask it once for all trials of a run; None: where there may be several
 
     def __post_init__(self) -> None:
+        if URL.match(str(self.cache)):
+            raise InputError(f"--cache takes a folder, got {str(self.cache)!r}; only --store may be a URL")
         # Workers have another working directory: a relative path would mean another place there.
         object.__setattr__(self, "cache", self.cache.expanduser().absolute())
         least = {"cpus_per_trial": 0.01, "gpus_per_trial": 0, "max_concurrent": 1, "max_failures": 0}
