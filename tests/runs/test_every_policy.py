@@ -82,7 +82,9 @@ def test_every_trial_and_epoch_is_recorded_with_its_costs(everything):
     assert len(reports) == 2 * len(trials)
     for table in (trials, reports):
         costs = table[["energy_j", "energy_cpu_j", "energy_ram_j", "co2e_g", "flops_executed", "train_s", "eval_s"]]
-        assert (costs > 0).all(axis=None)
+        # The kernel counts a process's time in ticks of 10 ms: a first epoch may be shorter than one.
+        assert (costs.drop(columns="energy_cpu_j") > 0).all(axis=None)
+        assert (costs.energy_cpu_j >= 0).all()
         assert table.energy_gpu_j.isna().all()
         assert set(table.energy_method) == {"model"}
     last = reports[reports.epoch == 2].set_index("trial_id")
@@ -125,7 +127,7 @@ def test_tau_moves_within_a_trial_or_stays_as_the_policy_says(everything):
     searched = reports[reports.policy.isin(["grid", "random", "tpe", "gp", "cost-aware"])]
     assert (searched.tau_min == searched.tau).all()
     assert (searched.tau_max == searched.tau).all()
-    assert sorted(trials[trials.policy == "grid"].tau) == sorted([2, 3, 4, 5] * 2)
+    assert sorted(trials[trials.policy == "grid"].tau) == [2, 3, 4, 5]
     moving = reports[reports.policy.isin(["annealing", "stochastic"])]
     assert moving.tau.isna().all()
     assert (moving.tau_min < moving.tau_mean).all()
