@@ -12,10 +12,11 @@ from tune_simulator import Simulator
 from tune_kd.data import ImageData
 from tune_kd.forecast import TrialCost, forecast, trial_cost
 from tune_kd.plan import plan_study
-from tune_kd.records import planned
+from tune_kd.records import plain_rows, planned
 from tune_kd.runner import plan_rows
 from tune_kd.scenario import load_scenario
 from tune_kd.store import create_store
+from tune_kd.teacher_outputs import PassCost
 
 MEASURED: dict[str, Any] = {"energy_j": 100.0, "co2e_g": 2.0, "duration_s": 10.0, "flops": 1e12}
 COST = TrialCost(epochs=8, trials=4, source="measured", **MEASURED)
@@ -53,6 +54,18 @@ def test_costs_are_those_of_all_replicates() -> None:
     assert (stochastic.runs, stochastic.energy_j) == (3, 300)
 
 
+def test_what_the_trials_share_is_paid_once_a_run_and_by_a_trial_alone_in_full() -> None:
+    shared = PassCost(flops=10**12, duration_s=4.0, energy_j=50.0, co2e_g=1.0)
+    cost = TrialCost(epochs=8, trials=4, source="measured", shared=shared, **MEASURED)
+    grid, random, stochastic = rows("20trials", cost=cost, replicates=2)
+    assert (grid.energy_j, grid.co2e_g, grid.duration_s) == (2 * (19 * 100 + 50), 2 * (19 * 2 + 1), 2 * (19 * 10 + 4))
+    assert random.energy_j == 2 * (20 * 100 + 50)
+    assert (stochastic.energy_j, stochastic.duration_s) == (2 * 150, 2 * 14)
+    assert [row.trials for row in rows("450J", "budget", cost=cost)] == [4, 4, 4]
+    # A pass that would take more than half of the budget is broken off: then each trial asks the teacher itself.
+    assert [row.trials for row in rows("75J", "budget", cost=cost)] == [0.5, 0.5, 0.5]
+
+
 def test_what_was_not_measured_is_unknown() -> None:
     unmeasured = TrialCost(epochs=8, trials=1, source="measured", **{**MEASURED, "energy_j": None})
     grid, random, _ = rows("2kJ", "budget", unmeasured)
@@ -87,6 +100,13 @@ def test_a_trial_costs_what_whole_fixed_trials_of_the_scenario_did(digits: Image
     assert (cost.trials, cost.epochs) == (len(whole), 5)
     assert cost.energy_j == pytest.approx(whole.energy_j.mean())
     assert cost.flops == pytest.approx(whole.flops_executed.mean())
+    assert cost.shared == PassCost(), "nothing was shared"
+    shared = {"shared_flops": 6e9, "shared_s": 2.0, "shared_energy_j": 30.0, "shared_co2e_g": 0.5}
+    for row in plain_rows(store.runs()):
+        store.write_run({**row, **shared})
+    again = trial_cost(store, study.scenario)
+    assert again is not None
+    assert again.shared == PassCost(flops=6 * 10**9, duration_s=2.0, energy_j=30.0, co2e_g=0.5)
     assert trial_cost(store, load_scenario("digits")) is None, "another number of epochs is another scenario"
 
 

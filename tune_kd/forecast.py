@@ -11,33 +11,46 @@ from tune_kd.budget import EQUIVALENT, Budget
 from tune_kd.plan import RunPlan, Study
 from tune_kd.records import scenario_sha256
 from tune_kd.scenario import Scenario
+from tune_kd.sharing import pays
 from tune_kd.store import Store
+from tune_kd.teacher_outputs import PassCost
+
+NOTHING = PassCost()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialCost:
-    """What one whole trial with a constant τ costs on average. Base units; None where it was not measured."""
+    """What one whole trial with a constant τ costs on average. Base units; None where it was not measured.
+
+    ``shared`` is what its run paid once for the teacher's outputs, beside the trial's own cost: a trial that asks the
+    teacher itself costs both.
+    """
 
     epochs: int
     energy_j: float | None = None
     co2e_g: float | None = None
     duration_s: float | None = None
     flops: float | None = None
+    shared: PassCost = NOTHING
     trials: int  # that it is the mean of
     source: str
 
-    def within(self, budget: Budget) -> float | None:
+    def within(self, budget: Budget, *, sharing: bool) -> float | None:
         """How many such trials fit into a budget; None where its currency was not measured."""
-        each = {
-            "trials": 1,
-            EQUIVALENT: 1,
-            "epochs": self.epochs,
-            "flops": self.flops,
-            "joules": self.energy_j,
-            "gco2e": self.co2e_g,
-            "seconds": self.duration_s,
+        each, once = {
+            "trials": (1, 0),
+            EQUIVALENT: (1, 0),
+            "epochs": (self.epochs, 0),
+            "flops": (self.flops, self.shared.flops),
+            "joules": (self.energy_j, self.shared.energy_j),
+            "gco2e": (self.co2e_g, self.shared.co2e_g),
+            "seconds": (self.duration_s, self.shared.duration_s),
         }[budget.currency]
-        return None if not each else budget.limit / each
+        if not each or once is None:
+            return None
+        if sharing and once <= budget.limit / 2:  # beyond that a run breaks the teacher's pass off
+            return (budget.limit - once) / each
+        return budget.limit / (each + once)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +78,20 @@ def trial_cost(store: Store, scenario: Scenario) -> TrialCost | None:
     ]
     if whole.empty:
         return None
+    paid = runs.set_index("run_id").loc[whole.run_id, list(NOTHING.columns())]
+    shared = paid.where(paid.shared_flops.notna(), 0.0)  # a run that shares nothing has no cost of sharing
     return TrialCost(
         epochs=scenario.recipe.epochs,
         energy_j=_mean(whole.energy_j),
         co2e_g=_mean(whole.co2e_g),
         duration_s=_mean(whole.duration_s),
         flops=_mean(whole.flops_executed),
+        shared=PassCost(
+            flops=round(shared.shared_flops.mean()),
+            duration_s=float(shared.shared_s.mean()),
+            energy_j=_mean(shared.shared_energy_j),
+            co2e_g=_mean(shared.shared_co2e_g),
+        ),
         trials=len(whole),
         source=f"mean of {len(whole)} fixed-τ trials in {store.location}",
     )
@@ -87,7 +108,7 @@ def forecast(study: Study, cost: TrialCost | None) -> list[Forecast]:
 
 def expected_trials(plan: RunPlan, cost: TrialCost) -> float | None:
     """How many whole trials one run of a plan is going to need; a fraction where the budget ends within one."""
-    limits = [cost.within(plan.budget), plan.max_trials, _levels(plan.policy, plan)]
+    limits = [cost.within(plan.budget, sharing=pays(plan)), plan.max_trials, _levels(plan.policy, plan)]
     return min((float(limit) for limit in limits if limit is not None), default=None)
 
 
@@ -101,16 +122,18 @@ def _row(plans: list[RunPlan], cost: TrialCost) -> Forecast:
     plan, runs = plans[0], len(plans)
     trials = expected_trials(plan, cost)
 
-    def total(each: float | None) -> float | None:
-        return None if trials is None or each is None else runs * trials * each
+    def total(each: float | None, once: float | None) -> float | None:
+        if trials is None or each is None or once is None:
+            return None
+        return runs * (trials * each + (1 if pays(plan) else trials) * once)
 
     return Forecast(
         label=plan.label,
         runs=runs,
         trials=trials,
-        duration_s=total(cost.duration_s),
-        energy_j=total(cost.energy_j),
-        co2e_g=total(cost.co2e_g),
+        duration_s=total(cost.duration_s, cost.shared.duration_s),
+        energy_j=total(cost.energy_j, cost.shared.energy_j),
+        co2e_g=total(cost.co2e_g, cost.shared.co2e_g),
         at_most=plan.track == "target" or plan.policy.scheduler() is not None,
     )
 
