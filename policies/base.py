@@ -149,6 +149,15 @@ class Policy(ABC):
         """What varies within a trial, for the trial's parameters. Same params and seed: same sequence of τ."""
 
 
+class OwnRange(Policy, ABC):
+    """A policy that moves τ within a trial, over a range of its own: it takes nothing of the space."""
+
+    moves_within: ClassVar[bool] = True
+
+    def restart_params(self, space: Space) -> dict[str, float]:
+        return {}
+
+
 class Constant(Temperature):
     """One τ for the whole trial: what grid, random and TPE search over."""
 

@@ -16,15 +16,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from policies.base import Policy, Softening, Temperature, hinton
-
-if TYPE_CHECKING:
-    from search_spaces import Space
+from policies.base import OwnRange, Softening, Temperature, hinton
 
 START = 1.0
 
@@ -69,11 +66,10 @@ class Adversary(Temperature):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CTKD(Policy):
+class CTKD(OwnRange):
     """A learned τ against the student."""
 
     name: ClassVar[str] = "ctkd"
-    moves_within: ClassVar[bool] = True
     ramp: int = 10  # epochs until the gradient is reversed in full
     limit: float = 4.0  # |θ| at most
 
@@ -82,10 +78,6 @@ class CTKD(Policy):
             raise ValueError(f"ramp must be ≥ 1 epoch, got {self.ramp}")
         if not START <= self.limit <= 10:
             raise ValueError(f"limit must be from {START:g}, where θ starts, to 10, got {self.limit}")
-
-    def restart_params(self, space: Space) -> dict[str, float]:
-        """None: the range of τ is the method's own, not the space's."""
-        return {}
 
     def temperature(self, params: Mapping[str, float], seed: int) -> Temperature:
         return Adversary(self.ramp, self.limit)

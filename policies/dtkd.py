@@ -14,16 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from policies.base import Policy, Softening, Temperature, TrainingStep, hinton, positive
+from policies.base import OwnRange, Softening, Temperature, TrainingStep, hinton, positive
 from policies.published import Published, Weights
-
-if TYPE_CHECKING:
-    from search_spaces import Space
 
 PUBLISHED = Weights(distillation=1.0, cross_entropy=1.0)
 SHARED_WEIGHT, REFERENCE_WEIGHT = 3.0, 1.0  # of the two parts of the distillation term
@@ -74,11 +71,10 @@ class Shared(Published):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DTKD(Policy):
+class DTKD(OwnRange):
     """Temperatures shared out by the sharpness of student and teacher."""
 
     name: ClassVar[str] = "dtkd"
-    moves_within: ClassVar[bool] = True
     tau_ref: float = 4.0
     warmup: int = 20  # epochs until distillation has its full weight; 0: from the first
     temperature_only: bool = False
@@ -87,10 +83,6 @@ class DTKD(Policy):
         positive("tau_ref", self.tau_ref)
         if self.warmup < 0:
             raise ValueError(f"warmup must be ≥ 0 epochs, got {self.warmup}")
-
-    def restart_params(self, space: Space) -> dict[str, float]:
-        """None: the range of τ is the method's own, not the space's."""
-        return {}
 
     def temperature(self, params: Mapping[str, float], seed: int) -> Temperature:
         return Shared(self.tau_ref, self.warmup, None if self.temperature_only else PUBLISHED)

@@ -12,17 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from policies.base import Policy, Softening, Temperature, positive
-from policies.normkd import standard_deviation
+from policies.base import Softening, Temperature
 from policies.published import Published, Weights
-
-if TYPE_CHECKING:
-    from search_spaces import Space
+from policies.spread import SpreadPolicy, standard_deviation
 
 PUBLISHED = Weights(distillation=9.0, cross_entropy=1.0)
 
@@ -38,27 +35,16 @@ class Standardised(Published):
         self.register_buffer("weight", torch.tensor(base_tau**2), persistent=False)
 
     def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
-        # The published code adds 1e-7 to the deviation. That is no guard for the gradient: see standard_deviation.
         tau_student = self.base_tau * standard_deviation(student_logits)
         tau_teacher = self.base_tau * standard_deviation(teacher_logits)
         return Softening(tau_student, tau_teacher, self.weight)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogitStandardization(Policy):
+class LogitStandardization(SpreadPolicy):
     """Temperatures that make z-scores of the logits."""
 
     name: ClassVar[str] = "logit-standardization"
-    moves_within: ClassVar[bool] = True
-    base_tau: float = 2.0
-    temperature_only: bool = False
-
-    def __post_init__(self) -> None:
-        positive("base_tau", self.base_tau)
-
-    def restart_params(self, space: Space) -> dict[str, float]:
-        """None: the range of τ is the method's own, not the space's."""
-        return {}
 
     def temperature(self, params: Mapping[str, float], seed: int) -> Temperature:
         return Standardised(self.base_tau, None if self.temperature_only else PUBLISHED)

@@ -20,16 +20,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from policies.base import ExtraPasses, Policy, Softening, StepLoss, Temperature, TrainingStep, positive
-
-if TYPE_CHECKING:
-    from search_spaces import Space
+from policies.base import ExtraPasses, OwnRange, Softening, StepLoss, Temperature, TrainingStep, positive
 
 LOWEST, HIGHEST = 0.5, 50.0
 
@@ -106,11 +103,10 @@ class MetaLearned(Temperature):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetaKD(Policy):
+class MetaKD(OwnRange):
     """Temperatures learned by looking ahead."""
 
     name: ClassVar[str] = "meta-kd"
-    moves_within: ClassVar[bool] = True
     start: float = 4.0  # both temperatures at first
     rate: float = 0.03  # of Adam on log τ: a step changes τ by about as much in proportion
     every: int = 1  # batches from one look ahead to the next
@@ -124,10 +120,6 @@ class MetaKD(Policy):
             raise ValueError(f"every must be ≥ 1 batch, got {self.every}")
         if not 0 < self.held_out < 1:
             raise ValueError(f"held_out must be a share of the training set between 0 and 1, got {self.held_out}")
-
-    def restart_params(self, space: Space) -> dict[str, float]:
-        """None: the range of τ is the method's own, not the space's."""
-        return {}
 
     def temperature(self, params: Mapping[str, float], seed: int) -> Temperature:
         return MetaLearned(start=self.start, rate=self.rate, every=self.every, held_out=self.held_out)

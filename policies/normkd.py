@@ -11,27 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
-from policies.base import Policy, Softening, Temperature, positive
+from policies.base import Softening, Temperature
 from policies.published import Published, Weights
-
-if TYPE_CHECKING:
-    from search_spaces import Space
+from policies.spread import SpreadPolicy, standard_deviation
 
 PUBLISHED = Weights(distillation=0.9, cross_entropy=0.1)
-
-# The published code divides by the standard deviation as it is, and the gradient grows as its inverse: a network
-# whose logits are still all but equal, as with a last layer that begins at zero, would be thrown away by one step.
-# Where logits differ at all they differ by more than this: those of a network just initialised by about 0.1.
-SMALLEST_DEVIATION = 0.01
-
-
-def standard_deviation(logits: Tensor) -> Tensor:
-    """Of each sample's logits [B, n] over the classes, [B, 1], with n − 1 as in the published code; at least 0.01."""
-    return logits.std(dim=1, keepdim=True).clamp(min=SMALLEST_DEVIATION)
 
 
 class Normalised(Published):
@@ -48,20 +36,10 @@ class Normalised(Published):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormKD(Policy):
+class NormKD(SpreadPolicy):
     """Temperatures in proportion to the spread of the logits."""
 
     name: ClassVar[str] = "normkd"
-    moves_within: ClassVar[bool] = True
-    base_tau: float = 2.0
-    temperature_only: bool = False
-
-    def __post_init__(self) -> None:
-        positive("base_tau", self.base_tau)
-
-    def restart_params(self, space: Space) -> dict[str, float]:
-        """None: the range of τ is the method's own, not the space's."""
-        return {}
 
     def temperature(self, params: Mapping[str, float], seed: int) -> Temperature:
         return Normalised(self.base_tau, None if self.temperature_only else PUBLISHED)
