@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from speed_trial import ALPHA, BATCH, parser, read, reference_turns
+from speed_trial import ALPHA, BATCH, device, parser, read, reference_turns
 
 import tune_kd
 
@@ -31,9 +31,8 @@ def main() -> None:
     cores = os.cpu_count() or 1
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     data = read(options.data, options.batches)
-    reference = reference_turns(data, options, device)
+    reference = reference_turns(data, options, device())
     next(reference)  # warm
     before = [speed for speed, _ in islice(reference, options.rounds)]
     with tempfile.TemporaryDirectory() as folder:

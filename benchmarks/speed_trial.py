@@ -1,8 +1,9 @@
 """One trial against the reference loop: ResNet18 → MobileNetV2 at 32×32, batch 128, the same images, machine and run.
 
 Promises: at least 1.7 times the reference's images/s on 2 cores, 10 times on an H200-class GPU. The two take turns, so
-that other work on the machine meets both; of each turn the first batch is left out. CPU seconds are those of the
-training process alone: the reference's loader processes, which do its augmentation, come on top.
+that other work on the machine meets both, each in a process of its own, the engine's started like a worker's; of each
+turn the first batch is left out. CPU seconds are those of the training process alone: the reference's loader
+processes, which do its augmentation, come on top.
 
     python benchmarks/speed_trial.py --data DIR [--precision float32|bfloat16] [--batches 8] [--rounds 3] [--threads 2]
 """
@@ -10,9 +11,12 @@ training process alone: the reference's loader processes, which do its augmentat
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing.connection import Connection
 
 import reference_loop
 import torch
@@ -24,11 +28,13 @@ from tune_kd.data import ImageData, load
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.energy import Energy
 from tune_kd.scenario import load_scenario
+from tune_kd.session import KEEP_MEMORY
 from tune_kd.trial import Place, Trial, TrialSpec
 
 BATCH, TAU, ALPHA = 128, 4.0, 0.95
 PROMISE = {"cpu": 1.7, "cuda": 10.0}
 Turn = tuple[float, float]  # images per second, images per CPU second
+Turns = Callable[[ImageData, argparse.Namespace, torch.device], Iterator[Turn]]
 
 
 class NoMeter:
@@ -113,13 +119,45 @@ def engine_turns(data: ImageData, options: argparse.Namespace, device: torch.dev
         yield len(data.train) / train_s, len(data.train) / busy_s
 
 
-def main() -> None:
-    options = parser(__doc__).parse_args()
+def serve(turns: Turns, data: ImageData, options: argparse.Namespace, asked: Connection) -> None:
+    """Take a turn whenever asked for one, and answer with its speed."""
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    speeds = turns(data, options, device())
+    while asked.recv():
+        asked.send(next(speeds))
+
+
+def in_process(
+    turns: Turns, data: ImageData, options: argparse.Namespace, environment: Mapping[str, str]
+) -> Iterator[Turn]:
+    """The same turns, taken in a new process with these variables in its environment."""
+    context, (here, there) = multiprocessing.get_context("spawn"), multiprocessing.Pipe()
+    before = dict(os.environ)
+    os.environ.update(environment)
+    process = context.Process(target=serve, args=(turns, data, options, there))
+    process.start()
+    there.close()
+    os.environ.clear()
+    os.environ.update(before)
+    try:
+        while True:
+            here.send(True)
+            yield here.recv()
+    finally:
+        here.send(False)
+        process.join()
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def main() -> None:
+    options = parser(__doc__).parse_args()
     data = read(options.data, options.batches)
-    reference, engine = reference_turns(data, options, device), engine_turns(data, options, device)
+    reference = in_process(reference_turns, data, options, {})
+    engine = in_process(engine_turns, data, options, KEEP_MEMORY)
     turns = []
     for number in range(options.rounds):
         turns.append((next(reference), next(engine)))
@@ -128,8 +166,8 @@ def main() -> None:
     for place, what in enumerate(("images/s", "images per CPU second")):
         theirs, ours = (statistics.median(turn[who][place] for turn in turns) for who in (0, 1))
         print(f"{what}: reference {theirs:.1f}, engine in {options.precision} {ours:.1f}: {ours / theirs:.2f} times")
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{options.threads} CPU threads"
-    print(f"on {where}; the promise is {PROMISE[device.type]:g} times the images/s")
+    where = torch.cuda.get_device_name() if device().type == "cuda" else f"{options.threads} CPU threads"
+    print(f"on {where}; the promise is {PROMISE[device().type]:g} times the images/s")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,16 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
 
+# A worker keeps the memory that a training step gives back, as the next step takes it again. By default glibc returns
+# every large block to the kernel, which clears it anew: a third of a trial's time on a CPU (docs/speed.md). It reads
+# these at the start of a process. With one arena all threads share what is kept.
+KEEP_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TOP_PAD_": str(256 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(2**60),
+}
+
 # Ray ends a worker that idles for a second. Examinations come one at a time, seconds apart, and each would
 # import torch again in a new process.
 IDLE_WORKER_MS = 600_000
@@ -63,7 +73,7 @@ def ray_session(address: str | None) -> Iterator[Any]:
             f"the address {address!r} is a Ray client's: the run would write its store on the head node; "
             f"use `ray job submit --address http://HEAD:8265 -- tune-kd run …` instead"
         )
-    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    os.environ.update(_unset(QUIET))
     import ray
 
     if ray.is_initialized():
@@ -80,6 +90,22 @@ def ray_session(address: str | None) -> Iterator[Any]:
         ray.shutdown()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unset(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those of ``variables`` that this process's environment does not set otherwise."""
+    return {name: value for name, value in variables.items() if name not in os.environ}
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """``variables`` in this process's environment, for the processes that are started meanwhile."""
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
 
 
 def own_prefix() -> str:
@@ -99,19 +125,21 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
     common = {"log_to_driver": False, "logging_level": "ERROR"}
     # Ray still prints the last words of nodes and workers that died, on stdout, which is for results.
     ray._private.worker._worker_logs_enabled = False
+    memory = _unset(KEEP_MEMORY)
     if address:
         try:
-            ray.init(address=address, **common)
+            ray.init(address=address, runtime_env={"env_vars": memory}, **common)
         except ConnectionError as error:
             raise InputError(f"no Ray cluster answers at {address!r}: {str(error).splitlines()[0]}") from error
         return
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        _temp_dir=folder,
-        _system_config={"idle_worker_killing_time_threshold_ms": IDLE_WORKER_MS},
-        **common,
-    )
+    with _environment(memory):
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            _temp_dir=folder,
+            _system_config={"idle_worker_killing_time_threshold_ms": IDLE_WORKER_MS},
+            **common,
+        )
 
 
 def resources(ray: Any, cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None) -> Resources:
