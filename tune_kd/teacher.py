@@ -22,6 +22,7 @@ from tune_kd.meter import flops
 from tune_kd.models import fast
 from tune_kd.scenario import Scenario
 from tune_kd.seeds import teacher_seed
+from tune_kd.shared_tensors import pack, unpack
 from tune_kd.teacher_weights import file_sha256, fitted, read_weights
 from tune_kd.trial import Meter
 
@@ -38,6 +39,14 @@ class Teacher:
     energy_j: float | None
     energy_method: str | None
     duration_s: float | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As it travels: with arrays for weights, so that all trials of a node read them in the same memory."""
+        return {**vars(self), "weights": {name: pack(tensor) for name, tensor in self.weights.items()}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        weights = {name: unpack(packed) for name, packed in state["weights"].items()}
+        vars(self).update({**state, "weights": weights})
 
     def network(self, scenario: Scenario, data: ImageData) -> nn.Module:
         """The teacher in evaluation mode, its parameters frozen."""

@@ -7,7 +7,6 @@ it is the same on every device, and moved there once. No step waits for the devi
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from tune_kd.data.image_set import ImageSet
 from tune_kd.errors import InputError
+from tune_kd.shared_tensors import from_shared
 
 
 class Batch(NamedTuple):
@@ -33,11 +33,8 @@ class DeviceImages:
     """An :class:`ImageSet` on a device: ``images``, uint8 [N, C, H, W], and ``labels``, int64 [N]; never written to."""
 
     def __init__(self, image_set: ImageSet, device: torch.device | str) -> None:
-        with warnings.catch_warnings():
-            # Arrays from a shared object store are read-only, and shared is what they should stay on the CPU.
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            self.images = torch.from_numpy(image_set.images).to(device)
-            self.labels = torch.from_numpy(image_set.labels).to(device)
+        self.images = from_shared(image_set.images).to(device)
+        self.labels = from_shared(image_set.labels).to(device)
 
     def __len__(self) -> int:
         return len(self.labels)
