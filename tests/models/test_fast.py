@@ -102,3 +102,13 @@ def test_strided_depthwise_convolutions_stay_in_float32_on_a_cpu() -> None:
 def test_flops_are_those_of_the_plain_network() -> None:
     net, shape = network("mobilenetv2"), (3, 16, 16)
     assert flops.count(fast.for_training(copy.deepcopy(net), CPU), shape) == flops.count(net, shape)
+
+
+def test_a_copy_of_a_student_computes_with_its_own_weights() -> None:
+    quick = fast.for_training(network("mobilenetv2"), CPU).eval()
+    copied, before = copy.deepcopy(quick), quick(images())
+    with torch.no_grad():
+        for weight in quick.parameters():
+            weight.zero_()
+    assert torch.equal(copied(images()), before)
+    assert not torch.equal(quick(images()), before)
