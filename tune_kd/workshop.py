@@ -53,8 +53,7 @@ class Workshop:
         self.ray, self.resources, self.carbon, self.cache = ray, resources, carbon, cache
         self.scenario = scenario
         self.steps = steps_per_epoch(len(data.train), scenario.recipe.batch_size)
-        # Trials get data without the test images: what they cannot see they cannot choose by.
-        self.data = ray.put(replace(data, test=without_images(data.test)))
+        self.data = ray.put(for_trials(data))
         self.all_data = ray.put(data)
         self._teacher_path = teacher_path(cache, teacher_id(scenario, data))
         self._teacher = load_teacher(self._teacher_path)
@@ -176,6 +175,14 @@ class Workshop:
 
     def _task(self, function: Callable[..., Any], *, cpus: float) -> Any:
         return self.ray.remote(max_retries=2)(function).options(num_cpus=cpus, num_gpus=self.resources.gpus)
+
+
+def for_trials(data: ImageData) -> ImageData:
+    """``data`` as every trial gets it: what pixels are normalised by is measured here, once.
+
+    The test images are left out: what trials cannot see they cannot choose by.
+    """
+    return replace(data, test=without_images(data.test), normalisation=(data.mean, data.std))
 
 
 def without_images(part: ImageSet) -> ImageSet:

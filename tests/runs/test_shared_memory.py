@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tune_kd.workshop import for_trials
+
 pytestmark = pytest.mark.slow
 
 
@@ -46,3 +48,18 @@ def test_a_worker_reads_data_and_teacher_where_the_driver_has_put_them(ray_runni
     for name, tensor in weights.items():
         assert found["weights"][name].dtype == tensor.dtype
         assert torch.equal(found["weights"][name], tensor)
+
+
+def test_what_pixels_are_normalised_by_is_measured_once(ray_running, digits):
+    """By the driver: seconds for large images, which no trial and no examination spends again."""
+
+    @ray_running.remote(num_cpus=0)
+    def already_known(data):
+        before = {**vars(data)}
+        return before["normalisation"] or before.get("_normalisation"), (data.mean, data.std)
+
+    data = replace(digits)
+    of_trials, of_all = ray_running.put(for_trials(data)), ray_running.put(data)
+    for reference in (of_trials, of_all):
+        known, used = ray_running.get(already_known.remote(reference))
+        assert known == used == (digits.mean, digits.std)
