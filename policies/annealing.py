@@ -40,6 +40,7 @@ class Decay(Temperature):
     """τ as a function of the training's progress."""
 
     taus: Tensor
+    reads_teacher = False
 
     def __init__(self, shape: str, high: float, low: float) -> None:
         super().__init__()

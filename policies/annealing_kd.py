@@ -42,6 +42,7 @@ class Steps(Temperature):
     def __init__(self, tau_max: int, phase_1: float, *, temperature_only: bool) -> None:
         super().__init__()
         self.tau_max, self.phase_1, self.temperature_only = tau_max, phase_1, temperature_only
+        self.reads_teacher = not temperature_only
         self.register_buffer("taus", torch.empty(0), persistent=False)
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:

@@ -38,7 +38,7 @@ class TrainingStep(Protocol):
     labels: Tensor  # [B] class indices
     student: nn.Module  # in training mode
     student_logits: Tensor  # [B, n], with their graph
-    teacher_logits: Tensor | None  # [B, n], without one; None in an epoch that needs no teacher
+    teacher_logits: Tensor | None  # [B, n], without one; None in an epoch without the teacher
     learning_rate: float  # of the step that follows
 
     def cross_entropy(self) -> Tensor:
@@ -87,6 +87,7 @@ class Temperature(nn.Module, ABC):
 
     held_out: float = 0.0  # the share of the training set that is set aside for it
     needs_teacher: bool = True  # in this epoch; read after ``begin_epoch``
+    reads_teacher: bool = True  # itself; where it does not, a loss without the teacher leaves the teacher unasked
     extra_passes = ExtraPasses()  # of this epoch; read at its end
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:
@@ -98,7 +99,10 @@ class Temperature(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
-        """The softening of batch ``step`` of the epoch; both logits are [B, classes]."""
+        """The softening of batch ``step`` of the epoch; both logits are [B, classes].
+
+        The teacher's are empty where nobody reads them: see :attr:`reads_teacher`.
+        """
 
     def loss(self, step: TrainingStep) -> StepLoss:
         """The loss of one batch: the scenario's, softened; a method that replaces more than τ overrides it."""
@@ -107,11 +111,12 @@ class Temperature(nn.Module, ABC):
 
     def softening(self, step: TrainingStep) -> Softening:
         """That of the batch in training. Raises ValueError in an epoch without a teacher."""
-        if step.teacher_logits is None:
+        teacher_logits = torch.empty(0) if step.teacher_logits is None else step.teacher_logits
+        if step.teacher_logits is None and self.reads_teacher:
             raise ValueError(
                 f"{type(self).__name__} needs no teacher in this epoch, so it must give a loss without one"
             )
-        softening: Softening = self(step.number, step.student_logits, step.teacher_logits)
+        softening: Softening = self(step.number, step.student_logits, teacher_logits)
         return softening
 
     def observe(self, report: Mapping[str, Any]) -> None:
@@ -160,6 +165,8 @@ class OwnRange(Policy, ABC):
 
 class Constant(Temperature):
     """One τ for the whole trial: what grid, random and TPE search over."""
+
+    reads_teacher = False
 
     def __init__(self, tau: float) -> None:
         super().__init__()

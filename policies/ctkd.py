@@ -49,6 +49,8 @@ class ScaledGradient(torch.autograd.Function):
 class Adversary(Temperature):
     """θ, which learns to make the loss greater."""
 
+    reads_teacher = False
+
     def __init__(self, ramp: int, limit: float) -> None:
         super().__init__()
         self.ramp, self.limit = ramp, limit

@@ -65,6 +65,8 @@ def meta_gradient(step: TrainingStep, log_taus: Tensor, images: Tensor, labels: 
 class MetaLearned(Temperature):
     """τ_s and τ_t with their own optimizer, whose state is saved with them."""
 
+    reads_teacher = False
+
     def __init__(self, *, start: float, rate: float, every: int, held_out: float) -> None:
         super().__init__()
         self.every, self.held_out = every, held_out

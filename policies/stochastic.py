@@ -21,6 +21,7 @@ class PerBatch(Temperature):
     """τ drawn uniformly for each batch, the draws of an epoch a function of (seed, epoch)."""
 
     taus: Tensor
+    reads_teacher = False
 
     def __init__(self, low: float, high: float, step: float | None, seed: int) -> None:
         super().__init__()

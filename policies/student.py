@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class NoTeacher(Temperature):
     """The loss is the cross-entropy, whatever the scenario's is; nothing is softened."""
 
-    needs_teacher = False
+    needs_teacher = reads_teacher = False
 
     def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
         raise ValueError("a student without a teacher has no temperature")

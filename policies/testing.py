@@ -60,6 +60,7 @@ def _check_temperature(policy: Policy, params: Mapping[str, float]) -> None:
     moves = len(taus.unique()) > 1
     assert moves == policy.moves_within, f"moves_within must say whether τ moves within a trial: {moves}"
     _check_resumed(policy, params, whole)
+    _check_blind(policy.temperature(params, seed=7), policy.temperature(params, seed=7))
 
 
 def _check_resumed(policy: Policy, params: Mapping[str, float], whole: list[StepLoss]) -> None:
@@ -69,6 +70,22 @@ def _check_resumed(policy: Policy, params: Mapping[str, float], whole: list[Step
     rest = epochs(resumed, since=1)
     found = [losses for epoch in (*first, *rest) for losses in epoch]
     assert _equal(found, whole), "a temperature must go on from its state_dict() as if it had never stopped"
+
+
+def _check_blind(temperature: Temperature, blind: Temperature) -> None:
+    """Under a loss without the teacher its logits are empty for a temperature that says it does not read them."""
+    for each in (temperature, blind):
+        each.begin_epoch(0, EPOCHS, STEPS)
+    if temperature.reads_teacher or not temperature.needs_teacher:
+        return
+    step = toy_step(temperature, 0, 0)
+    expected = temperature.softening(step)
+    step.teacher_logits = None
+    try:
+        same = all(map(torch.equal, expected, blind.softening(step)))
+    except (IndexError, RuntimeError):  # whatever is computed from empty logits
+        same = False
+    assert same, "reads_teacher must be True where the temperature looks at the teacher's logits"
 
 
 def epochs(temperature: Temperature, since: int = 0, until: int = EPOCHS) -> list[list[StepLoss]]:

@@ -36,6 +36,21 @@ def test_the_temperature_matters_to_the_losses_that_have_one(loss: str, make_tri
     assert (cold == hot) == (loss in {"cmc", "dml", "ce"})
 
 
+@pytest.mark.parametrize("policy", ["fixed", "stochastic", "annealing", "ctkd", "meta-kd", "stochastic-per-sample"])
+def test_plain_cross_entropy_asks_no_teacher(policy: str, make_trial: MakeTrial) -> None:
+    trial = make_trial(policy, settings={"loss": "ce"})
+    for report in trial.fit():
+        assert (report.flops_teacher, report.teacher_s) == (0, 0)
+        assert report.flops_paper == report.flops_forward
+        assert report.tau_mean is not None
+
+
+@pytest.mark.parametrize("policy", ["normkd:temperature_only", "dtkd", "annealing-kd"])
+def test_a_temperature_that_looks_at_the_teacher_asks_it_under_any_loss(policy: str, make_trial: MakeTrial) -> None:
+    first = next(make_trial(policy, settings={"loss": "ce"}).fit())
+    assert first.flops_teacher == next(make_trial(policy).fit()).flops_teacher > 0
+
+
 def said(policies: list[str], **settings: Any) -> list[str]:
     return notices(plan_study(policies=policies, settings=settings))
 

@@ -207,7 +207,17 @@ def test_runs_share_where_there_may_be_several_trials(policy: str, options: dict
     assert pays(plan) is several
 
 
-@pytest.mark.parametrize(("policy", "shared"), [("grid", 18), ("stochastic", 18), ("meta-kd", 0), ("student", 0)])
-def test_only_epochs_in_which_the_teacher_is_asked_are_shared(policy: str, shared: int) -> None:
-    (plan,) = plan_study(policies=[policy]).runs
+@pytest.mark.parametrize(
+    ("policy", "loss", "shared"),
+    [
+        ("grid", "hkd", 18),
+        ("stochastic", "dml", 18),
+        ("meta-kd", "hkd", 0),
+        ("student", "hkd", 0),
+        ("grid", "ce", 0),
+        ("normkd", "ce", 18),
+    ],
+)
+def test_only_epochs_in_which_the_teacher_is_asked_are_shared(policy: str, loss: str, shared: int) -> None:
+    (plan,) = plan_study(policies=[policy], settings={"loss": loss}).runs
     assert epochs_to_share(plan, steps=6) == list(range(shared))

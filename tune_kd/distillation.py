@@ -36,9 +36,11 @@ class Step:
         return cross_entropy(self.student_logits, self.labels)
 
     def distillation(self, softening: Softening) -> Tensor:
+        term = DISTILLATIONS.get(self.scenario.loss)
+        if term is None:
+            return self.student_logits.new_zeros(())
         if self.teacher_logits is None:
             raise ValueError("there is no distillation in an epoch that says it needs no teacher")
-        term = DISTILLATIONS[self.scenario.loss]
         return term(self.student_logits, self.teacher_logits, softening, self.scenario.reduction)
 
     def loss(self, softening: Softening) -> Tensor:
@@ -54,6 +56,11 @@ class Step:
     def held_out(self) -> HeldOut:
         batch = next(self.held_out_batches)
         return HeldOut(batch.images, batch.labels)
+
+
+def asks_teacher(temperature: Temperature, scenario: Scenario) -> bool:
+    """Is the teacher asked in the epoch that has begun? Not where neither loss nor temperature looks at its logits."""
+    return temperature.needs_teacher and (temperature.reads_teacher or scenario.loss in DISTILLATIONS)
 
 
 @dataclass(kw_only=True)
@@ -75,7 +82,8 @@ class Distillation:
 
     def __call__(self, number: int, batch: Batch) -> Tensor:
         """The loss of batch ``number`` of the epoch, a scalar."""
-        teacher_logits = self._teacher_logits(number, batch) if self.temperature.needs_teacher else None
+        asks = asks_teacher(self.temperature, self.scenario)
+        teacher_logits = self._teacher_logits(number, batch) if asks else None
         with training.autocast(batch.images.device, self.scenario.precision):
             student_logits = self.student(batch.images)
         step = Step(

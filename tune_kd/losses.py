@@ -62,20 +62,14 @@ def softened_divergence(student: Tensor, teacher: Tensor, softening: Softening, 
     )
 
 
-def nothing(student: Tensor, teacher: Tensor, _: Softening, reduction: str) -> Tensor:
-    """The term of the plain cross-entropy: 0, a scalar."""
-    return wide(student).new_zeros(())
-
-
 DISTILLATIONS = {
     "hkd": hinton_distillation,
     "cmc": logit_matching,
     "cmc-tau": softened_logit_matching,
     "dml": divergence,
     "dml-tau": softened_divergence,
-    "ce": nothing,
 }
-"""The distillation term of each loss; the loss is α parts of it and 1 − α of the cross-entropy."""
+"""The distillation term of each loss: the loss is α parts of it and 1 − α of the cross-entropy. ``ce`` has none."""
 
 
 def wide(logits: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.budget import Ledger
+from tune_kd.distillation import asks_teacher
 from tune_kd.plan import RunPlan
 from tune_kd.teacher_outputs import PassCost, TeacherOutputs, recorded_cost
 
@@ -42,7 +43,7 @@ def epochs_to_share(plan: RunPlan, steps: int) -> list[int]:
     needed = []
     for epoch in range(epochs):
         temperature.begin_epoch(epoch, epochs, steps)
-        if temperature.needs_teacher:
+        if asks_teacher(temperature, plan.scenario):
             needed.append(epoch)
     return needed
 

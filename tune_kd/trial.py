@@ -20,7 +20,7 @@ from tune_kd import checkpoints, training
 from tune_kd.costs import Costs, NetworkFlops, Passed, build
 from tune_kd.data import ImageData
 from tune_kd.data.batches import DeviceImages, steps_per_epoch
-from tune_kd.distillation import Distillation
+from tune_kd.distillation import Distillation, asks_teacher
 from tune_kd.events import EpochReport, from_json, to_json, utc_now
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Energy
@@ -167,7 +167,7 @@ class Trial:
         )
 
     def _read_shared_logits(self) -> Tensor | None:
-        if self.shared_outputs is None or not self.temperature.needs_teacher:
+        if self.shared_outputs is None or not asks_teacher(self.temperature, self.spec.scenario):
             return None
         logits = self.shared_outputs.read(self.epoch)
         if logits is None or logits.nbytes >= MAPPED_FROM_BYTES:
@@ -183,7 +183,7 @@ class Trial:
 
     def _passed(self) -> Passed:
         trained = training.trained_images(self.train_images, self.recipe)
-        taught = trained if self.temperature.needs_teacher else 0
+        taught = trained if asks_teacher(self.temperature, self.spec.scenario) else 0
         asked = taught if self.shared_logits is None else 0
         return Passed(trained, taught, asked, len(self.validation_images), *self.temperature.extra_passes)
 

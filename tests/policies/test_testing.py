@@ -48,11 +48,21 @@ class Frozen(Temperature):
         return Softening(torch.tensor(0.0), torch.tensor(4.0), torch.tensor(1.0))
 
 
+class Sly(Temperature):
+    """τ by the teacher's certainty, which it denies to look at."""
+
+    reads_teacher = False
+
+    def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
+        return hinton(2 + teacher_logits.amax(dim=1, keepdim=True).abs())
+
+
 COUNT = itertools.count(2)
 BREAKS = {
     "draw from a generator of your own": (Drawn, True),
     "go on from its state_dict": (Forgetful, True),
     "must be finite": (Frozen, False),
+    "reads_teacher must be True": (Sly, True),
     "moves_within": (lambda: Constant(4.0), True),
     "the same parameters and seed": (lambda: Constant(float(next(COUNT))), False),
 }

@@ -6,6 +6,9 @@ import pandas as pd
 import pytest
 
 import tune_kd
+from tune_kd.forecast import expected_trials, trial_cost
+from tune_kd.plan import plan_study
+from tune_kd.teacher_outputs import PassCost
 
 pytestmark = pytest.mark.slow
 
@@ -48,3 +51,17 @@ def test_a_pass_that_would_take_more_than_half_of_the_budget_is_broken_off(ray_r
     run, trials = outcome.store.runs().iloc[0], outcome.store.trials()
     assert run.spent == run.shared_flops + trials.flops_executed.sum()
     assert len(trials) > 0
+
+
+def test_without_distillation_no_teacher_is_asked_charged_or_forecast(ray_running, cache, tmp_path):
+    settings = {**SMALL, "loss": "ce"}
+    outcome = tune_kd.run("random", budget="2trials", settings=settings, store=tmp_path / "runs", cache=cache)
+    trials = outcome.store.trials()
+    assert outcome.store.runs()[SHARED].isna().all(axis=None)
+    assert (trials[["flops_teacher", "teacher_s"]] == 0).all(axis=None)
+
+    cost = trial_cost(outcome.store, outcome.study.scenario)
+    assert cost.shared == PassCost()
+    budget = f"{trials.flops_executed.sum()}flops"
+    [plan] = plan_study(policies=["random"], budget=budget, track="budget", settings=settings).runs
+    assert expected_trials(plan, cost) == 2
