@@ -147,9 +147,11 @@ def ray_starts() -> Check:
 
 def nodes(address: str, cache: Path) -> Iterator[Check]:
     """Every node of a running cluster: what it has, whether it has this code and sees the cache."""
+    from tune_kd.address import check_address
     from tune_kd.session import ray_session
 
     try:
+        check_address(address)
         cache.mkdir(parents=True, exist_ok=True)
         with ray_session(address) as ray, tempfile.NamedTemporaryFile(dir=cache, prefix=".seen-by-") as marker:
             from tune_kd.cluster import begin_look

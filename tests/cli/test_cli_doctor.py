@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ray_head import free_ports
 
 from tune_kd import doctor
 from tune_kd.cli import command_line
@@ -23,6 +24,16 @@ def test_doctor_looks_at_everything_and_says_what_to_do(tmp_path: Path, capsys: 
     marks = [line.split()[0] for line in output.splitlines() if line and not line.startswith(" ")]
     assert set(marks) <= set(MARKS)
     assert code == (1 if FAIL in marks else 0)
+
+
+def test_an_address_where_nobody_answers_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [port] = free_ports(1)
+    code = command_line(["doctor", "--address", f"127.0.0.1:{port}", "--cache", str(tmp_path)])
+    marks = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")}
+    assert f"no Ray cluster answers at '127.0.0.1:{port}'" in marks["cluster"]
+    assert (code, marks["cluster"].split()[0]) == (1, FAIL)
 
 
 def test_a_store_in_a_place_that_is_a_file_makes_a_run_impossible(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -15,9 +14,9 @@ from typing import Any
 
 import psutil
 import pytest
+from house_copy import copy_house
 
 from tune_kd.events import EpochReport
-from tune_kd.house import HOUSE
 from tune_kd.store import names, open_store
 from tune_kd.store.journal import read_events
 
@@ -124,6 +123,17 @@ def mid_trial_on(runs: Path, node: Any) -> Callable[[], bool]:
     return lambda: any(report.node_id == node.node_id for report in under_way(runs))
 
 
+def test_doctor_looks_at_every_node_and_says_which_has_other_code(cluster: Any, tmp_path: Path) -> None:
+    other = cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(changed_code(tmp_path))})
+    where = ["--store", tmp_path / "runs", "--cache", tmp_path / "cache", "--address", cluster.address]
+    with Driver("doctor", *where, cwd=tmp_path) as driver:
+        assert driver.end() == 1, "a run is impossible"
+    cluster.remove_node(other)
+    found = {tuple(line.split()[:3]) for line in driver.lines if "node" in line.split()[1:2]}
+    assert found == {("ok", "node", cluster.head_node.node_id[:6]), ("FAIL", "node", other.node_id[:6])}, str(driver)
+    assert "install the same tune-kd there" in str(driver)
+
+
 def test_nodes_come_and_go_and_nothing_is_lost_or_run_twice(cluster: Any, cache: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     where = ["--store", runs, "--cache", cache, "--address", cluster.address]
@@ -189,9 +199,7 @@ def test_nodes_come_and_go_and_nothing_is_lost_or_run_twice(cluster: Any, cache:
 
 def changed_code(folder: Path) -> Path:
     """A copy of our packages in which one policy differs."""
-    copy = folder / "changed"
-    for package in ("policies", "search_spaces", "tune_kd"):
-        shutil.copytree(HOUSE / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    copy = copy_house(folder / "changed")
     with (copy / "policies" / "grid.py").open("a", encoding="utf-8") as source:
         source.write("\nCHANGED = True\n")
     return copy

@@ -1,0 +1,39 @@
+"""An address at which no Ray can be is refused in one line and at once."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from ray_head import free_ports
+
+from tune_kd.address import check_address
+from tune_kd.errors import InputError
+
+
+def test_where_somebody_listens_ray_is_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check_address(f"127.0.0.1:{server.getsockname()[1]}")
+
+
+def test_auto_is_for_ray_to_find() -> None:
+    check_address("auto")
+
+
+def test_where_nobody_listens_nothing_answers() -> None:
+    [port] = free_ports(1)
+    with pytest.raises(InputError, match=rf"no Ray cluster answers at '127\.0\.0\.1:{port}': Connection refused"):
+        check_address(f"127.0.0.1:{port}")
+
+
+def test_a_host_without_an_address_is_named() -> None:
+    with pytest.raises(InputError, match=r"no Ray cluster answers at 'head\.invalid:6379': .*"):
+        check_address("head.invalid:6379")
+
+
+@pytest.mark.parametrize(
+    "address", ["", "local", "127.0.0.1", "head:", ":6379", "head:abc", "head:70000", "http://head:8265"]
+)
+def test_what_is_no_address_of_a_ray_is_refused(address: str) -> None:
+    with pytest.raises(InputError, match="--address must be auto or a running Ray's HOST:PORT, got"):
+        check_address(address)
