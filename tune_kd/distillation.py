@@ -13,6 +13,7 @@ from policies.base import HeldOut, Softening, Temperature
 from tune_kd import training
 from tune_kd.data.batches import Batch
 from tune_kd.losses import DISTILLATIONS, cross_entropy, wide
+from tune_kd.models.fast import Network
 from tune_kd.scenario import Scenario
 from tune_kd.teacher_outputs import ask
 
@@ -68,7 +69,8 @@ class Distillation:
     """The loss of an epoch's batches, and what the epoch's report wants to know of them."""
 
     student: nn.Module
-    teacher: nn.Module
+    student_pass: Network  # what a batch passes through: the student, or it compiled
+    teacher: Network
     temperature: Temperature
     scenario: Scenario
     alpha: float
@@ -85,7 +87,7 @@ class Distillation:
         asks = asks_teacher(self.temperature, self.scenario)
         teacher_logits = self._teacher_logits(number, batch) if asks else None
         with training.autocast(batch.images.device, self.scenario.precision):
-            student_logits = self.student(batch.images)
+            student_logits = self.student_pass(batch.images)
         step = Step(
             number=number,
             images=batch.images,

@@ -49,6 +49,7 @@ def examine(*, store: str, cache: Path, start_ray: bool = False, address: str | 
     yield memory()
     yield ray_starts() if start_ray else ray_imports()
     yield from gpus()
+    yield compiles()
     yield from energy_readers()
     yield carbon_tables()
     yield remote_store(store) if "://" in store else disk("store", Path(store))
@@ -196,6 +197,16 @@ def gpus() -> Iterator[Check]:
     for index in range(torch.cuda.device_count()):
         there = torch.cuda.get_device_properties(index)
         yield Check(name=f"GPU {index}", mark=OK, found=f"{there.name}, {formats.size(there.total_memory)}")
+
+
+def compiles() -> Check:
+    """Whether networks can be compiled."""
+    from tune_kd import compiling
+
+    try:
+        return Check(name="--compile", mark=OK, found=f"can be used, with the C++ compiler {compiling.compiler()}")
+    except InputError as error:
+        return Check(name="--compile", mark=ABSENT, found=str(error))
 
 
 def energy_readers() -> Iterator[Check]:

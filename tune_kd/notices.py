@@ -16,7 +16,7 @@ IMPLAUSIBLE_ADAM_LR = 0.03  # thirty times Adam's usual 0.001
 
 def notices(study: Study) -> list[str]:
     """What would surprise a user in the results of this study."""
-    return [*_unused_tau(study), *_implausible_adam(study)]
+    return [*_unused_tau(study), *_implausible_adam(study), *_uncompiled(study)]
 
 
 def _unused_tau(study: Study) -> list[str]:
@@ -32,3 +32,11 @@ def _implausible_adam(study: Study) -> list[str]:
         return []
     source = ", which is what the paper's text says; its code uses SGD, --recipe authors" if name == "paper" else ""
     return [f"Adam at learning rate {recipe.lr:g} is implausible{source}: expect poor accuracy"]
+
+
+def _uncompiled(study: Study) -> list[str]:
+    if not study.scenario.compile:
+        return []
+    labels = {plan.label: None for plan in study.runs if plan.temperature().held_out}
+    why = "looks ahead through its student's gradient, which cannot be compiled: its student trains uncompiled"
+    return [f"policy {label} {why}" for label in labels]

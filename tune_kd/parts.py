@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tune_kd import records
+from tune_kd import compiling, records
 from tune_kd.data import ImageData, official
 from tune_kd.errors import Interrupted, RunFailed
 from tune_kd.plan import Study
@@ -22,9 +22,11 @@ Rows = Mapping[str, dict[str, Any]]  # of the table runs, by run id
 def read_data(study: Study, execution: Execution, progress: Progress) -> ImageData:
     """The images that the study is about, downloaded first where they have a name and are not here.
 
-    Raises InputError where they, or networks of the user's own that should look at them, cannot be used; RunFailed
-    where they cannot be downloaded.
+    Raises InputError where they, or networks of the user's own that should look at them, cannot be used, or where
+    nothing can be compiled and the scenario says so; RunFailed where they cannot be downloaded.
     """
+    if study.scenario.compile:
+        compiling.compiler()
     name, root = study.scenario.data, official_root(execution.cache, execution.data_root)
     missing = name in official.OFFICIAL and not official.is_here(name, root)
     progress.stage(f"downloading {name} into {root}" if missing else "reading the data")

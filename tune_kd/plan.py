@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from policies import Policy
+from policies.base import Temperature
 from search_spaces import Space
 from tune_kd import catalogue, models, user_policy
 from tune_kd.budget import EQUIVALENT, Budget, parse_budget
@@ -52,6 +53,11 @@ class RunPlan:
         """How many trials there can be, where that is known beforehand."""
         limits = [self.max_trials, int(self.budget.limit) if self.budget.currency == "trials" else None]
         return min((limit for limit in limits if limit is not None), default=None)
+
+    def temperature(self) -> Temperature:
+        """As a trial may have it, for what can be asked of it beforehand."""
+        params = {"tau": self.space.tau.low, **self.policy.restart_params(self.space)}
+        return self.policy.temperature(params, self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)

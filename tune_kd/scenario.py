@@ -26,6 +26,10 @@ ALPHA = {"hkd": 0.95, "cmc": 1.0, "cmc-tau": 1.0, "dml": 1.0, "dml-tau": 1.0, "c
 """By loss, the weight of its distillation term in the paper's text: what a scenario without alpha has."""
 
 
+ADDED_LATER = ("compile",)
+"""Fields that older records lack: at its default, such a field is not recorded, so that the scenario stays the same."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -91,6 +95,7 @@ class Scenario(_Frozen):
     alpha: Fraction | None = None  # the weight of the distillation term; None: the loss's own
     reduction: Literal["batchmean", "classmean"] = "batchmean"  # of a KL term
     precision: Literal["float32", "bfloat16"] = "float32"
+    compile: Annotated[bool, Field(strict=True)] = False  # the student in training and the teacher that it asks
     checkpoint: Literal["last", "best"] = "last"  # which epoch's weights a trial hands in
     equivalence_margin: Annotated[float, Field(gt=0, lt=1)] = 0.003  # a fraction of accuracy, fixed beforehand
 
@@ -172,7 +177,9 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 def to_record(scenario: Scenario) -> str:
     """The scenario, settled, as the JSON text that a record keeps."""
-    return json.dumps(scenario.settled().model_dump(mode="json"), ensure_ascii=False)
+    fields = scenario.settled().model_dump(mode="json")
+    absent = {name for name in ADDED_LATER if fields[name] == Scenario.model_fields[name].default}
+    return json.dumps({name: value for name, value in fields.items() if name not in absent}, ensure_ascii=False)
 
 
 def from_record(text: str) -> Scenario:

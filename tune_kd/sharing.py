@@ -36,8 +36,7 @@ def pays(plan: RunPlan) -> bool:
 def epochs_to_share(plan: RunPlan, steps: int) -> list[int]:
     """The epochs in which trials ask the teacher about batches that all of them see; 0 is the first."""
     epochs = plan.scenario.recipe.epochs
-    params = {"tau": plan.space.tau.low, **plan.policy.restart_params(plan.space)}
-    temperature = plan.policy.temperature(params, plan.seed)
+    temperature = plan.temperature()
     if temperature.held_out:
         return []  # each such policy cuts its batches from another part of the training set
     needed = []

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tune_kd import checkpoints, training
 from tune_kd.checkpoints import Slot
 from tune_kd.data import ImageData
 from tune_kd.data.batches import DeviceImages
 from tune_kd.losses import wide
+from tune_kd.models.fast import Network
 from tune_kd.scenario import Scenario
 
 MAPPED_FROM_BYTES = 256 * 2**20
@@ -83,6 +84,7 @@ def outputs_id(teacher_id: str, scenario: Scenario, seed: int, *, cpus: float, g
         "batch_size": recipe.batch_size,
         "augmentation": [recipe.flip, recipe.crop_padding, recipe.rotation_degrees],
         "precision": scenario.precision,
+        "compile": scenario.compile,
         "threads": max(1, int(cpus)),
         "gpu": gpus > 0,
     }
@@ -121,14 +123,14 @@ class TeacherOutputs:
 
 
 def teach(
-    teacher: nn.Module, images: DeviceImages, data: ImageData, scenario: Scenario, *, seed: int, epoch: int
+    teacher: Network, images: DeviceImages, data: ImageData, scenario: Scenario, *, seed: int, epoch: int
 ) -> Tensor:
     """The logits, float32 [images, n], of all batches of an epoch, one after the other, as a trial asks for them."""
     batches = training.training_batches(images, data, scenario.recipe, seed=seed, epoch=epoch)
     return torch.cat([ask(teacher, batch.images, scenario.precision) for batch in batches])
 
 
-def ask(teacher: nn.Module, images: Tensor, precision: str) -> Tensor:
+def ask(teacher: Network, images: Tensor, precision: str) -> Tensor:
     """The logits, float32 [B, n], that a teacher made by :func:`tune_kd.models.fast.for_inference` gives."""
     with torch.inference_mode(), training.autocast(images.device, precision):
         logits: Tensor = wide(teacher(images))

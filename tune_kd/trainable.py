@@ -124,7 +124,8 @@ def compute_outputs(shared: Shared, epochs: list[int]) -> PassCost:
     what, where = scenario.from_record(shared.scenario_json), device(shared.gpus)
     meter = meter_here(f"{shared.run_id} teacher outputs from epoch {epochs[0]}", shared.cpus, wait_s=late_s)
     data, teacher = ray.get([shared.data, shared.teacher])
-    network, images = fast.for_inference(teacher.network(what, data), where), DeviceImages(data.train, where)
+    network = fast.through(fast.for_inference(teacher.network(what, data), where), compiled=what.compile)
+    images = DeviceImages(data.train, where)
     outputs = outputs_of(shared)
     assert outputs is not None, "only a run that shares starts this"
     asked = 0

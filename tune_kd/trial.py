@@ -97,6 +97,10 @@ class Trial:
         self.student = fast.for_training(build(spec.scenario.student, data), device)
         self.teacher = fast.for_inference(teacher, device)
         self.temperature: Temperature = spec.policy.temperature(spec.params, spec.seed).to(device)
+        compiled = spec.scenario.compile
+        # What holds images out looks ahead through the student's gradient, which a compiled network does not have.
+        self.student_pass = fast.through(self.student, compiled=compiled and not self.temperature.held_out)
+        self.teacher_pass = fast.through(self.teacher, compiled=compiled)
         train, held_out = training.hold_out(data.train, self.temperature.held_out, spec.replicate_seed)
         self.train_images, self.held_out_images = DeviceImages(train, device), DeviceImages(held_out, device)
         self.validation_images = DeviceImages(data.validation, device)
@@ -154,7 +158,8 @@ class Trial:
         self.shared_logits = self._read_shared_logits()
         return Distillation(
             student=self.student,
-            teacher=self.teacher,
+            student_pass=self.student_pass,
+            teacher=self.teacher_pass,
             temperature=self.temperature,
             scenario=self.spec.scenario,
             alpha=self.spec.alpha,

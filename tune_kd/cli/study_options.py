@@ -23,6 +23,7 @@ SHORT_FOR_SET = {
     "alpha": "alpha",
     "reduction": "reduction",
     "precision": "precision",
+    "compile": "compile",
 }
 
 
@@ -77,6 +78,15 @@ class PlanOptions:
     ] = None
     reduction: Annotated[str | None, option(WHAT, "Of a KL term: batchmean or classmean.", "NAME")] = None
     precision: Annotated[str | None, option(WHAT, "float32 or bfloat16.", "NAME")] = None
+    compile: Annotated[
+        bool,
+        option(
+            WHAT,
+            "Compile the networks: for long trials, since each worker's first is charged the minutes that it takes.",
+            "",
+            "--compile",
+        ),
+    ] = False
     set: Annotated[
         list[str] | None,
         option(WHAT, "Any field of the scenario, as in recipe.lr=0.05; repeat it for more.", "KEY=VALUE", "--set"),

@@ -6,6 +6,7 @@ Names and shapes of parameters stay as they were, so that weights fit either way
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from types import MethodType
 
 import torch
@@ -34,6 +35,40 @@ def for_inference(model: nn.Module, device: torch.device) -> nn.Module:
     except Exception:  # somebody else's network may do in its forward what no trace can follow
         model = copy.deepcopy(model)
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+Network = Callable[[Tensor], Tensor]
+"""Images [B, C, H, W] to logits [B, n]."""
+
+
+def through(model: nn.Module, *, compiled: bool) -> Network:
+    """What batches pass through: ``model`` itself, or it compiled."""
+    return Compiled(model) if compiled else model
+
+
+class Compiled:
+    """A network compiled for the shape of the first images that it is given; ``model`` itself stays as it is.
+
+    Images of another shape, such as those of an epoch's last, smaller batch, take the plain way: to compile once more
+    for them would cost more than it ever gave back. Nothing is compiled before the first call.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._plain: Network = model
+        self._quick: Network = torch.compile(
+            model,
+            dynamic=False,
+            options={
+                "fallback_random": True,  # dropout drops what it drops in the plain network
+                "compile_threads": torch.get_num_threads(),  # the trial's own, not all that the machine has
+            },
+        )
+        self._shape: torch.Size | None = None
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits [B, n] of images [B, C, H, W]."""
+        self._shape = self._shape or images.shape
+        return self._quick(images) if images.shape == self._shape else self._plain(images)
 
 
 def _wide_on_cpu(layer: nn.Conv2d, images: Tensor) -> Tensor:
