@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import torch
 import tune_kd  # noqa: F401  (first: it sees to it that `policies` is the package and not the folder of its tests)
 
 # isort: split
+import s3_server
+
 from policies import Policy
 from search_spaces import SPACES
 from tune_kd.catalogue import make_policy
@@ -46,6 +48,13 @@ class RecordedMeter:
 
     def mark(self) -> Energy:
         return next(self._marks)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[s3_server.FlakyServer]:
+    """A real S3 server, its address and credentials in the environment."""
+    with s3_server.serving() as server:
+        yield server
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import torch
 from tune_kd import checkpoints
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.scenario import Scenario
-from tune_kd.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_path, train_teacher
+from tune_kd.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_name, train_teacher
 from tune_kd.trial import Meter
 
 STATE: dict[str, Any] = {
@@ -116,7 +116,7 @@ def test_a_teachers_flops_are_those_of_the_images_that_it_was_trained_on(
 
 
 def test_a_kept_teacher_is_the_one_that_was_trained(teacher: Teacher, tmp_path: Path) -> None:
-    path = teacher_path(tmp_path, teacher.teacher_id)
+    path = tmp_path / teacher_name(teacher.teacher_id)
     assert load_teacher(path) is None
     save_teacher(path, teacher)
     found = load_teacher(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from tune_kd import calibration, extending, resuming
+from tune_kd.cache import cache_at
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import carbon
 from tune_kd.metering import Metering
@@ -17,7 +18,6 @@ from tune_kd.plan import plan_study
 from tune_kd.progress import Progress
 from tune_kd.runner import Execution, Outcome, execute, plan_rows
 from tune_kd.store import Store, create_store, open_store
-from tune_kd.store.opening import default_cache
 from tune_kd.studies import plan_parts
 
 
@@ -78,7 +78,7 @@ def resume(run: str | None = None, *, force: bool = False, **options: Unpack[Opt
     """
     given: dict[str, Any] = dict(options)
     progress, execution = given.get("progress") or Progress(), _execution(given)
-    store = open_store(given.get("store", "runs"), cache=execution.cache)
+    store = open_store(given.get("store", "runs"), cache=execution.cache.folder)
     _seal_orphans(store, progress)
     rows = resuming.unfinished_rows(store, run)
     if given.get("country") is None and given.get("carbon_intensity") is None and given.get("pue", 1.0) == 1.0:
@@ -129,9 +129,9 @@ def study(
     execution, progress = _execution(given), given.get("progress") or Progress()
     where = given.get("store", "runs")
     if Path(where).exists():
-        create_store(where, cache=execution.cache)
+        create_store(where, cache=execution.cache.folder)
     rows = planned_rows(parts, execution, progress)
-    store = create_store(where, cache=execution.cache)
+    store = create_store(where, cache=execution.cache.folder)
     _seal_orphans(store, progress)
     for row in rows.values():
         store.write_run(row)
@@ -163,12 +163,12 @@ def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
     where = given.get("store", "runs")
     if Path(where).exists():
         # A wrong place is said before minutes of reading; a new one waits for good data.
-        create_store(where, cache=execution.cache)
+        create_store(where, cache=execution.cache.folder)
     data = read_data(study, execution, progress)
     if study.needs_calibration:
         measured = calibration.kept(study, execution) or calibration.measure(study, data, execution, progress)
         study = study.calibrated(measured.energy_j)
-    store = create_store(where, cache=execution.cache)
+    store = create_store(where, cache=execution.cache.folder)
     _seal_orphans(store, progress)
     return execute(study, plan_rows(study, data, store), data, store, execution, progress)
 
@@ -181,9 +181,10 @@ def _seal_orphans(store: Store, progress: Progress) -> None:
 
 
 def _execution(given: Mapping[str, Any]) -> Execution:
-    root = given.get("data_root")
+    root, cache = given.get("data_root"), cache_at(given.get("cache"))
+    cache.check()
     return Execution(
-        cache=Path(given.get("cache") or default_cache()),
+        cache=cache,
         data_root=None if root is None else Path(root),
         carbon=carbon(given.get("country"), given.get("carbon_intensity"), given.get("pue", 1.0)),
         metering=Metering(period_s=given.get("meter_period", 1.0), **_take(given, METERED)),

@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from tune_kd.progress import Progress
 from tune_kd.records import scenario_sha256
 from tune_kd.runner import Execution, execute, plan_rows
 from tune_kd.store import create_store
+from tune_kd.trainable import checkpoints_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ def calibration_path(study: Study, execution: Execution) -> Path:
     """Where the calibration for a study's scenario on this hardware is kept; τ is the middle of its space."""
     place = json.dumps({"tau": middle_tau(study.runs[0].space), **hardware(execution)}, sort_keys=True)
     digest = hashlib.sha256(place.encode()).hexdigest()[:12]
-    return execution.cache / "calibrations" / f"{scenario_sha256(study.scenario)}-{digest}.json"
+    return execution.cache.folder / "calibrations" / f"{scenario_sha256(study.scenario)}-{digest}.json"
 
 
 def kept(study: Study, execution: Execution) -> Calibration | None:
@@ -115,7 +115,7 @@ def measure(study: Study, data: ImageData, execution: Execution, progress: Progr
     except Interrupted:
         raise Interrupted("interrupted while calibrating: nothing was run yet, start the same command again") from None
     finally:
-        shutil.rmtree(execution.cache / "checkpoints" / run_id, ignore_errors=True)
+        execution.cache.kept.remove_folder(checkpoints_folder(run_id))
     trial = trials[trials.status == "completed"].iloc[0]
     if trial.isna().energy_j or trial.energy_j <= 0:
         raise RunFailed("a budget in trials-equivalent needs energy, and nothing here measures it; see tune-kd doctor")

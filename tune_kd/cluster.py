@@ -14,6 +14,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tune_kd import records
+from tune_kd.cache import Cache
 from tune_kd.errors import InputError
 from tune_kd.events import Event, TrialStarted
 from tune_kd.keeper import start_keeper
@@ -32,19 +33,24 @@ class Look:
 
     machine: dict[str, Any]  # its columns of ``nodes``
     code: Code
-    sees_cache: bool
+    sees_folder: bool  # the cache's
+    problem: str | None  # why it does not reach what the cache keeps behind a URL
 
 
-def look_at_node(marker: str) -> Look:
+def look_at_node(cache: Cache, marker: str) -> Look:
     """Ray task: the hardware, software and code of the node that it runs on, and whether it sees the cache."""
-    node_id = ray.get_runtime_context().get_node_id()
-    return Look(machine=records.node(node_id), code=this_code(), sees_cache=Path(marker).exists())
+    node_id, problem = ray.get_runtime_context().get_node_id(), None
+    try:
+        cache.check()
+    except InputError as error:
+        problem = str(error)
+    return Look(machine=records.node(node_id), code=this_code(), sees_folder=Path(marker).exists(), problem=problem)
 
 
-def begin_look(node_id: str, marker: Path) -> Any:
+def begin_look(node_id: str, cache: Cache, marker: Path) -> Any:
     """Start looking at a node; the reference to its :class:`Look`."""
     look = ray.remote(look_at_node).options(num_cpus=0, scheduling_strategy=only(node_id))
-    return look.remote(str(marker))
+    return look.remote(cache, str(marker))
 
 
 class Cluster:
@@ -53,11 +59,11 @@ class Cluster:
     ``note`` hears of nodes that came late, one line each.
     """
 
-    def __init__(self, resources: Resources, *, cache: Path, metering: Metering, progress: Progress) -> None:
+    def __init__(self, resources: Resources, *, cache: Cache, metering: Metering, progress: Progress) -> None:
         self._resources, self._cache, self._progress = resources, cache, progress
         self.meters = NodeMeters(period_s=metering.period_s, power=metering.power())
-        # A file that only those who see the driver's cache can find.
-        self.marker = cache / f".seen-by-{secrets.token_hex(8)}"
+        # A file that only those who see the folder of the driver's cache can find.
+        self.marker = cache.folder / f".seen-by-{secrets.token_hex(8)}"
         self._here = ray.get_runtime_context().get_node_id()
         self._looks: dict[str, Any] = {}
         self._keeper: Any = None
@@ -70,7 +76,7 @@ class Cluster:
 
     def open(self) -> None:
         """Look at every node. Raises InputError for one that cannot be used, before anything is spent."""
-        self._cache.mkdir(parents=True, exist_ok=True)
+        self._cache.folder.mkdir(parents=True, exist_ok=True)
         self.marker.touch()
         self._find()
         for node_id, answer in self._looks.items():
@@ -138,7 +144,7 @@ class Cluster:
         self._looked_at_s = time.monotonic()
         self._alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
         for node_id in self._alive.keys() - self.machines.keys() - self._looks.keys() - self._refused:
-            self._looks[node_id] = begin_look(node_id, self.marker)
+            self._looks[node_id] = begin_look(node_id, self._cache, self.marker)
 
     def _take(self, node_id: str, answer: Any) -> str | None:
         """Admit a node; if it cannot be used, why not, in one line."""
@@ -150,8 +156,10 @@ class Cluster:
         difference = "" if node_id == self._here else this_code().difference(look.code)
         if difference:
             return f"{name} runs other code than the driver: {difference}; install the same tune-kd on every node"
-        if not look.sees_cache and self._keeper is None:
-            self._keeper = start_keeper(self._cache)
+        if look.problem:
+            return f"{name} {look.problem}"
+        if not look.sees_folder and self._keeper is None:
+            self._keeper = start_keeper(self._cache.folder)
         self.machines[node_id] = look.machine
         return None
 

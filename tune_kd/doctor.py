@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_kd import formats
+from tune_kd.cache import Cache
 from tune_kd.errors import InputError, StoreError
 
 OK, ABSENT, WARN, FAIL = MARKS = "ok", "–", "warn", "FAIL"
@@ -38,7 +39,7 @@ class Check:
             raise ValueError(f"a mark is one of {', '.join(MARKS)}, got {self.mark!r}")
 
 
-def examine(*, store: str, cache: Path, start_ray: bool = False, address: str | None = None) -> Iterator[Check]:
+def examine(*, store: str, cache: Cache, start_ray: bool = False, address: str | None = None) -> Iterator[Check]:
     """Every check, in the order in which a user should read them; each comes as soon as it is done.
 
     With the ``address`` of a cluster also its nodes.
@@ -53,7 +54,9 @@ def examine(*, store: str, cache: Path, start_ray: bool = False, address: str | 
     yield from energy_readers()
     yield carbon_tables()
     yield remote_store(store) if "://" in store else disk("store", Path(store))
-    yield disk("cache", cache)
+    if cache.url:
+        yield remote_cache(cache)
+    yield disk("cache", cache.folder)
     yield shared_memory(Path("/dev/shm"))
     if address is not None:
         yield from nodes(address, cache)
@@ -146,26 +149,26 @@ def ray_starts() -> Check:
     return Check(name="Ray", mark=OK, found=found)
 
 
-def nodes(address: str, cache: Path) -> Iterator[Check]:
+def nodes(address: str, cache: Cache) -> Iterator[Check]:
     """Every node of a running cluster: what it has, whether it has this code and sees the cache."""
     from tune_kd.address import check_address
     from tune_kd.session import ray_session
 
     try:
         check_address(address)
-        cache.mkdir(parents=True, exist_ok=True)
-        with ray_session(address) as ray, tempfile.NamedTemporaryFile(dir=cache, prefix=".seen-by-") as marker:
+        cache.folder.mkdir(parents=True, exist_ok=True)
+        with ray_session(address) as ray, tempfile.NamedTemporaryFile(dir=cache.folder, prefix=".seen-by-") as marker:
             from tune_kd.cluster import begin_look
 
             alive = [node for node in ray.nodes() if node["Alive"]]
-            looks = [begin_look(node["NodeID"], Path(marker.name)) for node in alive]
+            looks = [begin_look(node["NodeID"], cache, Path(marker.name)) for node in alive]
             for node, look in zip(alive, looks, strict=True):
-                yield _node(ray, node, look)
+                yield _node(ray, node, look, cache)
     except (InputError, OSError) as error:
         yield Check(name="cluster", mark=FAIL, found=str(error), advice="ray status --address HOST:PORT says more")
 
 
-def _node(ray: Any, node: dict[str, Any], answer: Any) -> Check:
+def _node(ray: Any, node: dict[str, Any], answer: Any, cache: Cache) -> Check:
     from tune_kd.sources import this_code
 
     name = f"node {node['NodeID'][:6]}"
@@ -180,9 +183,11 @@ def _node(ray: Any, node: dict[str, Any], answer: Any) -> Check:
         return Check(
             name=name, mark=FAIL, found=f"{there}; other code: {difference}", advice="install the same tune-kd there"
         )
-    if not look.sees_cache:
-        advice = "its checkpoints go through the driver; a shared --cache is faster"
-        return Check(name=name, mark=OK, found=f"{there}; does not see the cache", advice=advice)
+    if look.problem:
+        return Check(name=name, mark=FAIL, found=f"{there}; {look.problem}")
+    if not look.sees_folder:
+        advice = "what belongs there goes through the driver; a shared folder is faster"
+        return Check(name=name, mark=OK, found=f"{there}; does not see {cache.folder}", advice=advice)
     return Check(name=name, mark=OK, found=there)
 
 
@@ -254,6 +259,15 @@ def remote_store(url: str) -> Check:
         advice = "a run makes it where there is nothing; credentials come from the environment"
         return Check(name="store", mark=WARN, found=str(error), advice=advice)
     return Check(name="store", mark=OK, found=f"{url} answers")
+
+
+def remote_cache(cache: Cache) -> Check:
+    """Whether files can be written, read, listed and deleted at the cache's URL."""
+    try:
+        cache.check()
+    except InputError as error:
+        return Check(name="cache", mark=FAIL, found=str(error))
+    return Check(name="cache", mark=OK, found=f"{cache.where} can be written; it takes teachers and checkpoints")
 
 
 def shared_memory(folder: Path) -> Check:

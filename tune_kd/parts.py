@@ -27,10 +27,10 @@ def read_data(study: Study, execution: Execution, progress: Progress) -> ImageDa
     """
     if study.scenario.compile:
         compiling.compiler()
-    name, root = study.scenario.data, official_root(execution.cache, execution.data_root)
+    name, root = study.scenario.data, official_root(execution.cache.folder, execution.data_root)
     missing = name in official.OFFICIAL and not official.is_here(name, root)
     progress.stage(f"downloading {name} into {root}" if missing else "reading the data")
-    data = load_data(study.scenario, execution.cache, execution.data_root)
+    data = load_data(study.scenario, execution.cache.folder, execution.data_root)
     check_networks(study.scenario, data)
     return data
 
@@ -63,7 +63,7 @@ def execute_parts(
                 failures.append(failure)
                 statuses |= failure.outcome.statuses if failure.outcome else {}
             except Interrupted:
-                raise _interrupted(parts, store) from None
+                raise _interrupted(parts, store, execution) from None
     outcome = Outcome(study=joined(parts), store=store, statuses=statuses)
     if len(parts) == 1 and failures:
         raise failures[0]
@@ -78,7 +78,7 @@ def joined(parts: Sequence[Study]) -> Study:
     return Study(study_id=base_id(parts[0].study_id), name=parts[0].name, runs=runs)
 
 
-def _interrupted(parts: Sequence[Study], store: Store) -> Interrupted:
+def _interrupted(parts: Sequence[Study], store: Store, execution: Execution) -> Interrupted:
     study = joined(parts)
     runs = store.runs()
     planned = runs[runs.run_id.isin([plan.run_id for plan in study.runs])]
@@ -86,4 +86,5 @@ def _interrupted(parts: Sequence[Study], store: Store) -> Interrupted:
     return Interrupted(
         f"interrupted: {done} of {len(study.runs)} runs are complete and every finished trial is in "
         f"{store.location}; go on with: tune-kd resume {study.study_id} --store {store.location}"
+        f"{execution.cache.option}"
     )

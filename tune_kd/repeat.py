@@ -11,6 +11,7 @@ import torch
 
 from policies import Policy
 from tune_kd import catalogue, checkpoints, records, user_policy
+from tune_kd.cache import cache_at
 from tune_kd.costs import build
 from tune_kd.errors import InputError, unknown
 from tune_kd.examination import examine
@@ -21,8 +22,8 @@ from tune_kd.progress import Progress
 from tune_kd.runner import best_trial, load_data
 from tune_kd.scenario import from_record
 from tune_kd.store import Store
-from tune_kd.teacher import load_teacher, obtain_teacher, save_teacher, stage, teacher_id, teacher_path
-from tune_kd.trainable import checkpoint_path, device, prepare_process
+from tune_kd.teacher import load_teacher, obtain_teacher, save_teacher, stage, teacher_id, teacher_name
+from tune_kd.trainable import checkpoint_name, device, prepare_process
 from tune_kd.trial import Place, Trial, TrialSpec
 
 # What a repeated training must give again. Times and energy are of the machine and its moment.
@@ -50,29 +51,35 @@ class Repeat:
 
 @user_policy.explained()
 def rerun(
-    trial_id: str, *, store: Store, cache: Path, data_root: Path | None = None, progress: Progress | None = None
+    trial_id: str,
+    *,
+    store: Store,
+    cache: str | Path | None = None,
+    data_root: Path | None = None,
+    progress: Progress | None = None,
 ) -> Repeat:
     """Train a recorded trial once more, here and without Ray, and compare. Nothing is written to the store.
 
     Raises InputError for a trial that is not in the store or did not end.
     """
-    progress = progress or Progress()
+    progress, home = progress or Progress(), cache_at(cache)
+    home.check()
     trial = _trial_row(store, trial_id)
     run = _row(store.runs(), "run_id", trial["run_id"])
     scenario = from_record(run["scenario_json"])
     progress.stage("reading the data")
-    data = load_data(scenario, cache, data_root)
+    data = load_data(scenario, home.folder, data_root)
     cpus, gpus = run["cpus_per_trial"] or 1.0, run["gpus_per_trial"] or 0.0
     prepare_process(cpus)
     where = device(gpus)
-    path = teacher_path(cache, teacher_id(scenario, data))
-    teacher = load_teacher(path)
+    teacher_place = home.kept.place(teacher_name(teacher_id(scenario, data)))
+    teacher = load_teacher(teacher_place)
     if teacher is None:
         progress.stage(stage(scenario))
         teacher = obtain_teacher(scenario, data, device=where, meter=ProcessMeter(detect(), cpus))
-        save_teacher(path, teacher)
+        save_teacher(teacher_place, teacher)
     progress.stage(f"training {trial_id} again, {scenario.recipe.epochs} epochs")
-    checkpoint = checkpoint_path(str(cache / "checkpoints" / "rerun"), trial_id)
+    checkpoint = home.folder / checkpoint_name("rerun", trial_id)
     checkpoint.unlink(missing_ok=True)
     spec = TrialSpec(
         run_id=trial["run_id"],
@@ -102,7 +109,9 @@ def rerun(
     )
 
 
-def export_best(run_id: str, folder: Path, *, store: Store, cache: Path, data_root: Path | None = None) -> list[Path]:
+def export_best(
+    run_id: str, folder: Path, *, store: Store, cache: str | Path | None = None, data_root: Path | None = None
+) -> list[Path]:
     """Write a run's incumbent student to ``folder``: ``student.pt``, ``student.onnx`` and ``record.json``.
 
     ``student.pt`` is a state_dict; the ONNX model takes normalised images, float32 [B, channels, size, size].
@@ -112,11 +121,14 @@ def export_best(run_id: str, folder: Path, *, store: Store, cache: Path, data_ro
     trial_id = best_trial(store, run_id)
     if trial_id is None:
         raise InputError(f"run {run_id} has no trial that ended well, so there is no student to export")
-    state = checkpoints.load(checkpoint_path(str(cache / "checkpoints" / run_id), trial_id))
+    home = cache_at(cache)
+    state = checkpoints.load(home.kept.place(checkpoint_name(run_id, trial_id)))
     if state is None:
-        raise InputError(f"the checkpoint of {trial_id} is not in the cache {cache}; give the run's own with --cache")
+        raise InputError(
+            f"the checkpoint of {trial_id} is not in the cache {home.where}; give the run's own with --cache"
+        )
     scenario = from_record(run["scenario_json"])
-    data = load_data(scenario, cache, data_root)
+    data = load_data(scenario, home.folder, data_root)
     student = build(scenario.student, data).eval()
     student.load_state_dict(state["chosen"]["weights"])
     _check_onnx()

@@ -117,7 +117,9 @@ def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon |
     if of_study.empty:
         return None
     first = of_study.iloc[0]
-    return Carbon(intensity_g_per_kwh=first.carbon_g_per_kwh, source=first.carbon_source, pue=first.pue)
+    # As plain numbers: what is computed from them lies in checkpoints, and NumPy's would be refused as code there.
+    intensity, pue = float(first.carbon_g_per_kwh), float(first.pue)
+    return Carbon(intensity_g_per_kwh=intensity, source=first.carbon_source, pue=pue)
 
 
 def recorded_metering(store: Store, rows: Sequence[Mapping[str, Any]]) -> Metering | None:

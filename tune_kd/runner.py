@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tune_kd import records, sharing, user_policy
 from tune_kd.budget import Ledger
+from tune_kd.cache import Cache, cache_at
 from tune_kd.data import ImageData, load
 from tune_kd.errors import InputError, Interrupted, RunFailed
 from tune_kd.events import Event, Listener
@@ -23,16 +23,12 @@ from tune_kd.progress import Progress
 from tune_kd.scenario import Scenario
 from tune_kd.session import ray_session, resources
 from tune_kd.store import Store
-from tune_kd.store.opening import default_cache
 from tune_kd.target import Target
 from tune_kd.teacher import stage as teacher_stage
 
 if TYPE_CHECKING:
     from tune_kd.cluster import Cluster
     from tune_kd.workshop import Workshop
-
-
-URL = re.compile(r"[a-z][a-z0-9+.-]+:/")  # a Path has lost the second slash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +42,11 @@ class Execution:
     max_failures: int = 1
     carbon: Carbon = field(default_factory=carbon)
     metering: Metering = field(default_factory=Metering)
-    cache: Path = field(default_factory=default_cache)
+    cache: Cache = field(default_factory=cache_at)
     data_root: Path | None = None  # None: inside the cache
     share_teacher: bool | None = None  # ask it once for all trials of a run; None: where there may be several
 
     def __post_init__(self) -> None:
-        if URL.match(str(self.cache)):
-            raise InputError(f"--cache takes a folder, got {str(self.cache)!r}; only --store may be a URL")
-        # Workers have another working directory: a relative path would mean another place there.
-        object.__setattr__(self, "cache", self.cache.expanduser().absolute())
         least = {"cpus_per_trial": 0.01, "gpus_per_trial": 0, "max_concurrent": 1, "max_failures": 0}
         for name, bound in least.items():
             value = getattr(self, name)
@@ -152,7 +144,7 @@ def execute(
         done = sum(status == "completed" for status in statuses.values())
         raise Interrupted(
             f"interrupted: {done} of {len(study.runs)} runs are complete and every finished trial is in "
-            f"{location}; go on with: tune-kd resume {study.study_id} --store {location}"
+            f"{location}; go on with: tune-kd resume {study.study_id} --store {location}{execution.cache.option}"
         ) from None
     finally:
         progress.close()

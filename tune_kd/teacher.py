@@ -77,20 +77,20 @@ def _training_of(scenario: Scenario) -> dict[str, Any]:
     return {"recipe": scenario.teacher_recipe.model_dump(mode="json"), "seed": teacher_seed(scenario.teacher_seed)}
 
 
-def teacher_path(cache: Path, identity: str) -> Path:
-    """Where the teacher with this id is kept."""
-    return cache / "teachers" / f"{identity}.pt"
+def teacher_name(identity: str) -> str:
+    """What the cache calls the teacher with this id."""
+    return f"teachers/{identity}.pt"
 
 
-def load_teacher(path: Path) -> Teacher | None:
-    """The teacher kept at ``path``; None where there is none."""
-    state = checkpoints.load(path)
+def load_teacher(place: Path | checkpoints.Slot) -> Teacher | None:
+    """The teacher kept at ``place``; None where there is none."""
+    state = checkpoints.load(place)
     return None if state is None else Teacher(**state)
 
 
-def save_teacher(path: Path, teacher: Teacher) -> None:
-    """Keep ``teacher`` at ``path``."""
-    checkpoints.save(path, vars(teacher))
+def save_teacher(place: Path | checkpoints.Slot, teacher: Teacher) -> None:
+    """Keep ``teacher`` at ``place``."""
+    checkpoints.save(place, vars(teacher))
 
 
 def check_networks(scenario: Scenario, data: ImageData) -> None:

@@ -18,6 +18,7 @@ import torch
 from ray import tune
 
 from tune_kd import catalogue, events, scenario, user_policy
+from tune_kd.cache import Cache
 from tune_kd.checkpoints import Slot
 from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData
@@ -46,9 +47,9 @@ class Shared:
     data: ray.ObjectRef  # of ImageData, without the test images: a trial cannot see them
     teacher: ray.ObjectRef  # of Teacher
     counted: NetworkFlops
-    checkpoints: str  # a folder of the driver's machine
-    outputs: str | None  # another, of the teacher's outputs; None: every trial asks the teacher itself
-    marker: str  # a file that only nodes which see the driver's cache can find
+    cache: Cache  # the driver's; trials' checkpoints are kept in it
+    outputs: str | None  # a folder in it, of the teacher's outputs; None: every trial asks the teacher itself
+    marker: str  # a file that only nodes which see the cache's folder can find
     code: Code
     nodes: frozenset[str]  # that the driver had looked at when the run began
     carbon: Carbon
@@ -187,24 +188,28 @@ def this_node() -> str:
     return ray.get_runtime_context().get_node_id()
 
 
-def checkpoint_path(folder: str, trial_id: str) -> Path:
-    """Where a trial's checkpoint is."""
-    return Path(folder) / f"{trial_id}.pt"
+def checkpoints_folder(run_id: str) -> str:
+    """What the cache calls the folder of a run's checkpoints."""
+    return f"checkpoints/{run_id}"
+
+
+def checkpoint_name(run_id: str, trial_id: str) -> str:
+    """What the cache calls a trial's checkpoint."""
+    return f"{checkpoints_folder(run_id)}/{trial_id}.pt"
 
 
 def checkpoint_place(shared: Shared, trial_id: str) -> Path | Slot:
-    """Where a trial's checkpoint is: its file, or the driver where this node does not see that."""
-    return seen_from_here(shared, checkpoint_path(shared.checkpoints, trial_id))
+    """Where this node finds a trial's checkpoint."""
+    return seen_from_here(shared, shared.cache.kept.place(checkpoint_name(shared.run_id, trial_id)))
 
 
-def seen_from_here(shared: Shared, path: Path) -> Path | Slot:
-    """A file of the driver's cache, or the driver itself where this node does not see that."""
-    marker = Path(shared.marker)
-    if marker.exists():
-        return path
+def seen_from_here(shared: Shared, place: Path | Slot) -> Path | Slot:
+    """A place of the driver's cache, or the driver itself for a file of its folder that this node does not see."""
+    if not isinstance(place, Path) or Path(shared.marker).exists():
+        return place
     from tune_kd.keeper import KeptByDriver
 
-    return KeptByDriver(str(path.relative_to(marker.parent)))
+    return KeptByDriver(str(place.relative_to(shared.cache.folder)))
 
 
 def device(gpus: float) -> torch.device:

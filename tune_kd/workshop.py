@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tune_kd import catalogue
+from tune_kd.cache import Cache
 from tune_kd.cluster import Cluster, rather
 from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData, ImageSet
@@ -23,10 +24,11 @@ from tune_kd.progress import Progress
 from tune_kd.scenario import Scenario, to_record
 from tune_kd.session import Resources, own_prefix
 from tune_kd.sources import this_code
-from tune_kd.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_path
+from tune_kd.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_name
 from tune_kd.teacher_outputs import outputs_id
 from tune_kd.trainable import (
     Shared,
+    checkpoints_folder,
     compute_outputs,
     count_flops,
     examine_student,
@@ -46,7 +48,7 @@ class Workshop:
         scenario: Scenario,
         *,
         carbon: Carbon,
-        cache: Path,
+        cache: Cache,
         metering: Metering,
         progress: Progress,
     ) -> None:
@@ -55,8 +57,9 @@ class Workshop:
         self.steps = steps_per_epoch(len(data.train), scenario.recipe.batch_size)
         self.data = ray.put(for_trials(data))
         self.all_data = ray.put(data)
-        self._teacher_path = teacher_path(cache, teacher_id(scenario, data))
-        self._teacher = load_teacher(self._teacher_path)
+        self._teacher_id = teacher_id(scenario, data)
+        self._teacher_place = cache.kept.place(teacher_name(self._teacher_id))
+        self._teacher = load_teacher(self._teacher_place)
         self.cluster = Cluster(resources, cache=cache, metering=metering, progress=progress)
         self._folder = tempfile.TemporaryDirectory(prefix=own_prefix())  # Tune's own files: nothing of them is kept
 
@@ -80,12 +83,12 @@ class Workshop:
         train = self._task(make_teacher, cpus=cpus)
         try:
             teacher: Teacher = self.ray.get(
-                train.remote(to_record(self.scenario), self.all_data, self._teacher_path.stem, cpus, gpus)
+                train.remote(to_record(self.scenario), self.all_data, self._teacher_id, cpus, gpus)
             )
         except self.ray.exceptions.RayError as error:
             reason = str(error).strip().splitlines()[-1]
             raise RunFailed(f"the teacher {self.scenario.teacher} could not be trained: {reason}") from error
-        save_teacher(self._teacher_path, teacher)  # here: the node that trained it may have another disk
+        save_teacher(self._teacher_place, teacher)  # here: the node that trained it may have another disk
         return teacher
 
     @property
@@ -103,7 +106,7 @@ class Workshop:
             data=self.data,
             teacher=self._teacher_ref,
             counted=self.counted,
-            checkpoints=str(self.cache / "checkpoints" / plan.run_id),
+            cache=self.cache,
             outputs=str(self.outputs_folder(plan)) if outputs else None,
             marker=str(self.cluster.marker),
             code=this_code(),
@@ -117,7 +120,7 @@ class Workshop:
         """Where the teacher's outputs for the run's replicate are kept."""
         cpus, gpus = self.resources.cpus, self.resources.gpus
         name = outputs_id(self.teacher.teacher_id, plan.scenario, plan.seed, cpus=cpus, gpus=gpus)
-        return self.cache / "teacher_outputs" / name
+        return self.cache.folder / "teacher_outputs" / name
 
     def ask_teacher(self, shared: Shared, epochs: list[int]) -> Any:
         """Starts the teacher on ``epochs`` and gives the reference to the cost."""
@@ -125,9 +128,10 @@ class Workshop:
 
     def prune(self, shared: Shared, keep: str | None) -> None:
         """Remove the checkpoints of a run that is complete, but for its incumbent's."""
-        for checkpoint in Path(shared.checkpoints).glob("*.pt"):
-            if checkpoint.stem != keep:
-                checkpoint.unlink(missing_ok=True)
+        folder, kept = checkpoints_folder(shared.run_id), self.cache.kept
+        for name in kept.names(folder):
+            if name.endswith(".pt") and name != f"{keep}.pt":
+                kept.remove(f"{folder}/{name}")
 
     def examiner(self, shared: Shared) -> Callable[[str, int, str | None], Any]:
         """Starts the examination of a trial and gives the reference to its result.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from s3_server import CREDENTIALS
 
 from tune_kd.session import ray_session
 
@@ -14,6 +15,10 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def ray_running():
-    """Ray, started once; runs find it and leave it running."""
-    with ray_session(None) as ray:
-        yield ray
+    """Ray, started once; runs find it and leave it running. Its workers have the key of the tests' S3 server."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in CREDENTIALS.items():
+            environment.setenv(name, value)
+        with ray_session(None) as ray:
+            environment.undo()
+            yield ray

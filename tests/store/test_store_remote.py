@@ -3,74 +3,24 @@
 from __future__ import annotations
 
 import logging
-import threading
-import urllib.request
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from s3_server import KEY_ID, SECRET, FlakyServer
 from store_records import contents, report, run_row, started, write_trial, write_whole_run
 
 from tune_kd.errors import InputError, StoreError
+from tune_kd.remote import WAITS_S
 from tune_kd.store import Store, create_store, marker, open_store
-from tune_kd.store.remote import WAITS_S, RemoteFiles, scrubbed
-
-SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLE"
-KEY_ID = "AKIAIOSFODNN7EXAMPLE"
-
-
-class FlakyServer:
-    """moto's S3 server, as a WSGI application that can be told to fail and counts what it is asked."""
-
-    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
-        self.application = application
-        self.failures_left = 0
-        self.requests: list[str] = []
-        self._lock = threading.Lock()
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        with self._lock:
-            self.requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
-            self.failures_left -= 1
-            fails = self.failures_left >= 0
-        if fails:
-            # "A conflicting operation is in progress, try again": one that Arrow does not retry by itself.
-            start_response("409 Conflict", [("Content-Type", "application/xml")])
-            return [b"<Error><Code>OperationAborted</Code><Message>try again</Message></Error>"]
-        return self.application(environ, start_response)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FlakyServer]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # moto's own imports
-        moto = pytest.importorskip("moto.server", reason="needs moto[server]")
-        from werkzeug.serving import make_server
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    flaky = FlakyServer(moto.DomainDispatcherApplication(moto.create_backend_app))
-    http = make_server("127.0.0.1", 0, flaky, threaded=True)
-    thread = threading.Thread(target=http.serve_forever)
-    thread.start()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{http.server_port}")
-        environment.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
-        environment.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        bucket = urllib.request.Request(f"http://127.0.0.1:{http.server_port}/bucket", method="PUT")
-        urllib.request.urlopen(bucket).close()
-        yield flaky
-    http.shutdown()
-    thread.join()
-    http.server_close()
+from tune_kd.store.remote import RemoteFiles
+from tune_kd.urls import scrubbed
 
 
 @pytest.fixture
-def url(server: FlakyServer, request: pytest.FixtureRequest) -> Iterator[str]:
+def url(s3: FlakyServer, request: pytest.FixtureRequest) -> Iterator[str]:
     yield f"s3://bucket/{request.node.name}/runs"
-    server.failures_left = 0
+    s3.calm()
 
 
 @pytest.fixture
@@ -96,13 +46,13 @@ def test_a_store_is_found_again_and_what_is_not_one_is_refused(store: Store, url
 
 
 def test_the_journal_stays_on_this_machine_until_it_is_sealed(
-    store: Store, server: FlakyServer, url: str, tmp_path: Path
+    store: Store, s3: FlakyServer, url: str, tmp_path: Path
 ) -> None:
     with store.journal("r", "r-0000", 0) as journal:
-        server.requests.clear()
+        s3.requests.clear()
         journal.append(started("r", 0))
         journal.append(report("r", 0, 1))
-        assert server.requests == []
+        assert s3.requests == []
         assert journal.path.is_relative_to(tmp_path / "cache")
     [orphan] = store.seal_orphans()
     assert (orphan.trial_id, orphan.energy_j) == ("r-0000", 10.0)
@@ -141,29 +91,29 @@ def test_compaction_removal_and_merging_work_there_too(store: Store, url: str, t
     assert elsewhere.verify() == []
 
 
-def test_sealed_trials_are_fetched_once(store: Store, server: FlakyServer) -> None:
+def test_sealed_trials_are_fetched_once(store: Store, s3: FlakyServer) -> None:
     write_whole_run(store, "r")
     store.trials()
-    server.requests.clear()
+    s3.requests.clear()
     assert len(store.trials()) == 3
-    assert [request for request in server.requests if request.startswith("GET") and "/trials/r-" in request] == []
+    assert [request for request in s3.requests if request.startswith("GET") and "/trials/r-" in request] == []
 
 
-def test_failures_that_pass_are_waited_out(server: FlakyServer, url: str, tmp_path: Path) -> None:
+def test_failures_that_pass_are_waited_out(s3: FlakyServer, url: str, tmp_path: Path) -> None:
     waits: list[float] = []
     files = RemoteFiles(url, tmp_path, sleep=waits.append)
     marker.prepare(files)
     store = Store(files)
     for index in range(3):
-        server.failures_left = 1 + index
+        s3.failures_left = 1 + index
         write_trial(store, "r", index)
-    server.failures_left = 3
+    s3.failures_left = 3
     assert len(store.reports()) == 9
     assert waits
     assert set(waits) <= set(WAITS_S)
 
 
-def test_a_failure_that_stays_is_told_and_loses_nothing(server: FlakyServer, url: str, tmp_path: Path) -> None:
+def test_a_failure_that_stays_is_told_and_loses_nothing(s3: FlakyServer, url: str, tmp_path: Path) -> None:
     waits: list[float] = []
     files = RemoteFiles(url, tmp_path, sleep=waits.append)
     marker.prepare(files)
@@ -171,17 +121,17 @@ def test_a_failure_that_stays_is_told_and_loses_nothing(server: FlakyServer, url
     journal = store.journal("r", "r-0000", 0)
     journal.append(started("r", 0))
     journal.append(report("r", 0, 1))
-    server.failures_left = 1_000_000
+    s3.failures_left = 1_000_000
     with pytest.raises(StoreError, match=r"cannot write reports/r-0000-0.parquet in the store s3://") as refused:
         store.seal("r", "r-0000", 0)
     assert "\n" not in str(refused.value)
     assert waits == list(WAITS_S)
-    server.failures_left = 0
+    s3.failures_left = 0
     store.seal("r", "r-0000", 0)
     assert store.trials()["energy_j"].tolist() == [10.0]
 
 
-def test_what_cannot_pass_is_not_tried_again(server: FlakyServer, tmp_path: Path) -> None:
+def test_what_cannot_pass_is_not_tried_again(s3: FlakyServer, tmp_path: Path) -> None:
     waits: list[float] = []
     files = RemoteFiles("s3://no-such-bucket/runs", tmp_path, sleep=waits.append)
     with pytest.raises(StoreError, match="NO_SUCH_BUCKET"):
@@ -192,7 +142,7 @@ def test_what_cannot_pass_is_not_tried_again(server: FlakyServer, tmp_path: Path
 
 
 def test_credentials_reach_no_record_no_file_and_no_message(
-    store: Store, server: FlakyServer, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    store: Store, s3: FlakyServer, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     write_whole_run(store, "r")
@@ -202,10 +152,10 @@ def test_credentials_reach_no_record_no_file_and_no_message(
     contents(store)
     store.export(tmp_path / "export")
     files = RemoteFiles(url, tmp_path / "cache", sleep=lambda _: None)
-    server.failures_left = 1_000_000
+    s3.failures_left = 1_000_000
     with pytest.raises(StoreError) as refused:
         files.get("tune-kd-store.json")
-    server.failures_left = 0
+    s3.failures_left = 0
     remote = b"".join(
         files.get(f"{folder}/{name}")
         for folder in ("runs", "trials", "reports", "nodes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,7 +22,7 @@ STYLES = {"ok": "green", "–": "dim", "warn": "yellow", "FAIL": "bold red"}
 def doctor(
     store: Annotated[str, option(OPTIONS, "Where records would go.", STORE)] = "./runs",
     cache: Annotated[
-        str | None, option(OPTIONS, "Where teachers, data and checkpoints would live.", "DIR", default=CACHE)
+        str | None, option(OPTIONS, "Where teachers, data and checkpoints would live.", "DIR|URL", default=CACHE)
     ] = None,
     start_ray: Annotated[bool, option(OPTIONS, "Start Ray too and run a task on it.", "", "--start-ray")] = False,
     address: Annotated[
@@ -31,12 +30,11 @@ def doctor(
     ] = None,
 ) -> None:
     """Check Python, Ray, GPUs, energy readers, disk and memory; exit code 1 if something makes a run impossible."""
+    from tune_kd.cache import cache_at
     from tune_kd.doctor import FAIL, examine, worst
-    from tune_kd.store.opening import default_cache
 
     checks = []
-    where = Path(cache) if cache else default_cache()
-    for check in examine(store=store, cache=where, start_ray=start_ray, address=address):
+    for check in examine(store=store, cache=cache_at(cache), start_ray=start_ray, address=address):
         show(line(check))
         checks.append(check)
     if worst(checks) == FAIL:

@@ -78,12 +78,13 @@ def earlier_store(where: str) -> Store | None:
 def trial_cost(study: Study, earlier: Store | None, cache: str | None) -> TrialCost | None:
     """What a trial costs: by the records of the scenario, else by its calibration on this machine, else unknown."""
     from tune_kd import calibration, forecast
+    from tune_kd.cache import cache_at
     from tune_kd.runner import Execution
 
     recorded = None if earlier is None else forecast.trial_cost(earlier, study.scenario)
     if recorded is not None:
         return recorded
-    execution = Execution() if cache is None else Execution(cache=Path(cache))
+    execution = Execution(cache=cache_at(cache))
     kept = calibration.kept(study, execution)
     return None if kept is None else kept.cost(execution)
 

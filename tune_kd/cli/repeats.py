@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tune_kd.repeat import Repeat
 
 Where = Annotated[str, option(OPTIONS, "Where the records are.", STORE)]
-Cache = Annotated[str | None, option(OPTIONS, "Where teachers, data and checkpoints live.", "DIR", default=CACHE)]
+Cache = Annotated[str | None, option(OPTIONS, "Where teachers, data and checkpoints live.", "DIR|URL", default=CACHE)]
 DataRoot = Annotated[str | None, option(OPTIONS, DATA_ROOT, "DIR", default="in the cache")]
 
 
@@ -39,7 +39,7 @@ def rerun(
         from tune_kd.store import open_store
 
         found = repeat.rerun(
-            trial, store=open_store(store), cache=_cache(cache), data_root=_folder(data_root), progress=progress
+            trial, store=open_store(store), cache=cache, data_root=_folder(data_root), progress=progress
         )
     show(table_of(_beside(found)))
     for difference in found.surroundings:
@@ -67,7 +67,7 @@ def export(
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder} is there already; give a new or an empty folder")
     try:
-        files = export_best(run, folder, store=open_store(store), cache=_cache(cache), data_root=_folder(data_root))
+        files = export_best(run, folder, store=open_store(store), cache=cache, data_root=_folder(data_root))
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror or error}") from None
     for file in files:
@@ -86,9 +86,3 @@ def _beside(found: Repeat) -> Listing:
 
 def _folder(given: str | None) -> Path | None:
     return None if given is None else Path(given)
-
-
-def _cache(given: str | None) -> Path:
-    from tune_kd.store.opening import default_cache
-
-    return Path(given) if given else default_cache()

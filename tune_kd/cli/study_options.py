@@ -151,7 +151,7 @@ class ExecutionOptions:
 
     store: Annotated[str, option(WHERE, "Where the records go.", STORE)] = "./runs"
     cache: Annotated[
-        str | None, option(WHERE, "Where teachers, decoded data and checkpoints live.", "DIR", default=CACHE)
+        str | None, option(WHERE, "Where teachers, decoded data and checkpoints live.", "DIR|URL", default=CACHE)
     ] = None
     data_root: Annotated[str | None, option(WHERE, DATA_ROOT, "DIR", default="in the cache")] = None
     address: Annotated[

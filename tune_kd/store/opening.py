@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tune_kd.cache import default_cache
 from tune_kd.errors import InputError
 from tune_kd.store import marker
 from tune_kd.store.files import Files, LocalFiles
 from tune_kd.store.store import Store
+from tune_kd.urls import is_url
 
 
 def create_store(where: str | Path, *, cache: Path | None = None) -> Store:
@@ -36,14 +38,8 @@ def open_store(where: str | Path, *, cache: Path | None = None) -> Store:
 
 
 def _files(where: str | Path, cache: Path | None) -> Files:
-    from tune_kd.store.remote import RemoteFiles, is_url
-
     if is_url(where):
+        from tune_kd.store.remote import RemoteFiles
+
         return RemoteFiles(str(where), cache or default_cache())
     return LocalFiles(Path(str(where).removeprefix("file://")).expanduser().absolute())
-
-
-def default_cache() -> Path:
-    """Where journals, teachers and decoded data are kept: ``TUNE_KD_CACHE``, else the user's cache folder."""
-    given = os.environ.get("TUNE_KD_CACHE")
-    return Path(given).expanduser().absolute() if given else Path.home() / ".cache" / "tune-kd"
