@@ -75,6 +75,8 @@ def plot_chart(chart: Chart, axis: str, ax: Axes) -> None:
     ax.set(xlabel=chart["axes"][axis]["label"], ylabel=chart["y"])
     if chart["axes"][axis]["log"]:
         _log_axis(ax)
+    elif np.ptp(ax.get_xlim()) > 4:
+        ax.locator_params(axis="x", integer=True)  # τ is mostly whole
 
 
 def plot_parts(chart: Chart, ax: Axes) -> None:
