@@ -80,7 +80,10 @@ class EpochReport:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEnded:
-    """An attempt is over: completed, stopped (by budget or scheduler) or failed."""
+    """An attempt is over: completed, stopped (by budget or scheduler) or failed.
+
+    One that completes without a report found everything trained: what it hands in an earlier attempt chose.
+    """
 
     run_id: str
     trial_id: str
@@ -88,6 +91,9 @@ class TrialEnded:
     at: datetime
     status: str
     error: str | None
+    checkpoint_epoch: int | None = None
+    val_accuracy: float | None = None
+    val_loss: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,18 @@ class KnownTrial:
         }
 
     @property
+    def chosen_before(self) -> dict[str, Any]:
+        """What earlier attempts chose to hand in, where the last one had nothing left to do; else empty."""
+        if self.attempt in self.last or not self.last:
+            return {}
+        last = self.last[max(self.last)]
+        return {
+            "checkpoint_epoch": last.checkpoint_epoch,
+            "val_accuracy": last.checkpoint_val_accuracy,
+            "val_loss": last.checkpoint_val_loss,
+        }
+
+    @property
     def unfinished(self) -> bool:
         """Did its last attempt die without anybody's decision? Then it goes on from its checkpoint."""
         return self.status == "lost" or (self.status == "failed" and self.tries_left)
@@ -132,7 +144,8 @@ def past_of(store: Store, run_id: str, max_failures: int = 0) -> Past:
         of_row = tuple(events_of(row, plain_rows(reports[of_attempt].sort_values("epoch"))))
         trial.last |= {event.attempt: event for event in of_row if isinstance(event, EpochReport)}
         events += of_row
-        if row["status"] in ("completed", "stopped") and row["epochs"] and row["tested_at"] is None:
+        handed_in = row["status"] == "completed" or (row["status"] == "stopped" and row["epochs"])
+        if handed_in and row["tested_at"] is None:
             untested.append(of_row)
     return Past(trials=tuple(known.values()), events=tuple(events), untested=tuple(untested))
 

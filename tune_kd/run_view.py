@@ -36,7 +36,7 @@ class AttemptView:
     def accuracy(self) -> float | None:
         """Validation accuracy of the weights that the checkpoint rule chooses so far."""
         if self.last is None:
-            return None
+            return None if self.ended is None else self.ended.val_accuracy
         return self.accuracies.get(self.last.checkpoint_epoch, self.last.val_accuracy)
 
     @property

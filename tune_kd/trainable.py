@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,10 +84,26 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
     )
     try:
         network = teacher.network(spec.scenario, data)
-        for report in Trial(spec, data, network, place, shared.counted, outputs_of(shared)).fit():
-            tune.report({"report": events.to_json(report), "val_accuracy": report.val_accuracy, "epoch": report.epoch})
+        for result in results_of(Trial(spec, data, network, place, shared.counted, outputs_of(shared))):
+            tune.report(result)
     finally:
         meter.close()  # on a stop, too, where Tune raises SystemExit: it takes milliseconds
+
+
+def results_of(trial: Trial) -> Iterator[dict[str, Any]]:
+    """What Tune is told: every report, and what a scheduler goes by.
+
+    Where nothing is left to report, the latter alone: no scheduler takes a trial that ends without it.
+    """
+    report = None
+    for report in trial.fit():
+        yield {"report": events.to_json(report), **_for_scheduler(report)}
+    if report is None and trial.last is not None:
+        yield _for_scheduler(trial.last)
+
+
+def _for_scheduler(report: events.EpochReport) -> dict[str, Any]:
+    return {"val_accuracy": report.val_accuracy, "epoch": report.epoch}
 
 
 def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class TrialSpec:
     policy: Policy
     params: Mapping[str, float]
     attempt: int = 0
-    reported: int | None = None  # the last epoch that the driver has heard of; None: every one with a checkpoint
+    reported: int | None = None  # the last epoch that the driver has heard of; None: every one but the very last
 
     @property
     def seed(self) -> int:
@@ -122,11 +122,11 @@ class Trial:
     def fit(self) -> Iterator[EpochReport]:
         """Train to the end; one report an epoch, yielded after its checkpoint is written.
 
-        A report that was lost between its checkpoint and the driver comes again, and so does the very last one:
-        a trial ends with a report.
+        A report that was lost between its checkpoint and the driver comes again. Where the driver has heard of the
+        very last epoch, nothing is left to train or to say.
         """
         unheard = self.spec.reported is not None and self.epoch > self.spec.reported
-        if self.last is not None and (unheard or self.epoch == self.recipe.epochs):
+        if self.last is not None and (unheard or (self.spec.reported is None and self.epoch == self.recipe.epochs)):
             if unheard:
                 self.costs.add(self.passed)
             yield dataclasses.replace(self.last, attempt=self.spec.attempt, at=utc_now(), **self._spent())

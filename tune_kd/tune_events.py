@@ -99,7 +99,8 @@ class TuneEvents:
         if "report" not in result:
             return None
         report = cast(EpochReport, from_json(result["report"]))
-        if report.epoch > trial.reported:
+        # Of an attempt that ends without a report Tune repeats what the one before it had said last.
+        if report.attempt == trial.attempt and report.epoch > trial.reported:
             trial.reported = trial.epoch = report.epoch
             trial.last[report.attempt] = report
             self._publish(report)
@@ -137,6 +138,7 @@ class TuneEvents:
                 self._publish(self._end(trial, "lost", "interrupted"))
 
     def _end(self, trial: KnownTrial, status: str, error: str | None) -> TrialEnded:
+        before = trial.chosen_before if status == "completed" else {}
         return TrialEnded(
             run_id=self._plan.run_id,
             trial_id=trial.trial_id,
@@ -144,6 +146,7 @@ class TuneEvents:
             at=utc_now(),
             status=status,
             error=error,
+            **before,
         )
 
     def _publish(self, event: Event) -> None:

@@ -41,8 +41,8 @@ def fold(events: Iterable[Event]) -> Attempt:
     reports = [by_epoch[epoch] for epoch in sorted(by_epoch)]
     trial = {
         **_started(started),
-        **_chosen(by_epoch, reports),
         **_ended(_first(events, TrialEnded), last_sign_of_life=events[-1]),
+        **_chosen(by_epoch, reports),
         **_metered(_first(events, TrialMetered)),
         **_tested(_first(events, TrialTested)),
     }
@@ -56,7 +56,7 @@ def _started(event: TrialStarted) -> dict[str, Any]:
 
 
 def _chosen(by_epoch: Mapping[int, EpochReport], reports: list[EpochReport]) -> dict[str, Any]:
-    """What the reports say of the whole attempt; costs stay null in one that died before its first report."""
+    """What the reports say of the whole attempt; costs stay null in one that had none."""
     if not reports:
         return {"epochs": 0}
     last = reports[-1]
@@ -76,7 +76,9 @@ def _chosen(by_epoch: Mapping[int, EpochReport], reports: list[EpochReport]) -> 
 def _ended(event: TrialEnded | None, *, last_sign_of_life: Event) -> dict[str, Any]:
     if event is None:
         return {"status": "lost", "error": LOST, "ended_at": last_sign_of_life.at}
-    return {"status": event.status, "error": event.error, "ended_at": event.at}
+    fields = dict(vars(event))
+    at = fields.pop("at")
+    return {**fields, "ended_at": at}
 
 
 def _metered(event: TrialMetered | None) -> dict[str, Any]:
