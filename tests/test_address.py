@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 from ray_head import free_ports
 
 from tune_kd.address import check_address
+from tune_kd.cli import command_line
 from tune_kd.errors import InputError
 
 
@@ -37,3 +39,17 @@ def test_a_host_without_an_address_is_named() -> None:
 def test_what_is_no_address_of_a_ray_is_refused(address: str) -> None:
     with pytest.raises(InputError, match="--address must be auto or a running Ray's HOST:PORT, got"):
         check_address(address)
+
+
+def test_a_run_that_cannot_join_says_so_in_one_line_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
+    assert command_line(["run", "--policy", "stochastic", "--address", "head:abc", *where]) == 2
+    assert "--address must be auto or a running Ray's HOST:PORT, got 'head:abc'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ray_client_is_sent_to_ray_job_submit() -> None:
+    with pytest.raises(InputError, match=r"'ray://head:10001' is a Ray client's: .* use `ray job submit"):
+        check_address("ray://head:10001")

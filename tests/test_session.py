@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_kd.errors import InputError
-from tune_kd.session import Resources, resources
+from tune_kd.errors import InputError, RunFailed
+from tune_kd.session import Resources, ray_session, resources
 
 
 class Nodes:
@@ -77,3 +77,19 @@ def test_asking_for_more_than_there_is_fails_with_what_there_is(
         resources(cluster, cpus, gpus, None)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_ray_that_does_not_start_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def too_slow(**_: Any) -> None:
+        raise Exception("The current node timed out during startup. This could happen because\nmore lines")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", too_slow)
+    with pytest.raises(RunFailed) as failed, ray_session(None):
+        pass
+    assert str(failed.value).startswith(
+        "Ray did not start here, go on with `tune-kd resume`: The current node timed out"
+    )
+    assert "\n" not in str(failed.value)

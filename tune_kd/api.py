@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from tune_kd import calibration, extending, resuming
+from tune_kd.address import check_address
 from tune_kd.cache import cache_at
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import carbon
@@ -182,6 +183,8 @@ def _seal_orphans(store: Store, progress: Progress) -> None:
 
 def _execution(given: Mapping[str, Any]) -> Execution:
     root, cache = given.get("data_root"), cache_at(given.get("cache"))
+    if given.get("address") is not None:
+        check_address(given["address"])
     cache.check()
     return Execution(
         cache=cache,

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from tune_kd.errors import InputError
+from tune_kd.errors import InputError, RunFailed
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -68,11 +68,6 @@ def _times(there: float, each: float) -> int:
 @contextmanager
 def ray_session(address: str | None) -> Iterator[Any]:
     """The ``ray`` module, connected. A Ray that was running before, the caller's or a cluster's, is left running."""
-    if address is not None and address.startswith("ray://"):
-        raise InputError(
-            f"the address {address!r} is a Ray client's: the run would write its store on the head node; "
-            f"use `ray job submit --address http://HEAD:8265 -- tune-kd run …` instead"
-        )
     os.environ.update(_unset(QUIET))
     import ray
 
@@ -130,16 +125,22 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
         try:
             ray.init(address=address, runtime_env={"env_vars": memory}, **common)
         except ConnectionError as error:
-            raise InputError(f"no Ray cluster answers at {address!r}: {str(error).splitlines()[0]}") from error
+            raise InputError(
+                f"no Ray cluster lets this command in at {address!r}: {str(error).splitlines()[0]}; one with a token "
+                f"wants RAY_AUTH_MODE=token and the same token here"
+            ) from error
         return
-    with _environment(memory):
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            _temp_dir=folder,
-            _system_config={"idle_worker_killing_time_threshold_ms": IDLE_WORKER_MS},
-            **common,
-        )
+    try:
+        with _environment(memory):
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                _temp_dir=folder,
+                _system_config={"idle_worker_killing_time_threshold_ms": IDLE_WORKER_MS},
+                **common,
+            )
+    except Exception as error:  # a bare one where Ray's own processes take over 30 s
+        raise RunFailed(f"Ray did not start here, go on with `tune-kd resume`: {str(error).splitlines()[0]}") from error
 
 
 def resources(ray: Any, cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None) -> Resources:
