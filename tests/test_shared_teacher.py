@@ -19,7 +19,7 @@ from tune_kd.errors import RunFailed
 from tune_kd.models import fast
 from tune_kd.plan import plan_study
 from tune_kd.scenario import Scenario
-from tune_kd.sharing import epochs_to_share, pays
+from tune_kd.sharing import charged, epochs_to_share, pays
 from tune_kd.teacher import Teacher
 from tune_kd.teacher_outputs import PassCost, TeacherOutputs, outputs_id, recorded_cost, teach
 from tune_kd.trial import Trial
@@ -167,6 +167,18 @@ def test_what_is_shared_is_charged_once_in_the_budgets_currency(budget: str, cha
     for event in (started("a", 0), report("a", 0, 1, 5.0)):
         ledger(event)
     assert ledger.spent == (1 if charged == 0 else charged + 5)
+
+
+@pytest.mark.parametrize(
+    ("found", "recorded", "pays_for"),
+    [(2, None, 2), (2, 2, 2), (3, 2, 3), (0, 2, 2)],
+    ids=["at first", "as it was", "its driver died before it wrote that down", "what was computed is gone"],
+)
+def test_a_run_that_goes_on_pays_for_every_epoch_once(found: int, recorded: int | None, pays_for: int) -> None:
+    def of(epochs: int) -> PassCost:
+        return sum([COST] * epochs, PassCost())
+
+    assert charged(of(found), None if recorded is None else of(recorded)) == of(pays_for)
 
 
 def test_energy_that_nobody_measured_cannot_be_charged() -> None:

@@ -47,6 +47,15 @@ def epochs_to_share(plan: RunPlan, steps: int) -> list[int]:
     return needed
 
 
+def charged(found: PassCost, recorded: PassCost | None) -> PassCost:
+    """What a run that goes on has to pay for: what is ``recorded`` of it, or all that it finds, where that is more.
+
+    It is more where its driver died before it wrote down what it had just had computed, or where another run of the
+    replicate has had the rest computed.
+    """
+    return found if recorded is None or found.flops > recorded.flops else recorded
+
+
 class TeacherPass:
     """The teacher's pass over all batches that the trials of one run will see."""
 
@@ -69,14 +78,15 @@ class TeacherPass:
         not pay either. Trials ask the teacher themselves about epochs that are missing. A run that goes on is
         charged, beyond what its ``row`` says, for what it computes anew.
         """
-        outputs, before = TeacherOutputs(place=Path(self._shared.outputs or "").joinpath), recorded_cost(row)
-        total, missing = before or PassCost(), []
+        outputs = TeacherOutputs(place=Path(self._shared.outputs or "").joinpath)
+        found, missing = PassCost(), []
         for epoch in epochs_to_share(self._plan, self._workshop.steps):
             cost = outputs.cost(epoch)
             if cost is None:
                 missing.append(epoch)
-            elif before is None:
-                total += cost
+            else:
+                found += cost
+        total = charged(found, recorded_cost(row))
         self._ledger.share(total)
         if missing:
             self._progress.stage("asking the teacher, once for all trials")
