@@ -29,7 +29,7 @@ QUIET = {
 }
 
 # A worker keeps the memory that a training step gives back, as the next step takes it again. By default glibc returns
-# every large block to the kernel, which clears it anew: a third of a trial's time on a CPU (docs/speed.md). It reads
+# every large block to the kernel, which clears it anew: a quarter of a grid's time on a CPU (docs/speed.md). It reads
 # these at the start of a process. With one arena all threads share what is kept.
 KEEP_MEMORY = {
     "MALLOC_ARENA_MAX": "1",
