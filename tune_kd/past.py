@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,6 +128,9 @@ def past_of(store: Store, run_id: str, max_failures: int = 0) -> Past:
     """
     trials, reports = store.trials(), store.reports()
     trials, reports = trials[trials.run_id == run_id], reports[reports.run_id == run_id]
+    of_attempt: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for report in plain_rows(reports.sort_values("epoch")):
+        of_attempt.setdefault((report["trial_id"], report["attempt"]), []).append(report)
     known: dict[str, KnownTrial] = {}
     events: list[Event] = []
     untested: list[tuple[Event, ...]] = []
@@ -139,9 +142,9 @@ def past_of(store: Store, run_id: str, max_failures: int = 0) -> Past:
         trial.attempt, trial.status = row["attempt"], row["status"]
         trial.failures += trial.status == "failed"
         trial.tries_left = trial.failures <= max_failures
-        of_attempt = (reports.trial_id == row["trial_id"]) & (reports.attempt == row["attempt"])
-        trial.epoch = max([trial.epoch, *reports[of_attempt].epoch])
-        of_row = tuple(events_of(row, plain_rows(reports[of_attempt].sort_values("epoch"))))
+        told = of_attempt.get((row["trial_id"], row["attempt"]), [])
+        trial.epoch = max([trial.epoch, *(report["epoch"] for report in told)])
+        of_row = tuple(events_of(row, told))
         trial.last |= {event.attempt: event for event in of_row if isinstance(event, EpochReport)}
         events += of_row
         handed_in = row["status"] == "completed" or (row["status"] == "stopped" and row["epochs"])
@@ -150,7 +153,7 @@ def past_of(store: Store, run_id: str, max_failures: int = 0) -> Past:
     return Past(trials=tuple(known.values()), events=tuple(events), untested=tuple(untested))
 
 
-def events_of(trial: Mapping[str, Any], reports: Iterator[Mapping[str, Any]]) -> Iterator[Event]:
+def events_of(trial: Mapping[str, Any], reports: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
     """The events of an attempt that was not tested, from its rows in the store; folding them gives the rows again."""
     started = {**trial, "params": json.loads(trial["params_json"]), "at": trial["started_at"]}
     yield TrialStarted(**_fields(TrialStarted, started))
