@@ -28,7 +28,9 @@ NOT_SET = ("name", "description", "recipe_name")
 HEAD = """<!-- Made by `python benchmarks/published_results.py`; a test sees to it that it is current. -->
 
 Every number here comes from the records in [results-store](results-store) (`tune-kd report docs/results-store` shows
-more of them). [How a difference becomes a verdict](decisions/statistics.md) says what the words mean."""
+more of them). [How a difference becomes a verdict](decisions/statistics.md) says what the words mean. Both studies ran
+on 2 virtual CPUs beside other work: energy, by a power model that counts memory by the hour, has that noise; accuracies
+and FLOPs do not."""
 
 
 def command(runs: pd.DataFrame) -> str:

@@ -44,7 +44,10 @@ class Fault:
 
 def packer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """A writer of a large file; write tables, :func:`close` it, then :func:`stamp` the file."""
-    return pq.ParquetWriter(path, schema, compression="zstd")
+    # Measured numbers hardly repeat: a dictionary of them gains nothing, and byte by byte they take a seventh less.
+    measured = [field.name for field in schema if pa.types.is_floating(field.type)]
+    others = [field.name for field in schema if field.name not in measured]
+    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=others, use_byte_stream_split=measured)
 
 
 def close(parquet: pq.ParquetWriter, name: str) -> None:
