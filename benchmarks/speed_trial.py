@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +27,7 @@ from tune_kd.data import ImageData, load
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.energy import Energy
 from tune_kd.scenario import load_scenario
-from tune_kd.session import KEEP_MEMORY
+from tune_kd.session import KEEP_MEMORY, environment
 from tune_kd.trial import Place, Trial, TrialSpec
 
 BATCH, TAU, ALPHA = 128, 4.0, 0.95
@@ -129,17 +128,14 @@ def serve(turns: Turns, data: ImageData, options: argparse.Namespace, asked: Con
 
 
 def in_process(
-    turns: Turns, data: ImageData, options: argparse.Namespace, environment: Mapping[str, str]
+    turns: Turns, data: ImageData, options: argparse.Namespace, variables: Mapping[str, str]
 ) -> Iterator[Turn]:
     """The same turns, taken in a new process with these variables in its environment."""
     context, (here, there) = multiprocessing.get_context("spawn"), multiprocessing.Pipe()
-    before = dict(os.environ)
-    os.environ.update(environment)
     process = context.Process(target=serve, args=(turns, data, options, there))
-    process.start()
+    with environment(variables):
+        process.start()
     there.close()
-    os.environ.clear()
-    os.environ.update(before)
     try:
         while True:
             here.send(True)

@@ -37,7 +37,9 @@ class AttemptView:
         """Validation accuracy of the weights that the checkpoint rule chooses so far."""
         if self.last is None:
             return None if self.ended is None else self.ended.val_accuracy
-        return self.accuracies.get(self.last.checkpoint_epoch, self.last.val_accuracy)
+        # An attempt that went on from a checkpoint may have chosen an epoch of the attempt before it.
+        before = self.last.checkpoint_val_accuracy
+        return self.accuracies.get(self.last.checkpoint_epoch, self.last.val_accuracy if before is None else before)
 
     @property
     def epochs(self) -> int:

@@ -93,7 +93,7 @@ def _unset(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """``variables`` in this process's environment, for the processes that are started meanwhile."""
     os.environ.update(variables)
     try:
@@ -131,7 +131,7 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
             ) from error
         return
     try:
-        with _environment(memory):
+        with environment(memory):
             ray.init(
                 address="local",
                 include_dashboard=False,

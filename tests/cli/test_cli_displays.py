@@ -229,6 +229,13 @@ def test_the_accuracy_shown_is_that_of_the_chosen_checkpoint() -> None:
     assert run.best == 0.9
 
 
+def test_a_trial_that_goes_on_after_its_best_epoch_is_shown_with_what_it_chose_before() -> None:
+    run = view()
+    chosen = {"checkpoint_epoch": 4, "checkpoint_val_accuracy": 0.9}
+    feed(run, started(run.plan, 0), report(run.plan, 0, 9, val_accuracy=0.5, **chosen))
+    assert run.best == 0.9
+
+
 def test_a_stopped_run_is_not_shown_as_done() -> None:
     run = view(budget="4trials")
     feed(run, *trial(run.plan, 0))
