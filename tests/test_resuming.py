@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import run_events
 import torch
 
-from tune_kd import resuming
+from tune_kd import checkpoints, resuming
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.past import past_of
@@ -94,6 +95,23 @@ def test_another_teacher_in_the_file_that_was_given_is_refused(
     torch.save({key: tensor + 1 for key, tensor in teacher.weights.items()}, path)
     with pytest.raises(InputError, match=r"teacher_id: .* then, .* now.*--force"):
         resuming.check_unchanged([row], digits, force=False)
+
+
+def test_what_is_computed_with_the_recorded_carbon_intensity_can_be_read_from_a_checkpoint(
+    planned: tuple[Study, Store], tmp_path: Path
+) -> None:
+    """A checkpoint is refused with NumPy's numbers in it, as they come from the store's tables."""
+    study, store = planned
+    run_id = study.runs[0].run_id
+    trial_id = f"{run_id}-0000"
+    with store.journal(run_id, trial_id, 0) as journal:
+        journal.append(replace(run_events.started(trial_id, 0), run_id=run_id, carbon_g_per_kwh=380.0, pue=1.5))
+        journal.append(replace(run_events.ended(trial_id, 0), run_id=run_id))
+        store.seal(run_id, trial_id, 0)
+    carbon = resuming.recorded_carbon(store, resuming.unfinished_rows(store, None))
+    assert carbon is not None
+    checkpoints.save(tmp_path / "cost.pt", {"co2e_g": carbon.co2e_g(3.6e6)})
+    assert checkpoints.load(tmp_path / "cost.pt") == {"co2e_g": 380.0 * 1.5}
 
 
 @pytest.mark.parametrize(("failures", "max_failures", "unfinished"), [(1, 0, False), (1, 1, True), (2, 1, False)])
