@@ -11,8 +11,9 @@ import torch
 
 from policies import Policy
 from tune_kd import catalogue, checkpoints, records, user_policy
-from tune_kd.cache import cache_at
+from tune_kd.cache import Cache, cache_at
 from tune_kd.costs import build
+from tune_kd.data import ImageData
 from tune_kd.errors import InputError, unknown
 from tune_kd.examination import examine
 from tune_kd.meter.carbon import carbon
@@ -20,10 +21,10 @@ from tune_kd.meter.power import detect
 from tune_kd.meter.process import ProcessMeter
 from tune_kd.progress import Progress
 from tune_kd.runner import best_trial, load_data
-from tune_kd.scenario import from_record
+from tune_kd.scenario import Scenario, from_record
 from tune_kd.store import Store
-from tune_kd.teacher import load_teacher, obtain_teacher, save_teacher, stage, teacher_id, teacher_name
-from tune_kd.trainable import checkpoint_name, device, prepare_process
+from tune_kd.teacher import Teacher, load_teacher, obtain_teacher, save_teacher, stage, teacher_id, teacher_name
+from tune_kd.trainable import as_in_a_worker, checkpoint_name, device
 from tune_kd.trial import Place, Trial, TrialSpec
 
 # What a repeated training must give again. Times and energy are of the machine and its moment.
@@ -70,36 +71,28 @@ def rerun(
     progress.stage("reading the data")
     data = load_data(scenario, home.folder, data_root)
     cpus, gpus = run["cpus_per_trial"] or 1.0, run["gpus_per_trial"] or 0.0
-    prepare_process(cpus)
-    where = device(gpus)
-    teacher_place = home.kept.place(teacher_name(teacher_id(scenario, data)))
-    teacher = load_teacher(teacher_place)
-    if teacher is None:
-        progress.stage(stage(scenario))
-        teacher = obtain_teacher(scenario, data, device=where, meter=ProcessMeter(detect(), cpus))
-        save_teacher(teacher_place, teacher)
-    progress.stage(f"training {trial_id} again, {scenario.recipe.epochs} epochs")
+    spec = _spec(trial, run)
     checkpoint = home.folder / checkpoint_name("rerun", trial_id)
     checkpoint.unlink(missing_ok=True)
-    spec = TrialSpec(
-        run_id=trial["run_id"],
-        trial_id=trial_id,
-        index=int(trial["index"]),
-        replicate_seed=int(run["seed"]),
-        scenario=scenario,
-        policy=catalogue.policy_from_record(run["policy_json"]),
-        params=json.loads(trial["params_json"]),
-    )
     meter = ProcessMeter(detect(), cpus)
-    place = Place(device=where, meter=meter, carbon=carbon(), node_id="here", checkpoint=checkpoint)
+    place = Place(device=device(gpus), meter=meter, carbon=carbon(), node_id="here", checkpoint=checkpoint)
     # A trial that was stopped early is repeated as far as it went.
-    reports = Trial(spec, data, teacher.network(scenario, data), place).fit()
     recorded_reports = store.reports()
     reached = recorded_reports[recorded_reports.trial_id == trial_id].epoch.max()
-    last = next(report for report in reports if report.epoch == reached)
-    tested = examine(
-        scenario.student, checkpoint, data, precision=scenario.precision, device=where, meter=meter, carbon=carbon()
-    )
+    with as_in_a_worker(cpus):
+        teacher = _teacher(home, scenario, data, place, progress)
+        progress.stage(f"training {trial_id} again, {scenario.recipe.epochs} epochs")
+        reports = Trial(spec, data, teacher.network(scenario, data), place).fit()
+        last = next(report for report in reports if report.epoch == reached)
+        tested = examine(
+            scenario.student,
+            checkpoint,
+            data,
+            precision=scenario.precision,
+            device=place.device,
+            meter=meter,
+            carbon=place.carbon,
+        )
     checkpoint.unlink()
     return Repeat(
         trial_id=trial_id,
@@ -148,6 +141,30 @@ def export_best(
     }
     (folder / "record.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return [folder / "student.pt", folder / "student.onnx", folder / "record.json"]
+
+
+def _spec(trial: dict[str, Any], run: dict[str, Any]) -> TrialSpec:
+    """What the trial was, as its worker was told."""
+    return TrialSpec(
+        run_id=trial["run_id"],
+        trial_id=trial["trial_id"],
+        index=int(trial["index"]),
+        replicate_seed=int(run["seed"]),
+        scenario=from_record(run["scenario_json"]),
+        policy=catalogue.policy_from_record(run["policy_json"]),
+        params=json.loads(trial["params_json"]),
+    )
+
+
+def _teacher(home: Cache, scenario: Scenario, data: ImageData, place: Place, progress: Progress) -> Teacher:
+    """The cache's, or where it has none this scenario's, trained now and kept."""
+    kept = home.kept.place(teacher_name(teacher_id(scenario, data)))
+    teacher = load_teacher(kept)
+    if teacher is None:
+        progress.stage(stage(scenario))
+        teacher = obtain_teacher(scenario, data, device=place.device, meter=place.meter)
+        save_teacher(kept, teacher)
+    return teacher
 
 
 def _check_onnx() -> None:

@@ -7,8 +7,10 @@ that puts the house finder (``house.py``) in place, whatever folder Ray has put 
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -238,6 +240,18 @@ def prepare_process(cpus: float) -> None:
     torch.set_num_threads(max(1, int(cpus)))
     torch.set_flush_denormal(True)  # denormals slow a CPU down by an order of magnitude
     warm_up()
+
+
+@contextmanager
+def as_in_a_worker(cpus: float) -> Iterator[None]:
+    """Compute here as a worker does, so that the results are a worker's, and afterwards as before."""
+    threads, flushed = torch.get_num_threads(), sys.float_info.min / 2 == 0
+    prepare_process(cpus)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)
 
 
 @functools.cache

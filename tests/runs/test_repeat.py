@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import onnxruntime
@@ -31,6 +32,18 @@ def test_every_trial_repeats_bit_for_bit_without_ray(store, cache):
         repeat = rerun(trial_id, store=store, cache=cache)
         assert repeat.differences == ()
         assert repeat.surroundings == ()
+
+
+def arithmetic() -> tuple[int, bool]:
+    """How this process computes: its threads, and whether it keeps numbers below the smallest normal one."""
+    return torch.get_num_threads(), sys.float_info.min / 2 > 0
+
+
+def test_whoever_repeats_a_trial_computes_afterwards_as_before(store, cache):
+    before = arithmetic()
+    assert before[1]
+    rerun(store.trials().trial_id[0], store=store, cache=cache)
+    assert arithmetic() == before
 
 
 def test_a_result_that_does_not_repeat_is_named(store, cache):
