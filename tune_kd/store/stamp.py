@@ -28,6 +28,8 @@ _DIGEST = re.compile(re.escape(_DIGEST_KEY.encode()) + rb"\x18\x40([0-9a-f]{64})
 _VERSION = re.compile(re.escape(_VERSION_KEY.encode()) + rb"\x18.([0-9]+)", re.DOTALL)
 _NAME = re.compile(re.escape(_NAME_KEY.encode()) + rb"\x18[\x80-\xff]*[\x00-\x7f]([!-~]+)")
 _BLOCK = 1 << 20
+_MEASURED = {b"J", b"s", b"g CO2e"}
+"""Units of numbers that only their first bytes have in common: packed byte by byte, they take least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +46,23 @@ class Fault:
 
 def packer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """A writer of a large file; write tables, :func:`close` it, then :func:`stamp` the file."""
-    # Measured numbers hardly repeat: a dictionary of them gains nothing, and byte by byte they take a seventh less.
-    measured = [field.name for field in schema if pa.types.is_floating(field.type)]
-    others = [field.name for field in schema if field.name not in measured]
-    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=others, use_byte_stream_split=measured)
+    units = {field.name: (field.metadata or {}).get(b"unit", b"") for field in schema}
+    measured = [field.name for field in schema if units[field.name] in _MEASURED]
+    # Neither times nor losses and scores repeat, so that a dictionary of them would come on top; the rest repeats.
+    plain = [field.name for field in schema if pa.types.is_timestamp(field.type) or _is_score(field)]
+    repeating = [name for name in schema.names if name not in {*measured, *plain}]
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=12,
+        use_dictionary=repeating,
+        use_byte_stream_split=measured,
+    )
+
+
+def _is_score(field: pa.Field) -> bool:
+    return pa.types.is_floating(field.type) and not (field.metadata or {}).get(b"unit")
 
 
 def close(parquet: pq.ParquetWriter, name: str) -> None:
