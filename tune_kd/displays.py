@@ -27,6 +27,7 @@ from tune_kd.run_view import AttemptView, RunView, time_left_s
 if TYPE_CHECKING:  # a display is on the screen before torch, which these need, is loaded
     from tune_kd.budget import Ledger
     from tune_kd.plan import RunPlan, Study
+    from tune_kd.teacher_outputs import PassCost
 
 Clock = Callable[[], float]
 WIDE = 100  # columns that are enough for long bars and gaps
@@ -62,6 +63,10 @@ class Watching(NotesOnly):
         if run.before:
             known = formats.plural(len(run.before), "trial")
             self.note(f"{run.name}: goes on after {known}; accuracy, energy and time are shown from here on")
+
+    def teacher_asked(self, cost: PassCost) -> None:
+        [*_, run] = self.runs.values()
+        run.teacher_asked(cost.energy_j)
 
     def run_ended(self, plan: RunPlan, status: str) -> None:
         run = self.runs[plan.run_id]

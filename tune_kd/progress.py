@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from tune_kd.budget import Ledger
     from tune_kd.events import Event
     from tune_kd.plan import RunPlan, Study
+    from tune_kd.teacher_outputs import PassCost
 
 
 class Progress:
@@ -21,6 +22,9 @@ class Progress:
 
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         """A run begins; ``ledger`` is its own, up to date at every event."""
+
+    def teacher_asked(self, cost: PassCost) -> None:
+        """What the run that began last is charged, beyond its trials, for outputs of the teacher that they share."""
 
     def event(self, event: Event) -> None:
         """One event of the run that began last."""

@@ -64,6 +64,7 @@ class RunView:
     before: frozenset[str] = frozenset()  # the trials that were started before the resumption
     fraction_before: float = 0.0
     attempts: dict[tuple[str, int], AttemptView] = field(default_factory=dict)
+    shared_j: float | None = 0.0  # of the teacher's outputs that the trials share
     status: str | None = None  # None while it runs
     duration_s: float | None = None
 
@@ -86,6 +87,10 @@ class RunView:
         elif isinstance(event, TrialEnded):
             attempt.ended = event
         return self.attempts[key]
+
+    def teacher_asked(self, energy_j: float | None) -> None:
+        """Take in what the run is charged for outputs that its trials share."""
+        self.shared_j = None if self.shared_j is None or energy_j is None else self.shared_j + energy_j
 
     @property
     def name(self) -> str:
@@ -119,9 +124,12 @@ class RunView:
 
     @property
     def energy_j(self) -> float | None:
-        """What all attempts spent; None if one of them was not measured, as a partial sum would pass for a saving."""
+        """What the run spent; None if a part of it was not measured, as a partial sum would pass for a saving."""
         spent = [attempt.last.energy_j for attempt in self.attempts.values() if attempt.last]
-        return sum(joules for joules in spent if joules is not None) if spent and None not in spent else None
+        if not spent:
+            return None
+        parts = [self.shared_j, *spent]
+        return sum(joules for joules in parts if joules is not None) if None not in parts else None
 
     @property
     def fraction(self) -> float:

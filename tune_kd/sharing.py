@@ -86,13 +86,17 @@ class TeacherPass:
                 missing.append(epoch)
             else:
                 found += cost
-        total = charged(found, recorded_cost(row))
+        recorded = recorded_cost(row)
+        total = charged(found, recorded)
         self._ledger.share(total)
+        if recorded is None:
+            self._progress.teacher_asked(found)
         if missing:
             self._progress.stage("asking the teacher, once for all trials")
         for cost in self._computed(missing):
             total += cost
             self._ledger.share(total)
+            self._progress.teacher_asked(cost)
         return total.columns() if total.flops else {}
 
     def _computed(self, epochs: list[int]) -> Iterator[PassCost]:

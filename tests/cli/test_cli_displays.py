@@ -16,6 +16,7 @@ from tune_kd.events import Event
 from tune_kd.plan import RunPlan
 from tune_kd.progress import Progress
 from tune_kd.run_view import RunView, time_left_s
+from tune_kd.teacher_outputs import PassCost
 
 
 class Clock:
@@ -219,6 +220,20 @@ def test_an_unmeasured_attempt_makes_the_energy_of_the_run_unknown() -> None:
     run = view()
     feed(run, *trial(run.plan, 0), *trial(run.plan, 1, energy_j=None))
     assert run.energy_j is None
+
+
+@pytest.mark.parametrize(("asked", "shown"), [((18.0, 36.0), 162.0), ((18.0, None), None)])
+def test_what_the_trials_share_is_in_the_energy_shown(asked: tuple[float | None, ...], shown: float | None) -> None:
+    plan = study()
+    display = LineProgress(io.StringIO())
+    display.study_started(plan, "runs")
+    display.run_started(plan.runs[0], Ledger(budget=plan.runs[0].budget))
+    for energy_j in asked:
+        display.teacher_asked(PassCost(energy_j=energy_j))
+    run = display.runs[plan.runs[0].run_id]
+    assert run.energy_j is None, "no trial has said anything yet"
+    feed(run, *trial(run.plan, 0))
+    assert run.energy_j == (None if shown is None else pytest.approx(shown))
 
 
 def test_the_accuracy_shown_is_that_of_the_chosen_checkpoint() -> None:

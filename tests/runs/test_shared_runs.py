@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 import tune_kd
+from tune_kd.budget import Ledger
 from tune_kd.forecast import expected_trials, trial_cost
-from tune_kd.plan import plan_study
+from tune_kd.plan import RunPlan, plan_study
+from tune_kd.progress import Progress
 from tune_kd.teacher_outputs import PassCost
 
 pytestmark = pytest.mark.slow
@@ -16,9 +18,24 @@ SMALL = {"recipe.epochs": 3, "teacher_recipe.epochs": 1}
 SHARED = ["shared_flops", "shared_s", "shared_energy_j", "shared_co2e_g"]
 
 
+class Heard(Progress):
+    """Adds up what it hears that each run's trials share."""
+
+    def __init__(self) -> None:
+        self.costs: dict[str, PassCost] = {}
+
+    def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
+        self.costs[plan.run_id] = PassCost()
+
+    def teacher_asked(self, cost: PassCost) -> None:
+        *_, run_id = self.costs
+        self.costs[run_id] += cost
+
+
 def test_a_shared_teacher_is_charged_once_and_changes_no_result(ray_running, cache, tmp_path):
     plan = {"budget": "3trials", "settings": SMALL, "cache": cache}
-    shared = tune_kd.compare(["random", "tpe"], store=tmp_path / "shared", **plan).store
+    heard = Heard()
+    shared = tune_kd.compare(["random", "tpe"], store=tmp_path / "shared", progress=heard, **plan).store
     alone = tune_kd.run("random", share_teacher=False, store=tmp_path / "alone", **plan).store
 
     runs = shared.runs().set_index("policy")
@@ -34,6 +51,9 @@ def test_a_shared_teacher_is_charged_once_and_changes_no_result(ray_running, cac
     # One pass costs what each trial would have paid, and both runs are charged for it.
     assert (runs.shared_flops == unshared.flops_teacher.iloc[0]).all()
     assert (runs[SHARED] > 0).all(axis=None)
+    for run in runs.itertuples():
+        told = heard.costs[run.run_id]
+        assert (told.flops, told.energy_j) == (run.shared_flops, pytest.approx(run.shared_energy_j, rel=1e-9))
     assert (first.flops_executed.sum() + runs.shared_flops["random"]) < unshared.flops_executed.sum()
 
     nodes = shared.nodes().set_index("run_id").energy_trials_j
