@@ -80,7 +80,14 @@ def test_small_scale_is_a_part_of_the_data_with_small_networks_and_says_so(name:
         assert max(scenario.recipe.milestones) <= scenario.recipe.epochs
         assert len({plan.replicate for plan in part.runs}) == 1
         assert part.name == f"{name}-small"
-        assert in_words(part).endswith(f"1,000 training images × {scenario.recipe.epochs} epochs")
+        assert f"1,000 images × {scenario.recipe.epochs} epochs, batch " in in_words(part)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_two_parts_of_a_study_are_said_alike(name: str, scale: str) -> None:
+    said = [in_words(part) for part in plan_parts(name, scale=scale)]
+    assert len(set(said)) == len(said)
 
 
 def test_settings_replicates_seed_and_sources_reach_every_part(tmp_path: Path) -> None:

@@ -177,11 +177,14 @@ def small_settings(scenario: Scenario) -> dict[str, Any]:
 
 
 def in_words(study: Study) -> str:
-    """What is trained in a part, and how far: ``wrn-16-2 → wrn-16-1 on cifar10, hkd: 1,000 images, 5 epochs``."""
+    """What is trained in a part, how far, in what steps.
+
+    As in ``wrn-16-2 → wrn-16-1 on cifar10, hkd: 1,000 images × 5 epochs, batch 32``.
+    """
     scenario = study.scenario
-    images = "all training images" if scenario.train_limit is None else f"{scenario.train_limit:,} training images"
+    images = "all images" if scenario.train_limit is None else f"{scenario.train_limit:,} images"
     pair = f"{scenario.teacher} → {scenario.student} on {scenario.name}, {scenario.loss}"
-    return f"{pair}: {images} × {scenario.recipe.epochs} epochs"
+    return f"{pair}: {images} × {scenario.recipe.epochs} epochs, batch {scenario.recipe.batch_size}"
 
 
 def named_after(study_name: str) -> tuple[str, str] | None:

@@ -36,7 +36,7 @@ def test_a_plan_counts_trainings_and_starts_nothing(tmp_path: Path, capsys: pyte
     where = ["--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
     shown = said(capsys, "table4", "--plan-only", *where).splitlines()
     assert shown[0] == "table4, full scale: losses × data sets"
-    assert "resnet18 → mobilenetv2 on cifar10, hkd: all training images × 100 epochs" in shown[3]
+    assert "resnet18 → mobilenetv2 on cifar10, hkd: all images × 100 epochs" in shown[3]
     # 19 levels and one stochastic training, five times; three parts have the student alone beside them.
     assert shown[10].split() == ["all", "715", "71,500", "—", "—", "—"]
     assert list(tmp_path.iterdir()) == []
@@ -114,4 +114,4 @@ def test_table_1_at_small_scale_for_real_on_the_embedded_digits(tmp_path: Path) 
     methods = {line.split("  ")[0] for line in table.splitlines()}
     assert methods >= {"teacher", "student alone", "tuned", "stochastic"}
     assert "table1 at small scale, which is not the paper’s protocol:" in table
-    assert "digits-teacher → digits-student on digits, hkd: 200 training images × 1 epochs" in table
+    assert "digits-teacher → digits-student on digits, hkd: 200 images × 1 epochs" in table
