@@ -66,21 +66,27 @@ def equivalence_power(effect: float, replicates: int, alpha: float = ALPHA) -> f
     return max(0.0, 2 * difference_power(effect, replicates, 2 * alpha) - 1)
 
 
-def paired_sd(outcomes: pd.DataFrame) -> float | None:
-    """Standard deviation of the paired differences in test accuracy between policies, pooled over all pairs.
+def pair_sds(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The spread of each pair of policies that has two replicates: ``sd`` of its paired differences, ``freedom``.
 
-    ``outcomes``: of :func:`analysis.outcomes.run_outcomes`, one scenario. None where no pair has two replicates.
+    ``outcomes``: of :func:`analysis.outcomes.run_outcomes`, one scenario. The differences are in test accuracy, as
+    fractions; a sample standard deviation has as many degrees of freedom as replicates less one.
     """
-    counted = outcomes[outcomes["counted"]]
-    squares, freedom = 0.0, 0
-    for _, comparison in counted.groupby("comparison"):
+    rows = []
+    for _, comparison in outcomes[outcomes["counted"]].groupby("comparison"):
         accuracy = comparison.pivot(index="replicate", columns="label", values="test_accuracy")
         for first, second in combinations(accuracy.columns, 2):
             differences = (accuracy[first] - accuracy[second]).dropna().to_numpy(dtype=float)
             if len(differences) > 1:
-                squares += float(np.sum((differences - differences.mean()) ** 2))
-                freedom += len(differences) - 1
-    return math.sqrt(squares / freedom) if freedom and squares > 0 else None
+                rows.append((float(np.std(differences, ddof=1)), len(differences) - 1))
+    return pd.DataFrame(rows, columns=["sd", "freedom"], dtype=float)
+
+
+def paired_sd(outcomes: pd.DataFrame) -> float | None:
+    """The standard deviation of :func:`pair_sds` pooled over all pairs; None where there is no pair or no spread."""
+    pairs = pair_sds(outcomes)
+    squares = float((pairs["sd"] ** 2 * pairs["freedom"]).sum())
+    return math.sqrt(squares / pairs["freedom"].sum()) if squares > 0 else None
 
 
 def _smallest(power: Callable[[float], float], wanted: float = POWER) -> float:

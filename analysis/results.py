@@ -16,7 +16,7 @@ from analysis.accounting import Accounting
 from analysis.charts import PART_TITLES, parts_chart
 from analysis.headline import headline
 from analysis.outcomes import notices
-from analysis.power import detectable, paired_sd
+from analysis.power import detectable, pair_sds
 from analysis.ranking import against, claim_holds, pair_table, ranking_tables
 from analysis.script import Records
 from analysis.sensitivity import sensitivity_table
@@ -90,18 +90,22 @@ def _setting(runs: pd.DataFrame) -> str:
 
 
 def _power(outcomes: pd.DataFrame, rows: pd.DataFrame) -> str:
-    """What a comparison of so many policies and replicates could have shown at all."""
-    spread, pairs = paired_sd(outcomes), len(rows) * (len(rows) - 1) // 2
-    if spread is None or pd.isna(rows["equivalence_margin"].iloc[0]):
+    """What a comparison of so many policies and replicates could have shown at all, for the pair in the middle.
+
+    Not for all pairs pooled: one policy that fails in some seeds would make its spread that of everybody.
+    """
+    spread, pairs = float(pair_sds(outcomes)["sd"].median()), len(rows) * (len(rows) - 1) // 2
+    if not spread > 0 or pd.isna(rows["equivalence_margin"].iloc[0]):
         return ""
     margin, replicates = float(rows["equivalence_margin"].iloc[0]), int(rows["replicates"].min())
     could = detectable(replicates, sd=spread, margin=margin, pairs=pairs)
     if could.difference is None:
         return ""
     return (
-        f"Paired differences between seeds have a standard deviation of {percent(spread, 2)} pp. With {replicates}"
-        f" replicates and {pairs} pairs, a true difference of {percent(could.difference, 2)} pp is found four times in"
-        f" five, and equal policies are called equivalent within {100 * margin:g} pp with a probability of"
+        "Paired differences between seeds have a standard deviation of"
+        f" {percent(spread, 2)} pp in the pair of policies in the middle. With that, {replicates} replicates and"
+        f" {pairs} pairs, a true difference of {percent(could.difference, 2)} pp is found four times in five, and equal"
+        f" policies are called equivalent within {100 * margin:g} pp with a probability of"
         f" {percent(could.equivalence_power, 0)} %."
     )
 

@@ -9,7 +9,7 @@ from statsmodels.stats.power import TTestPower
 from synthetic import make_frames
 
 from analysis.outcomes import run_outcomes
-from analysis.power import USUAL_SD, detectable, difference_power, equivalence_power, paired_sd
+from analysis.power import USUAL_SD, detectable, difference_power, equivalence_power, pair_sds, paired_sd
 
 
 @pytest.mark.parametrize("replicates", [5, 10, 30])
@@ -64,6 +64,18 @@ def test_the_spread_is_that_of_paired_differences() -> None:
     assert paired_sd(one_trial) == pytest.approx(0.002 * np.sqrt(2), rel=0.15)
     by_hand = one_trial.pivot(index="replicate", columns="policy", values="test_accuracy")
     assert paired_sd(one_trial) == pytest.approx((by_hand["annealing"] - by_hand["stochastic"]).std())
+
+
+def test_the_pooled_spread_weighs_pairs_by_their_degrees_of_freedom() -> None:
+    frames = make_frames(replicates=4, sigma=0.002)
+    outcomes = run_outcomes(frames.runs, frames.trials, frames.nodes)
+    left_out = (outcomes["policy"] == "annealing") & (outcomes["replicate"] == 3)
+    outcomes = outcomes[outcomes["policy"].isin(["grid", "annealing", "stochastic"]) & ~left_out]
+    of = outcomes.pivot(index="replicate", columns="policy", values="test_accuracy")
+    pairs = [of["annealing"] - of["grid"], of["annealing"] - of["stochastic"], of["grid"] - of["stochastic"]]
+    assert pair_sds(outcomes)["freedom"].tolist() == [2, 2, 3]
+    assert pair_sds(outcomes)["sd"].tolist() == pytest.approx([pair.std() for pair in pairs])
+    assert paired_sd(outcomes) == pytest.approx(np.sqrt(np.average([pair.var() for pair in pairs], weights=[2, 2, 3])))
 
 
 def test_without_two_paired_replicates_there_is_no_spread() -> None:
