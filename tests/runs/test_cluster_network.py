@@ -105,7 +105,7 @@ def test_a_cut_that_heals_costs_time_and_checkpoints_reach_the_driver(
     store = open_store(runs)
     trials, reports, nodes = store.trials(), store.reports(), store.nodes()
     assert (trials.status == "completed").sum() == 3
-    assert not reports[reports.flops_forward > 0].duplicated(["trial_id", "epoch"]).any()
+    assert not reports.duplicated(["trial_id", "epoch"]).any()
     assert len(reports) == 3 * 6
     assert trials[trials.status == "completed"].test_accuracy.notna().all(), "examined from the driver's checkpoint"
     assert reports.node_id.nunique() == 1
