@@ -52,7 +52,7 @@ def test_a_temperature_that_looks_at_the_teacher_asks_it_under_any_loss(policy: 
 
 
 def said(policies: list[str], **settings: Any) -> list[str]:
-    return notices(plan_study(policies=policies, settings=settings))
+    return notices([plan_study(policies=policies, settings=settings)])
 
 
 @pytest.mark.parametrize(("loss", "words"), [("cmc", "cmc-tau"), ("dml", "dml-tau"), ("ce", "policy student")])
@@ -72,6 +72,9 @@ def test_adam_at_the_papers_rate_is_called_implausible() -> None:
     [text] = said(["grid"], recipe_name="paper")
     assert "Adam at learning rate 0.1 is implausible" in text
     assert "--recipe authors" in text
+    assert said(["grid"], **{"recipe_name": "paper", "recipe.epochs": 5}) == [text]
+    [own] = said(["grid"], **{"recipe_name": "paper", "recipe.lr": 0.05})
+    assert "authors" not in own
     assert "authors" not in said(["grid"], **{"recipe.optimizer": "adam", "recipe.lr": 0.1})[0]
     assert said(["grid"], **{"recipe_name": "paper", "recipe.lr": 0.001}) == []
     assert said(["grid"], recipe_name="authors") == []

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from tune_kd import resuming
+from tune_kd.api import study
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.parts import joined
 from tune_kd.plan import Study
+from tune_kd.progress import Progress
 from tune_kd.runner import plan_rows
 from tune_kd.store import create_store
 from tune_kd.studies import SCALES, STUDIES, in_words, named_after, plan_parts, settled_parts
@@ -137,3 +139,27 @@ def test_a_study_with_parts_is_resumed_as_a_whole_or_by_one_of_them(digits: Imag
         assert {part.study_id: ids(part) for part in again} == {part.study_id: ids(part) for part in parts}
     (one,) = resuming.studies_of(resuming.unfinished_rows(store, parts[2].study_id))
     assert (one.study_id, ids(one)) == (parts[2].study_id, ids(parts[2]))
+
+
+class Listening(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_what_is_notable_is_said_once_for_all_parts_before_data_are_read(tmp_path: Path) -> None:
+    heard = Listening()
+    chosen: dict[str, Any] = {
+        "scale": "small",
+        "sources": {"cifar10": tmp_path},
+        "settings": {"recipe_name": "paper", "loss": "cmc"},
+    }
+    with pytest.raises(InputError, match="is empty"):
+        study("table7", **chosen, progress=heard, cache=tmp_path, store=tmp_path / "runs")
+    unused, implausible = heard.notes
+    assert "loss cmc does not use τ" in unused
+    assert "Adam at learning rate 0.1 is implausible, which is what the paper's text says" in implausible

@@ -15,7 +15,7 @@ from tune_kd.meter.carbon import carbon
 from tune_kd.metering import Metering
 from tune_kd.notices import notices
 from tune_kd.parts import execute_parts, planned_rows, read_data
-from tune_kd.plan import plan_study
+from tune_kd.plan import Study, plan_study
 from tune_kd.progress import Progress
 from tune_kd.runner import Execution, Outcome, execute, plan_rows
 from tune_kd.store import Store, create_store, open_store
@@ -127,13 +127,9 @@ def study(
     """
     given: dict[str, Any] = dict(options)
     parts = plan_parts(name, scale=scale, sources=sources, replicates=replicates, seed=seed, settings=settings)
-    execution, progress = _execution(given), given.get("progress") or Progress()
-    where = given.get("store", "runs")
-    if Path(where).exists():
-        create_store(where, cache=execution.cache.folder)
+    execution, progress = _before_reading(parts, given)
     rows = planned_rows(parts, execution, progress)
-    store = create_store(where, cache=execution.cache.folder)
-    _seal_orphans(store, progress)
+    store = _store(given, execution, progress)
     for row in rows.values():
         store.write_run(row)
     return execute_parts(parts, rows, store, execution, progress)
@@ -158,20 +154,31 @@ EXECUTED = ("address", "cpus_per_trial", "gpus_per_trial", "max_concurrent", "ma
 def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
     given: dict[str, Any] = dict(options)
     study = plan_study(policies=policies, name=name, **_take(given, PLANNED))
+    execution, progress = _before_reading([study], given)
+    data = read_data(study, execution, progress)
+    if study.needs_calibration:
+        measured = calibration.kept(study, execution) or calibration.measure(study, data, execution, progress)
+        study = study.calibrated(measured.energy_j)
+    store = _store(given, execution, progress)
+    return execute(study, plan_rows(study, data, store), data, store, execution, progress)
+
+
+def _before_reading(parts: Sequence[Study], given: Mapping[str, Any]) -> tuple[Execution, Progress]:
+    """Say what is notable about the parts and check where they are to run and be kept, all before data are read."""
     execution, progress = _execution(given), given.get("progress") or Progress()
-    for text in notices(study):
+    for text in notices(parts):
         progress.note(text)
     where = given.get("store", "runs")
     if Path(where).exists():
         # A wrong place is said before minutes of reading; a new one waits for good data.
         create_store(where, cache=execution.cache.folder)
-    data = read_data(study, execution, progress)
-    if study.needs_calibration:
-        measured = calibration.kept(study, execution) or calibration.measure(study, data, execution, progress)
-        study = study.calibrated(measured.energy_j)
-    store = create_store(where, cache=execution.cache.folder)
+    return execution, progress
+
+
+def _store(given: Mapping[str, Any], execution: Execution, progress: Progress) -> Store:
+    store = create_store(given.get("store", "runs"), cache=execution.cache.folder)
     _seal_orphans(store, progress)
-    return execute(study, plan_rows(study, data, store), data, store, execution, progress)
+    return store
 
 
 def _seal_orphans(store: Store, progress: Progress) -> None:

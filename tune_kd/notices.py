@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tune_kd.plan import Study
+from tune_kd.recipes import base_and_changed
 
 WITHOUT_TAU = {
     "cmc": "its form with τ is --loss cmc-tau",
@@ -14,9 +17,10 @@ WITHOUT_TAU = {
 IMPLAUSIBLE_ADAM_LR = 0.03  # thirty times Adam's usual 0.001
 
 
-def notices(study: Study) -> list[str]:
-    """What would surprise a user in the results of this study."""
-    return [*_unused_tau(study), *_implausible_adam(study), *_uncompiled(study)]
+def notices(parts: Iterable[Study]) -> list[str]:
+    """What would surprise a user in the results of these studies, each said once."""
+    said = (text for study in parts for check in CHECKS for text in check(study))
+    return list(dict.fromkeys(said))
 
 
 def _unused_tau(study: Study) -> list[str]:
@@ -27,10 +31,12 @@ def _unused_tau(study: Study) -> list[str]:
 
 
 def _implausible_adam(study: Study) -> list[str]:
-    recipe, name = study.scenario.recipe, study.scenario.recipe_name
+    recipe = study.scenario.recipe
+    name, changed = base_and_changed(study.scenario.recipe_name)
     if recipe.optimizer != "adam" or recipe.lr < IMPLAUSIBLE_ADAM_LR:
         return []
-    source = ", which is what the paper's text says; its code uses SGD, --recipe authors" if name == "paper" else ""
+    texts_own = name == "paper" and "recipe.lr" not in changed
+    source = ", which is what the paper's text says; its code uses SGD, --recipe authors" if texts_own else ""
     return [f"Adam at learning rate {recipe.lr:g} is implausible{source}: expect poor accuracy"]
 
 
@@ -40,3 +46,6 @@ def _uncompiled(study: Study) -> list[str]:
     labels = {plan.label: None for plan in study.runs if plan.temperature().held_out}
     why = "looks ahead through its student's gradient, which cannot be compiled: its student trains uncompiled"
     return [f"policy {label} {why}" for label in labels]
+
+
+CHECKS = (_unused_tau, _implausible_adam, _uncompiled)

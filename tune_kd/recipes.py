@@ -86,6 +86,12 @@ def settled_by(name: str, data: str) -> dict[str, Any]:
 
 def name_after(name: str, changed: Iterable[str]) -> str:
     """What a recipe is called once some fields are set on top: ``authors, but recipe.lr``."""
-    base, _, before = name.partition(", but ")
-    fields = sorted({*before.split(", "), *changed} - {""})
+    base, before = base_and_changed(name)
+    fields = sorted({*before, *changed})
     return f"{base}, but {', '.join(fields)}" if fields else base
+
+
+def base_and_changed(name: str) -> tuple[str, list[str]]:
+    """The recipe, and the fields that were set on top of it, in what :func:`name_after` calls them."""
+    base, _, fields = name.partition(", but ")
+    return base, fields.split(", ") if fields else []
