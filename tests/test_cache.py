@@ -199,5 +199,18 @@ def test_a_file_url_is_a_folder_and_a_path_no_url(tmp_path: Path) -> None:
 
 
 def test_a_message_tells_how_to_go_on_with_the_same_checkpoints(tmp_path: Path) -> None:
-    assert Cache(tmp_path).option == ""
+    assert Cache(Path.home() / ".cache" / "tune-kd").option == ""
+    assert Cache(tmp_path).option == f" --cache {tmp_path}"
+    assert Cache(tmp_path / "my cache").option == f" --cache '{tmp_path}/my cache'"
     assert Cache(tmp_path, "s3://b/c?scheme=http&region=x").option == " --cache 's3://b/c?scheme=http&region=x'"
+
+
+def test_a_cache_of_the_environment_is_named_for_a_shell_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TUNE_KD_CACHE", raising=False)
+    assert cache_at().option == ""
+    monkeypatch.setenv("TUNE_KD_CACHE", str(tmp_path))
+    option = cache_at().option
+    monkeypatch.delenv("TUNE_KD_CACHE")
+    assert cache_at(option.removeprefix(" --cache ")) == Cache(tmp_path)

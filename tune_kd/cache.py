@@ -83,8 +83,12 @@ class Cache:
 
     @property
     def option(self) -> str:
-        """What a command that goes on elsewhere must be given to find the same checkpoints; empty for a folder."""
-        return "" if self.url is None else f" --cache {shlex.quote(self.url)}"
+        """What a command that goes on must be given to find the same checkpoints and teachers.
+
+        Empty for the cache that every shell of this user finds. That of ``TUNE_KD_CACHE`` is named: the command may
+        be given where the variable is not set, in another shell or job.
+        """
+        return "" if self == Cache(_users_cache()) else f" --cache {shlex.quote(self.where)}"
 
     def check(self) -> None:
         """See that this process reaches what is kept behind a URL, before anything is spent. Raises InputError."""
@@ -115,8 +119,12 @@ def default_cache() -> Path:
     """The folder of this machine: ``TUNE_KD_CACHE`` where that is one, else the user's cache folder."""
     given = os.environ.get("TUNE_KD_CACHE")
     if not given or is_url(given):
-        return Path.home() / ".cache" / "tune-kd"
+        return _users_cache()
     return Path(given.removeprefix("file://")).expanduser().absolute()
+
+
+def _users_cache() -> Path:
+    return Path.home() / ".cache" / "tune-kd"
 
 
 @functools.cache

@@ -140,7 +140,10 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
                 **common,
             )
     except Exception as error:  # a bare one where Ray's own processes take over 30 s
-        raise RunFailed(f"Ray did not start here, go on with `tune-kd resume`: {str(error).splitlines()[0]}") from error
+        raise RunFailed(
+            f"Ray did not start here, go on with `tune-kd resume` and the same --store and --cache: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
 
 
 def resources(ray: Any, cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None) -> Resources:

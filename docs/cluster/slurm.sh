@@ -32,7 +32,7 @@ if ((others > 0)); then
 fi
 
 # Slurm's INT, two minutes before the end, goes on to the driver: it closes its records, and the same job,
-# submitted again with `tune-kd resume`, goes on.
+# submitted again with `tune-kd resume` and the same --store and --cache, goes on.
 tune-kd compare --policies grid,random,tpe,annealing,stochastic --budget 20trials \
     --address "$head:$port" --store "$SLURM_SUBMIT_DIR/runs" --cache "$SLURM_SUBMIT_DIR/cache" &
 driver=$!
