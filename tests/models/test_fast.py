@@ -42,8 +42,9 @@ def test_a_folded_teacher_gives_the_same_logits(name: str) -> None:
     assert not any(parameter.requires_grad for parameter in folded.parameters())
 
 
-def test_batch_norms_behind_convolutions_are_folded_and_the_network_given_stays_as_it_is() -> None:
-    plain = network("resnet18")
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2"])
+def test_batch_norms_behind_convolutions_are_folded_and_the_network_given_stays_as_it_is(name: str) -> None:
+    plain = network(name)
     before = copy.deepcopy(plain.state_dict())
     folded = fast.for_inference(plain, CPU)
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
@@ -65,6 +66,32 @@ def test_a_network_that_cannot_be_traced_is_left_unfolded() -> None:
     net, x = Untraceable(), torch.randn(4, 3)
     for seen in (x.abs(), -x.abs()):
         assert torch.equal(fast.for_inference(net, CPU)(seen), net(seen))
+
+
+class Shared(nn.Module):
+    """Uses one layer, ``shared``, twice; the batch norms in between have seen something."""
+
+    def __init__(self, shared: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.shared = shared
+        self.one, self.other = (nn.Conv2d(3, 3, 3, padding=1) for _ in range(2))
+        self.norm, self.last_norm = (nn.BatchNorm2d(3) for _ in range(2))
+        for buffers in (self.norm.state_dict(), self.last_norm.state_dict()):
+            buffers["running_mean"].normal_()
+            buffers["running_var"].uniform_(0.5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.one(x)).relu()
+        x = self.one(x) if self.shared == "convolution" else self.other(x)
+        x = self.norm(x) if self.shared == "batch norm" else self.last_norm(x)
+        return x + self.one.weight.sum() if self.shared == "weights" else x
+
+
+@pytest.mark.parametrize("shared", ["convolution", "batch norm", "weights"])
+def test_a_network_that_uses_a_layer_twice_gives_the_same_logits(shared: str) -> None:
+    net = Shared(shared).eval()
+    torch.testing.assert_close(fast.for_inference(net, CPU)(images()), net(images()))
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2", "wrn-16-1"])

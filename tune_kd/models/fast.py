@@ -6,11 +6,12 @@ Names and shapes of parameters stay as they were, so that weights fit either way
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable
 from types import MethodType
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.fx.experimental import optimization
 
 
@@ -27,13 +28,18 @@ def for_training(model: nn.Module, device: torch.device) -> nn.Module:
 def for_inference(model: nn.Module, device: torch.device) -> nn.Module:
     """A frozen copy of ``model`` on ``device``, channels last, its batch norms folded into the convolutions before.
 
-    Its outputs are those of ``model`` in evaluation mode but for rounding. What cannot be traced is left unfolded.
+    Its outputs are those of ``model`` in evaluation mode but for rounding. What cannot be traced is left unfolded, and
+    so is a network that uses a layer twice.
     """
     model.eval().requires_grad_(False)
     try:
-        model = optimization.fuse(model)
+        traced = fx.symbolic_trace(model)
     except Exception:  # somebody else's network may do in its forward what no trace can follow
+        traced = None
+    if traced is None or _uses_a_layer_twice(traced):
         model = copy.deepcopy(model)
+    else:
+        model = optimization.fuse(traced, no_trace=True)
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -69,6 +75,17 @@ class Compiled:
         """Logits [B, n] of images [B, C, H, W]."""
         self._shape = self._shape or images.shape
         return self._quick(images) if images.shape == self._shape else self._plain(images)
+
+
+def _uses_a_layer_twice(traced: fx.GraphModule) -> bool:
+    """Whether a layer with weights is called twice, or its weights are read elsewhere, too.
+
+    Folded, such a layer would have the batch norm behind one of its calls in all of them.
+    """
+    called = Counter(str(node.target) for node in traced.graph.nodes if node.op == "call_module")
+    read = Counter(str(node.target).rpartition(".")[0] for node in traced.graph.nodes if node.op == "get_attr")
+    shared = [layer for layer, calls in called.items() if calls + read[layer] > 1]
+    return any([*traced.get_submodule(layer).parameters()] for layer in shared)
 
 
 def _wide_on_cpu(layer: nn.Conv2d, images: Tensor) -> Tensor:
