@@ -2,10 +2,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pictures import picture
+from PIL import Image
 
 from tune_kd.data import load
 from tune_kd.errors import InputError
@@ -178,6 +180,15 @@ def bad_images(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
 @refused("cannot decode train.parquet row 7: no known image format")
 def bad_cell(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
     parquet([0, 1] * 20, cells={7: b"not an image"})
+    return {}
+
+
+@refused("cannot decode dog/004.tiff (and 1 more): its pixels are of PIL's mode I", "8 or 16 bits", "--skip-bad-images")
+def pixels_of_an_unknown_range(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
+    folder({"cat": 20, "dog": 20})
+    for name, kind in (("004", np.int32), ("005", np.float32)):
+        (root / f"set/dog/{name}.png").unlink()
+        Image.fromarray(np.full((12, 12), 70_000, kind)).save(root / f"set/dog/{name}.tiff")
     return {}
 
 

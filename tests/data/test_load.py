@@ -1,3 +1,4 @@
+import io
 import os
 from collections.abc import Callable
 from functools import partial
@@ -116,6 +117,29 @@ def test_grey_files_become_rgb(make_folder: Any) -> None:
     images = load(str(root)).train.images
     assert images.shape[1] == 3
     assert np.array_equal(images[:, 0], images[:, 2])
+
+
+def ramp(depth: str) -> Image.Image:
+    """All 65,536 values of 16 bits, or the same by the 256 of 8 bits."""
+    values = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
+    return Image.fromarray(values if depth == "16" else (values // 256).astype(np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff", "pgm"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_16_bit_greys_become_their_upper_8_bits(kind: str, packed: bool, make_folder: Any, make_parquet: Any) -> None:
+    file = io.BytesIO()
+    ramp("16").save(file, {"pgm": "PPM"}.get(kind, kind))
+    if packed:
+        root = make_parquet([0, 1] * 10, cells=dict.fromkeys(range(20), file.getvalue()))
+    else:
+        root = make_folder({"cat": 10, "dog": 10})
+        for path in [*root.rglob("*.png")]:
+            path.with_suffix(f".{kind}").write_bytes(file.getvalue())
+            if kind != "png":
+                path.unlink()
+    images = load(str(root)).train.images
+    assert (images == np.asarray(ramp("8"))).all()
 
 
 def test_image_size_scales_the_short_side_and_cuts_the_centre(make_folder: Any) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from tune_kd.data.decode import Decoded, decode
 from tune_kd.data.listing import EncodedImage
 
-_FORMAT_VERSION = 1  # raise it when decoding changes: files of other versions are never read
+_FORMAT_VERSION = 2  # raise it when decoding changes: files of other versions are never read
 
 
 def decode_cached(

@@ -16,6 +16,7 @@ from tune_kd.data.listing import EncodedImage
 from tune_kd.errors import InputError
 
 _IMAGES_PER_TASK = 256
+_16_BITS = ("PNG", "PPM")  # formats whose integers, mode I, are 16 bits wide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,10 @@ class Decoded:
 def decode(encoded: Sequence[EncodedImage], *, image_size: int | None, skip_bad_images: bool) -> Decoded:
     """Decode all images to one square size.
 
-    Files become RGB. With ``image_size`` the short side is scaled to it (bilinear, antialiased) and the centre cut
-    out; without, all images must be square and of one size. Raises InputError for an image of another size, and,
-    naming the first, for images that cannot be decoded: all of them, or any where ``skip_bad_images`` is false.
+    Files become RGB, of 16-bit grey the upper 8 bits. With ``image_size`` the short side is scaled to it (bilinear,
+    antialiased) and the centre cut out; without, all images must be square and of one size. Raises InputError for an
+    image of another size, and, naming the first, for images that cannot be decoded: all of them, or any where
+    ``skip_bad_images`` is false.
     """
     chunks = [encoded[start : start + _IMAGES_PER_TASK] for start in range(0, len(encoded), _IMAGES_PER_TASK)]
     with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -72,11 +74,22 @@ def _open(encoded: EncodedImage) -> Image.Image:
     if isinstance(encoded.source, bytes):
         # The repr of a BytesIO, in PIL's own message, is an address: it says nothing and differs in every run.
         try:
-            return Image.open(io.BytesIO(encoded.source)).convert("RGB")
+            return _rgb(Image.open(io.BytesIO(encoded.source)))
         except UnidentifiedImageError as error:
             raise ValueError("no known image format") from error
     with Image.open(encoded.source) as image:
-        return image.convert("RGB")
+        return _rgb(image)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """``image`` with 8 bits a channel; PIL itself clips wider greys at 255. Raises ValueError for an unknown range."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _16_BITS):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f"its pixels are of PIL's mode {image.mode}, whose range is not known; 8 or 16 bits are needed"
+        )
+    return image.convert("RGB")
 
 
 def _check_one_square_size(pixels: Sequence[tuple[str, NDArray[np.uint8]]]) -> None:
