@@ -96,6 +96,15 @@ def no_parquet(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
     return {}
 
 
+@refused("train.parquet is not a readable Parquet file", "snappy")
+def damaged_pages(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
+    file = parquet([0, 1] * 20) / "train.parquet"
+    whole = file.read_bytes()
+    begin, end = 100, len(whole) // 2
+    file.write_bytes(whole[:begin] + b"\xff" * (end - begin) + whole[end:])
+    return {}
+
+
 @refused("no rows in train.parquet")
 def no_rows(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
     parquet([])

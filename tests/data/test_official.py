@@ -179,6 +179,18 @@ def _without_a_label(root: Path) -> None:
     table.write_text(table.read_text().split("\n", 1)[1])
 
 
+def _without_classes(root: Path) -> None:
+    (root / "wnids.txt").write_text("\n")
+
+
+def _with_classes_that_are_no_text(root: Path) -> None:
+    (root / "wnids.txt").write_bytes(b"\xffn01\nn02\n")
+
+
+def _with_labels_that_are_no_text(root: Path) -> None:
+    (root / "val/val_annotations.txt").write_bytes(b"\xff")
+
+
 def _with_a_foreign_class(root: Path) -> None:
     with (root / "val/val_annotations.txt").open("a") as table:
         table.write("val_0.JPEG\tn09\t0\t0\t1\t1\n")
@@ -191,6 +203,9 @@ def _with_a_foreign_class(root: Path) -> None:
         (_without_a_class, "train has 0 images of class 'n02', a whole copy 5"),
         (_without_labels, "val_annotations.txt is missing"),
         (_without_a_label, "val has 1 images of class 'n02', a whole copy 2"),
+        (_without_classes, "wnids.txt has no class"),
+        (_with_classes_that_are_no_text, "wnids.txt is damaged: it is not UTF-8 text"),
+        (_with_labels_that_are_no_text, "val_annotations.txt is damaged: it is not UTF-8 text"),
         (_with_a_foreign_class, "'n09"),
     ],
 )

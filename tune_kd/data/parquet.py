@@ -48,16 +48,19 @@ def list_parquet(files: Sequence[Path], root: Path, classes: tuple[str, ...] | N
 
 def _read(file: Path, name: str) -> pa.Table:
     try:
-        schema = pq.read_schema(file)
+        _check_columns(name, pq.read_schema(file))
+        return pq.read_table(file, columns=["image", "label"])
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{name} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _check_columns(name: str, schema: pa.Schema) -> None:
     image = schema.field("image").type if "image" in schema.names else None
     label = schema.field("label").type if "label" in schema.names else None
     if not (image and pa.types.is_struct(image) and image.get_field_index("bytes") >= 0):
         raise InputError(_columns_error(name, schema))
     if not (label and pa.types.is_integer(label)):
         raise InputError(_columns_error(name, schema))
-    return pq.read_table(file, columns=["image", "label"])
 
 
 def _columns_error(name: str, schema: pa.Schema) -> str:

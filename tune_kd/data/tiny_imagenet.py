@@ -35,7 +35,7 @@ class TinyImageNet:
         """The training and the labelled validation images in ``root``. Raises InputError for a copy with too few."""
         folder = root / self.folder
         try:
-            classes = sorted((folder / "wnids.txt").read_text(encoding="utf-8").split())
+            classes = _classes(folder / "wnids.txt")
             train = list_class_folders([folder / "train" / wnid for wnid in classes], folder)
             test = _annotated(folder, tuple(classes))
         except OSError as error:
@@ -49,13 +49,27 @@ class TinyImageNet:
         return train, test
 
 
+def _classes(file: Path) -> list[str]:
+    classes = sorted(_text(file).split())
+    if not classes:
+        raise InputError(f"{file} has no class; it must have one WordNet id a line")
+    return classes
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is damaged: it is not UTF-8 text") from error
+
+
 def _annotated(folder: Path, classes: tuple[str, ...]) -> Listing:
     """The images in ``val``, whose classes are in a table beside them: file, class and a box, tabs between."""
     table = folder / "val" / "val_annotations.txt"
     label_of = {wnid: label for label, wnid in enumerate(classes)}
     images: list[EncodedImage] = []
     labels: list[int] = []
-    for line in table.read_text(encoding="utf-8").splitlines():
+    for line in _text(table).splitlines():
         file, wnid, *_ = (*line.split("\t"), "")
         if wnid not in label_of:
             raise InputError(f"{table} has the line {line!r}, whose class is not in wnids.txt")
