@@ -14,6 +14,7 @@ from tune_kd.errors import InputError
 from tune_kd.parts import joined
 from tune_kd.plan import Study
 from tune_kd.progress import Progress
+from tune_kd.protocol import planned_protocol
 from tune_kd.runner import plan_rows
 from tune_kd.store import create_store
 from tune_kd.studies import SCALES, STUDIES, in_words, named_after, plan_parts, settled_parts
@@ -118,6 +119,9 @@ def test_settings_replicates_seed_and_sources_reach_every_part(tmp_path: Path) -
         ({"name": "table1", "sources": {"cifar10": "/nowhere"}}, "no data folder '/nowhere' for cifar10"),
         ({"name": "table1", "replicates": 0}, "replicates must be ≥ 1, got 0"),
         ({"name": "table1", "settings": {"recipe.epoch": 3}}, "did you mean 'recipe.epochs'"),
+        ({"name": "fig3b", "settings": {"recipe.batch_size": 64}}, "recipe.batch_size (32, 64, 128, 256, 512)"),
+        ({"name": "table4", "scale": "small", "settings": {"loss": "cmc"}}, "loss (hkd, cmc-tau, dml-tau)"),
+        ({"name": "fig1", "settings": {"student": "wrn-16-1"}}, "student (mobilenetv2, shufflenetv2, resnet18)"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(given: dict[str, Any], said: str) -> None:
@@ -163,3 +167,44 @@ def test_what_is_notable_is_said_once_for_all_parts_before_data_are_read(tmp_pat
     unused, implausible = heard.notes
     assert "loss cmc does not use τ" in unused
     assert "Adam at learning rate 0.1 is implausible, which is what the paper's text says" in implausible
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_as_it_is_planned_is_its_scales_own_protocol(name: str) -> None:
+    assert str(planned_protocol(name, "full", plan_parts(name))) == "full scale"
+    small = planned_protocol(name, "small", plan_parts(name, scale="small"))
+    assert (small.changed, str(small)) == ((), "small scale, which is not the paper’s protocol")
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ({"settings": {"recipe.epochs": 1, "train_limit": 500}}, ("recipe.epochs=1", "train_limit=500")),
+        ({"replicates": 1}, ("replicates=1",)),
+        ({"settings": {"recipe_name": "authors"}}, ("recipe_name=authors",)),
+        ({"settings": {"recipe_name": "authors", "recipe.lr": 0.2}}, ("recipe_name=authors", "recipe.lr=0.2")),
+        ({"settings": {"loss": "cmc-tau"}}, ("loss=cmc-tau",)),
+        ({"settings": {"recipe.milestones": [1, 2]}}, ("recipe.milestones=[1, 2]",)),
+        ({"sources": {"cifar10": "digits"}}, ("data=digits",)),
+    ],
+)
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_was_changed_of_a_scale_is_said_and_what_follows_from_it_is_not(
+    scale: str, given: dict[str, Any], changed: tuple[str, ...]
+) -> None:
+    found = planned_protocol("table1", scale, plan_parts("table1", scale=scale, **given))
+    if (scale, given) == ("small", {"replicates": 1}):
+        changed = ()
+    assert found.changed == changed
+    assert str(found).endswith(f"{', '.join(changed)}, which is not the paper’s protocol")
+
+
+def test_data_from_a_folder_are_said_and_left_to_judge(tmp_path: Path) -> None:
+    found = planned_protocol("table1", "full", plan_parts("table1", sources={"cifar10": tmp_path}))
+    assert str(found) == f"full scale, changed: data={tmp_path}"
+
+
+def test_the_network_that_is_only_timed_keeps_its_one_epoch() -> None:
+    parts = plan_parts("fig1", settings={"recipe.epochs": 20})
+    assert [part.scenario.recipe.epochs for part in parts] == [20, 20, 1]
+    assert planned_protocol("fig1", "full", parts).changed == ("recipe.epochs=20",)

@@ -114,6 +114,10 @@ class Scenario(_Frozen):
         """The same with α as the number that is used: what is planned and recorded."""
         return self.model_copy(update={"alpha": self.distillation_weight})
 
+    def by_name(self) -> dict[str, Any]:
+        """The fields by their names as ``--set`` takes them."""
+        return _dotted(self.model_dump())
+
     def changed(self, settings: Mapping[str, Any]) -> Scenario:
         """This scenario with some fields set; ``recipe.lr`` reaches into a recipe.
 

@@ -137,7 +137,7 @@ def plan_parts(
     """The comparisons of a study, all of its input checked. Raises InputError.
 
     ``sources`` has the data for a scenario preset: a folder, or the name of another data set. ``settings`` set fields
-    in all parts.
+    in all parts; what one part alone has set, as the epoch of the network that is only timed, stays.
     """
     wanted = paper_study(name)
     if scale not in SCALES:
@@ -145,24 +145,30 @@ def plan_parts(
     for preset in sources or {}:
         if preset not in wanted.scenarios:
             raise unknown(f"data set of study {name!r}:", preset, wanted.scenarios)
+    for key, value in (settings or {}).items():
+        _check_common(name, key, value)
     study_id = new_study_id(utc_now())
     studies: list[Study] = []
     for part in wanted.parts:
-        own = {**part.settings, **_source(part, sources or {})}
-        if scale == "small":
-            own = {**own, **small_settings(load_scenario(part.scenario).changed(own))}
+        own = {**own_settings(part, scale), **_source(part, sources or {})}
         planned = plan_study(
             policies=part.policies,
             scenario=part.scenario,
             replicates=REPLICATES[scale] if replicates is None else replicates,
             seed=seed,
-            settings={**own, **(settings or {})},
+            settings={**own, **(settings or {}), **{key: own[key] for key in part.settings}},
             name=name if scale == "full" else f"{name}-{scale}",
         )
         if any(planned.scenario == known.scenario for known in studies):
             continue  # a stand-in for two networks makes two parts the same
         studies.append(_renamed(planned, f"{study_id}-{slug(part.label)}" if len(wanted.parts) > 1 else study_id))
     return studies
+
+
+def own_settings(part: Part, scale: str) -> dict[str, Any]:
+    """What a part sets of its preset at a scale."""
+    own = dict(part.settings)
+    return own if scale == "full" else {**own, **small_settings(load_scenario(part.scenario).changed(own))}
 
 
 def small_settings(scenario: Scenario) -> dict[str, Any]:
@@ -199,6 +205,17 @@ def settled_parts(study: Study) -> list[Study]:
     for plan in study.runs:
         by_id.setdefault(plan.study_id, []).append(plan)
     return [Study(study_id=study_id, name=study.name, runs=tuple(runs)) for study_id, runs in by_id.items()]
+
+
+def _check_common(name: str, key: str, value: object) -> None:
+    """May all parts have this field alike? Not where they differ in it. Raises InputError."""
+    differing = list(dict.fromkeys(part.settings[key] for part in STUDIES[name].parts if key in part.settings))
+    if len(differing) > 1:
+        choices = ", ".join(map(str, differing))
+        raise InputError(
+            f"study {name} compares parts by their {key} ({choices}), so that it cannot be {value!r} in all; "
+            f"leave it out, or take tune-kd compare --scenario {STUDIES[name].scenarios[0]} --set {key}={value}"
+        )
 
 
 def _source(part: Part, sources: Mapping[str, str | Path]) -> dict[str, Any]:

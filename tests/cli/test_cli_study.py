@@ -42,6 +42,18 @@ def test_a_plan_counts_trainings_and_starts_nothing(tmp_path: Path, capsys: pyte
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_says_what_was_changed_of_the_papers_protocol(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["table1", "--plan-only", "--set", "recipe.epochs=1", "--set", "train_limit=500", "--replicates", "1"]
+    arguments += ["--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
+    changed = ["recipe.epochs=1", "train_limit=500", "replicates=1"]
+    first, *_ = said(capsys, *arguments).splitlines()
+    assert first.startswith(f"table1, full scale, changed: {', '.join(changed)}, which is not the paper’s protocol: ")
+    found = json.loads(said(capsys, *arguments, "--json"))
+    assert (found["scale"], found["changed"], found["papers_protocol"]) == ("full", changed, False)
+
+
 def test_costs_are_those_of_earlier_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (part,) = plan_parts("table1", scale="small", settings={"recipe.epochs": 30})
     sealed_store(tmp_path / "runs", part)
@@ -113,5 +125,7 @@ def test_table_1_at_small_scale_for_real_on_the_embedded_digits(tmp_path: Path) 
     table = done.stdout[done.stdout.index("Table 1 layout") :]
     methods = {line.split("  ")[0] for line in table.splitlines()}
     assert methods >= {"teacher", "student alone", "tuned", "stochastic"}
-    assert "table1 at small scale, which is not the paper’s protocol:" in table
+    protocol = table[table.index("table1 at small scale, changed: data=digits, ") :].splitlines()[0]
+    assert "train_limit=200" in protocol
+    assert protocol.endswith(", which is not the paper’s protocol:")
     assert "digits-teacher → digits-student on digits, hkd: 200 images × 1 epochs" in table

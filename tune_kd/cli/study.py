@@ -16,8 +16,11 @@ from tune_kd.cli.study_options import ExecutionOptions
 from tune_kd.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.table import Table
     from tune_kd.plan import Study
+    from tune_kd.protocol import Protocol
     from tune_kd.runner import Outcome
 
 
@@ -107,13 +110,15 @@ def show_plan(parts: Sequence[Study], name: str, scale: str, options: ExecutionO
     """What each part would train and cost, a row each, and the sum."""
     from tune_kd.cli.study_costs import document, listing, notes, part_costs
     from tune_kd.cli.tables import show, table_of
+    from tune_kd.protocol import planned_protocol
     from tune_kd.studies import STUDIES
 
     costs = [part_costs(part, options.store, options.cache) for part in parts]
+    done_as = planned_protocol(name, scale, parts)
     if as_json:
-        print(jsons.dumps(document(name, scale, costs), indent=2, ensure_ascii=False))
+        print(jsons.dumps(document(name, done_as, costs), indent=2, ensure_ascii=False))
         return
-    print(f"{name}, {scale} scale: {STUDIES[name].title}\n")
+    print(f"{name}, {done_as}: {STUDIES[name].title}\n")
     show(table_of(listing(costs)))
     print()
     for line in notes(costs):
@@ -138,24 +143,26 @@ def _run(name: str, chosen: dict[str, Any], options: ExecutionOptions) -> tuple[
 
 
 def show_study(outcome: Outcome, name: str, scale: str, options: ExecutionOptions) -> None:
-    """The study's tables, which scale they are of, and where the records are."""
+    """The study's tables, which protocol they are of, and where the records are."""
     from analysis.table import rich_table
     from tune_kd.cli.records import read
+    from tune_kd.cli.study_costs import said_of
     from tune_kd.cli.tables import show
     from tune_kd.studies import in_words, settled_parts
 
     study_id = outcome.study.study_id
-    tables = tables_of(name, outcome, read(outcome.store, study_id=study_id))
+    records = read(outcome.store, study_id=study_id)
+    tables, done_as = tables_of(name, outcome, records), _recorded_protocol(name, scale, records.runs)
     said = [in_words(part) for part in settled_parts(outcome.study)]
     if options.json:
-        found = {"study_id": study_id, "name": name, "scale": scale, "store": options.store, "parts": said}
+        found = {"study_id": study_id, **said_of(name, done_as), "store": options.store, "parts": said}
         frames = [{"title": table.title, "rows": _plain(table)} for table in tables]
         print(jsons.dumps({**found, "tables": frames}, indent=2, ensure_ascii=False))
         return
     for table in tables:
         print()
         show(rich_table(table))
-    print(f"\n{name} at {scale} scale{'' if scale == 'full' else ', which is not the paper’s protocol'}:")
+    print(f"\n{name} at {done_as}:")
     for line in said:
         print(f"  {line}")
     print(f"The records are in {options.store}, study {study_id}.")
@@ -172,6 +179,16 @@ def tables_of(name: str, outcome: Outcome, records: Any) -> list[Table]:
     if name == "table7":
         return [tables.table7(frame)]
     return tables.table1(frame) if name == "table1" else [*tables.table1(frame), tables.table4(frame)]
+
+
+def _recorded_protocol(name: str, scale: str, runs: pd.DataFrame) -> Protocol:
+    """Of all runs of the study, whether this command has made them or an earlier one."""
+    from tune_kd.protocol import protocol
+    from tune_kd.scenario import from_record
+
+    first = runs.drop_duplicates("study_id")
+    scenarios = {row.study_id: from_record(row.scenario_json) for row in first.itertuples()}
+    return protocol(name, scale, scenarios, 1 + int(runs["replicate"].max()))
 
 
 def _plain(table: Table) -> Any:

@@ -15,6 +15,7 @@ from tune_kd.formats import MISSING, duration, energy, significant
 if TYPE_CHECKING:
     from tune_kd.forecast import Forecast
     from tune_kd.plan import Study
+    from tune_kd.protocol import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +73,22 @@ def notes(parts: Sequence[PartCost]) -> list[str]:
     return [*lines, "Teachers are trained once, beside this. Time is that of one trial after another."]
 
 
-def document(name: str, scale: str, parts: Sequence[PartCost]) -> dict[str, Any]:
+def said_of(name: str, done_as: Protocol) -> dict[str, Any]:
+    """Which study it is and how it is done, for ``--json``."""
+    return {
+        "name": name,
+        "scale": done_as.scale,
+        "changed": list(done_as.changed),
+        "papers_protocol": done_as.papers,
+    }
+
+
+def document(name: str, done_as: Protocol, parts: Sequence[PartCost]) -> dict[str, Any]:
     """What ``--plan-only --json`` prints, in base units; null where something is unknown."""
     from tune_kd.studies import in_words
 
     return {
-        "name": name,
-        "scale": scale,
+        **said_of(name, done_as),
         "parts": [
             {
                 "part": in_words(part.study),
