@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from archives import CLASSES, WNIDS, cifar_archive, md5, served, tiny_imagenet_folder, zipped
+from pictures import picture
 from PIL import Image
 
 from tune_kd.data import ImageData
@@ -111,6 +112,22 @@ def test_a_copy_in_the_data_root_is_read_without_a_server(tmp_path: Path, monkey
     nowhere = TinyImageNet(url="http://127.0.0.1:9/none.zip", train_per_class=5, test_per_class=2)
     monkeypatch.setitem(OFFICIAL, "tiny-imagenet", lambda: nowhere)
     assert len(load("tiny-imagenet", data_root=tmp_path / "root").test) == 4
+
+
+def test_the_official_tiny_imagenet_given_as_a_folder_is_the_same_data(tiny: TinyImageNet, tmp_path: Path) -> None:
+    folder = tiny_imagenet_folder(tmp_path / "root", train_per_class=5, test_per_class=2)
+    (folder / "test" / "images").mkdir(parents=True)
+    picture(99, (64, 64)).save(folder / "test/images/test_0.JPEG")
+    assert load(str(folder)).split_sha256 == load("tiny-imagenet", data_root=folder.parent).split_sha256
+
+
+def test_a_part_of_tiny_imagenet_is_a_data_set_too(tmp_path: Path) -> None:
+    folder = tiny_imagenet_folder(tmp_path, train_per_class=6, test_per_class=1)
+    data = load(str(folder))
+    assert (data.classes, data.test.labels.tolist()) == (tuple(sorted(WNIDS)), [1, 0])
+    (folder / "val/val_annotations.txt").write_text("")
+    with pytest.raises(InputError, match=r"val_annotations\.txt has no image"):
+        load(str(folder))
 
 
 @needs_shared_data

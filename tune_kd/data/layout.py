@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tune_kd.data.folder import is_image_file, list_class_folders
 from tune_kd.data.listing import Listing
+from tune_kd.data.tiny_imagenet import has_its_layout, list_tiny_imagenet
 from tune_kd.errors import InputError
 
 _TRAIN = ("train*",)
@@ -20,13 +21,16 @@ def list_folder(source: str) -> tuple[Listing, Listing | None]:
     """The training set of the folder ``source``, and its test set or None where it has none of its own.
 
     ``train*`` is the training set, else everything that is not a test or validation set; ``test*`` is the test set,
-    else ``valid*`` or ``val``. Each is a folder of class folders, or Parquet files. Both listings have the same
-    classes. Raises InputError for a folder that is missing, is empty or holds neither layout.
+    else ``valid*`` or ``val``. Each is a folder of class folders, or Parquet files; or all is laid out as the official
+    Tiny ImageNet is. Both listings have the same classes. Raises InputError for a folder that is missing, is empty or
+    has none of these layouts.
     """
     root = _existing_folder(source)
     entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     if not entries:
         raise InputError(f"the data folder {source!r} is empty")
+    if has_its_layout(root):  # its test images have no labels, and those in val are not in class folders
+        return list_tiny_imagenet(root)
     test, valid = _part(entries, _TEST), _part(entries, _VALID)
     train = _part(entries, _TRAIN) or [path for path in entries if path not in test and path not in valid]
     training_set = _list(train, root)

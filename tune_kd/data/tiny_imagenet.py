@@ -14,6 +14,9 @@ from tune_kd.data.folder import list_class_folders
 from tune_kd.data.listing import EncodedImage, Listing, file_version
 from tune_kd.errors import InputError
 
+_CLASSES = Path("wnids.txt")
+_LABELS = Path("val", "val_annotations.txt")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TinyImageNet:
@@ -34,19 +37,29 @@ class TinyImageNet:
     def read(self, root: Path) -> tuple[Listing, Listing]:
         """The training and the labelled validation images in ``root``. Raises InputError for a copy with too few."""
         folder = root / self.folder
-        try:
-            classes = _classes(folder / "wnids.txt")
-            train = list_class_folders([folder / "train" / wnid for wnid in classes], folder)
-            test = _annotated(folder, tuple(classes))
-        except OSError as error:
-            raise InputError(f"{error.filename} is missing or cannot be read") from error
+        train, test = list_tiny_imagenet(folder)
         for part, listing, whole in (("train", train, self.train_per_class), ("val", test, self.test_per_class)):
-            counts = np.bincount(listing.labels, minlength=len(classes))
+            counts = np.bincount(listing.labels, minlength=len(listing.classes))
             if (counts != whole).any():
                 wrong = int((counts != whole).argmax())
-                found = f"{counts[wrong]} images of class {classes[wrong]!r}"
+                found = f"{counts[wrong]} images of class {listing.classes[wrong]!r}"
                 raise InputError(f"{folder / part} has {found}, a whole copy {whole}")
         return train, test
+
+
+def has_its_layout(folder: Path) -> bool:
+    """Whether ``folder`` is laid out as ``tiny-imagenet-200`` is, whole or not."""
+    return all((folder / file).is_file() for file in (_CLASSES, _LABELS))
+
+
+def list_tiny_imagenet(folder: Path) -> tuple[Listing, Listing]:
+    """The training and the labelled validation images in ``folder``. Raises InputError for unreadable files."""
+    try:
+        classes = _classes(folder / _CLASSES)
+        train = list_class_folders([folder / "train" / wnid for wnid in classes], folder)
+        return train, _annotated(folder, tuple(classes))
+    except OSError as error:
+        raise InputError(f"{error.filename} is missing or cannot be read") from error
 
 
 def _classes(file: Path) -> list[str]:
@@ -65,7 +78,7 @@ def _text(file: Path) -> str:
 
 def _annotated(folder: Path, classes: tuple[str, ...]) -> Listing:
     """The images in ``val``, whose classes are in a table beside them: file, class and a box, tabs between."""
-    table = folder / "val" / "val_annotations.txt"
+    table = folder / _LABELS
     label_of = {wnid: label for label, wnid in enumerate(classes)}
     images: list[EncodedImage] = []
     labels: list[int] = []
@@ -76,4 +89,6 @@ def _annotated(folder: Path, classes: tuple[str, ...]) -> Listing:
         path = table.parent / "images" / file
         images.append(EncodedImage(path.relative_to(folder).as_posix(), path, file_version(path)))
         labels.append(label_of[wnid])
+    if not images:
+        raise InputError(f"{table} has no image; it must have one a line")
     return Listing(classes=classes, images=images, labels=np.array(labels, np.int64))
