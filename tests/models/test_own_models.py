@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -16,6 +17,8 @@ from tune_kd.models import build, check, origin, try_out
 
 SIZES: dict[str, Any] = {"classes": 7, "channels": 1, "image_size": 32}
 NET = """
+from functools import partial, wraps
+
 from torch import nn
 
 def linear(*, classes, channels, image_size):
@@ -36,6 +39,18 @@ def number(*, classes, channels, image_size):
 def recurrent(*, classes, channels, image_size):
     return nn.Sequential(nn.Flatten(2), nn.LSTM(image_size**2, classes))
 
+class Maker:
+    def __call__(self, *, classes, channels, image_size):
+        return linear(classes=classes, channels=channels, image_size=image_size)
+
+@wraps(linear)
+def wrapped(**sizes):
+    return linear(**sizes)
+
+maker = Maker()
+bound = maker.__call__
+ready = partial(partial(wrapped))
+in_c = iter
 constant = 3
 """
 
@@ -88,6 +103,28 @@ def test_where_a_network_comes_from_is_told_by_its_code(package: Path) -> None:
     assert linear == origin("their_nets.nets:wide")  # one file
     assert origin("timm:resnet10t") == f"timm {metadata.version('timm')}"
     assert origin("resnet18") is None
+
+
+@pytest.mark.parametrize("name", ["linear", "wrapped", "ready", "maker", "bound", "Maker"])
+def test_whatever_can_be_called_is_told_by_the_file_that_defines_it(name: str, package: Path) -> None:
+    assert origin(f"their_nets.nets:{name}") == hashlib.sha256((package / "nets.py").read_bytes()).hexdigest()
+
+
+def test_a_partial_is_told_by_where_it_has_its_arguments_from_too(package: Path) -> None:
+    origins = set()
+    for classes in (1, 2):
+        module = f"their_nets.ready_{classes}"
+        text = "from functools import partial\nfrom their_nets.nets import linear\n"
+        text += f"ready = partial(linear, classes={classes})"
+        (package / f"ready_{classes}.py").write_text(text, encoding="utf-8")
+        origins |= {origin(f"{module}:ready"), origin(f"{module}:linear")}
+    assert len(origins) == 3
+    assert origin("their_nets.nets:linear") in origins
+
+
+def test_a_callable_without_a_file_is_told_by_its_name(package: Path) -> None:
+    assert origin("builtins:iter") == "builtins:iter"
+    assert origin("their_nets.nets:in_c") == "their_nets.nets:in_c"
 
 
 @pytest.mark.parametrize(

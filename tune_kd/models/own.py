@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import inspect
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -42,16 +43,35 @@ def make(name: str, *, classes: int, channels: int, image_size: int) -> nn.Modul
 
 
 def origin(name: str) -> str:
-    """Which code makes the network: timm's version, or the hash of the file that defines the callable."""
-    if name.startswith("timm:"):
+    """Which code makes the network: timm's version, or the hash of the file that defines the callable.
+
+    A partial, or an object that can be called, is defined by two: its code's, and that of the module which made it so.
+    What has no file, such as a function in C, is told by its name alone.
+    """
+    place, _, _ = name.partition(":")
+    if place == "timm":
         return f"timm {metadata.version('timm')}"
-    source = inspect.getsourcefile(inspect.unwrap(find(name)))
-    return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else name
+    maker = inspect.unwrap(find(name))
+    made: list[Any] = [] if inspect.isroutine(maker) or inspect.isclass(maker) else [importlib.import_module(place)]
+    while isinstance(maker, partial):
+        maker = inspect.unwrap(maker.func)
+    code = maker if inspect.isroutine(maker) or inspect.isclass(maker) else type(maker)
+    files = dict.fromkeys(file for file in map(_source, [code, *made]) if file)
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest() if files else name
 
 
 def first_line(error: Exception) -> str:
     """An error of somebody else's code in one line."""
     return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def _source(code: Any) -> Path | None:
+    """The file that defines ``code``, a function, class or module; None where there is none."""
+    try:
+        file = inspect.getsourcefile(code)
+    except (TypeError, OSError):  # built in
+        return None
+    return Path(file) if file else None
 
 
 def _of_timm(name: str, called: str) -> Callable[..., Any]:
