@@ -52,7 +52,14 @@ PAPER = tuple(
         ("voc", "hkd", "stochastic", 65.48, 0.15, 72.17, 1.69, 499.21),
     )
 )
-DATASETS = ("cifar100", "cifar10", "tinyimagenet", "voc")  # the longer name first: it contains the other
+DATASETS = {
+    "cifar10": ("cifar10", "cifar10batchespy"),
+    "cifar100": ("cifar100", "cifar100python"),
+    "tinyimagenet": ("tinyimagenet", "tinyimagenet200"),
+    "voc": ("voc", "pascalvoc"),
+}
+"""The paper's datasets, and how each and its folder are called, in letters and digits alone."""
+PIXELS = {"cifar10": 32, "cifar100": 32, "tinyimagenet": 64}
 METHODS = {"grid": "tuned", "stochastic": "stochastic", "student": "student alone"}  # the paper's names for ours
 COMPARED = ("tuned", "stochastic")  # what the tables over losses and over networks have
 

@@ -2,7 +2,8 @@
 
 Table 1: the teacher and every policy on one dataset. Table 4: losses × datasets. Table 5: the metrics of
 classification. Table 7: teachers × students. A number of the paper appears where dataset, loss and both networks are
-the paper's; that ours come from another protocol (fewer epochs, a part of the data) is said below the table.
+the paper's; that ours come from another protocol (fewer epochs, a part of the data, other pixels) is said below the
+table.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ import pandas as pd
 
 from analysis.accounting import as_float, columns
 from analysis.outcomes import each_policy
-from analysis.paper import COMPARED, DATASETS, METHODS, STUDENT, TEACHER, paper_row
+from analysis.paper import COMPARED, DATASETS, METHODS, PIXELS, STUDENT, TEACHER, paper_row
 from analysis.script import Records, main
 from analysis.table import Table, as_rows, number, plus_minus
 
@@ -29,7 +31,8 @@ def paper_frame(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame
     """One row per comparison and method (the teacher first), ours beside the paper's, in the paper's units.
 
     Columns: comparison, dataset, teacher, student, loss, method, n, accuracy, spread (percent), gflops_m, energy_kwh,
-    co2e_g, paper_accuracy, paper_spread, paper_gflops_m, paper_energy_kwh, paper_co2e_g, epochs, train_limit.
+    co2e_g, paper_accuracy, paper_spread, paper_gflops_m, paper_energy_kwh, paper_co2e_g, epochs, train_limit,
+    image_size.
     """
     by_run = runs.drop_duplicates("run_id").set_index("run_id")
     trials = columns(trials, ("flops_paper",))
@@ -45,18 +48,24 @@ def paper_frame(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame
 
 
 def scenario_words(run: pd.Series) -> dict[str, Any]:
-    """dataset, teacher, student, loss, epochs and train_limit of a row of ``runs``."""
+    """dataset, teacher, student, loss, epochs, train_limit and image_size of a row of ``runs``."""
     fields = json.loads(run["scenario_json"]) if isinstance(run.get("scenario_json"), str) else {}
     recipe = fields.get("recipe") or {}
     words = {name: fields.get(name) or "" for name in ("teacher", "student", "loss")}
-    dataset = dataset_of(f"{run['scenario']} {fields.get('data', '')}") or str(run["scenario"])
-    return {"dataset": dataset, **words, "epochs": recipe.get("epochs"), "train_limit": fields.get("train_limit")}
+    dataset = dataset_of(str(run["scenario"]), fields.get("data", "")) or str(run["scenario"])
+    limits = {name: fields.get(name) for name in ("train_limit", "image_size")}
+    return {"dataset": dataset, **words, "epochs": recipe.get("epochs"), **limits}
 
 
-def dataset_of(text: str) -> str | None:
-    """Which of the paper's datasets a scenario's name or folder names; None for another one."""
-    plain = re.sub(r"[^a-z0-9]", "", text.lower())
-    return next((name for name in DATASETS if name in plain), None)
+def dataset_of(scenario: str, data: str) -> str | None:
+    """Which of the paper's datasets a scenario is about, by its name or that of its folder; None for another one.
+
+    ``data`` is a folder's path or the name of a data set; such a name counts for more than the scenario's.
+    """
+    folder = PurePath(data)
+    called = (scenario, folder.name) if folder.is_absolute() or not data else (data,)
+    plain = {re.sub(r"[^a-z0-9]", "", name.lower()) for name in called}
+    return next((dataset for dataset, names in DATASETS.items() if plain & set(names)), None)
 
 
 def table1(frame: pd.DataFrame) -> list[Table]:
@@ -152,9 +161,12 @@ def _layout(rows: pd.DataFrame, words: Sequence[str], title: str) -> Table:
 
 def _protocol(rows: pd.DataFrame) -> list[str]:
     ours = []
-    for _, row in rows.drop_duplicates(["dataset", "epochs", "train_limit"]).iterrows():
+    for _, row in rows.drop_duplicates(["dataset", "epochs", "train_limit", "image_size"]).iterrows():
         part = "all training images" if pd.isna(row["train_limit"]) else f"{row['train_limit']:g} training images"
-        ours.append(f"{row['dataset']}: {row['epochs'] or 'an unknown number of'} epochs on {part}")
+        size = row["image_size"]
+        other = pd.notna(size) and size != PIXELS.get(row["dataset"], size)
+        pixels = f" of {size:g} × {size:g} pixels" if other else ""
+        ours.append(f"{row['dataset']}: {row['epochs'] or 'an unknown number of'} epochs on {part}{pixels}")
     lines = ["ours: " + "; ".join(ours)] if ours else []
     return [
         *lines,
