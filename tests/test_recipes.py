@@ -12,6 +12,7 @@ from tune_kd.cli.choices import RECIPES as OFFERED
 from tune_kd.errors import InputError
 from tune_kd.recipes import RECIPES, SETTLED
 from tune_kd.scenario import ALPHA, Recipe, Scenario, from_record, load_scenario, to_record
+from tune_kd.studies import plan_parts
 
 CIFAR_100 = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 TINY = ((0.4802, 0.4481, 0.3975), (0.2302, 0.2265, 0.2262))
@@ -68,6 +69,31 @@ def test_the_code_augments_tiny_imagenet_in_its_own_way() -> None:
 def test_a_folder_named_after_a_data_set_of_the_paper_has_its_constants(data: str, expected: object) -> None:
     normalisation = under("authors", "images", data=data).normalisation
     assert (normalisation and (normalisation.mean, normalisation.std)) == expected
+
+
+@pytest.mark.parametrize(
+    ("preset", "data", "constants", "degrees", "padding"),
+    [
+        ("tiny-imagenet", "/photos", TINY, 20, 0),
+        ("cifar10", "/photos", CIFAR_100, 15, 4),
+        ("tiny-imagenet", "/data/cifar10", CIFAR_100, 15, 4),  # the folder's name says more than the scenario's
+        ("cifar10", "digits", None, 15, 4),
+    ],
+)
+def test_a_scenario_of_the_paper_has_its_values_from_a_folder_of_any_name(
+    preset: str, data: str, constants: object, degrees: float, padding: int
+) -> None:
+    scenario = under("authors", preset, data=data)
+    normalisation, recipe = scenario.normalisation, scenario.recipe
+    assert (normalisation and (normalisation.mean, normalisation.std)) == constants
+    assert (recipe.rotation_degrees, recipe.crop_padding) == (degrees, padding)
+    assert scenario.teacher_recipe == recipe
+
+
+def test_a_study_of_the_paper_has_the_authors_values_from_folders(tmp_path: Path) -> None:
+    *_, tiny = plan_parts("table4", settings={"recipe_name": "authors"}, sources={"tiny-imagenet": tmp_path})
+    official = under("authors", "tiny-imagenet")
+    assert tiny.scenario.changed({"data": "tiny-imagenet"}) == official.settled()
 
 
 @pytest.mark.parametrize("name", ["paper", "authors"])

@@ -68,9 +68,10 @@ RECIPES: dict[str, NamedRecipe | None] = {
 }
 
 
-def settled_by(name: str, data: str) -> dict[str, Any]:
+def settled_by(name: str, data: str, scenario: str = "") -> dict[str, Any]:
     """The fields of a scenario on ``data`` (a set's name or a folder) under the recipe; none for ``default``.
 
+    A folder may be called anything: one whose name says nothing is of the data set that the scenario's name says.
     Raises InputError for a name that is not in :data:`RECIPES`.
     """
     if name not in RECIPES:
@@ -78,8 +79,11 @@ def settled_by(name: str, data: str) -> dict[str, Any]:
     recipe = RECIPES[name]
     if recipe is None:
         return {}
-    plain = re.sub(r"[^a-z0-9]", "", Path(data).name.lower())
-    training, loss = next((own for part, own in recipe.by_data.items() if part in plain), ({}, {}))
+    folder = Path(data)
+    called = (folder.name, scenario) if folder.is_absolute() else (folder.name,)
+    plain = [re.sub(r"[^a-z0-9]", "", text.lower()) for text in called]
+    found = (own for text in plain for part, own in recipe.by_data.items() if part in text)
+    training, loss = next(found, ({}, {}))
     trained = {**recipe.training, **training}
     return {"recipe": dict(trained), "teacher_recipe": dict(trained), **recipe.loss, **loss}
 

@@ -127,7 +127,8 @@ class Scenario(_Frozen):
         """
         fields, settings = self.model_dump(), dict(settings)
         if named := settings.pop("recipe_name", ""):
-            settled = recipes.settled_by(named, settings.get("data", self.data))
+            about = (settings.get("data", self.data), settings.get("name", self.name))
+            settled = recipes.settled_by(named, *about)
             fields |= {**settled, "recipe_name": named} if settled else {}
         before = _dotted(fields)
         for key, value in sorted(settings.items(), key=lambda item: not item[0].endswith(".epochs")):
