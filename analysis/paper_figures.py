@@ -18,6 +18,7 @@ from analysis.views import accuracy_by_tau
 
 PER = 1000  # images that inference costs are given for
 INFERENCE = ("inference_s", "inference_energy_j", "inference_co2e_g")
+TIMED = "-timed"  # how the id of the part ends whose network is trained for its inference alone
 
 
 def inference(runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
@@ -38,17 +39,20 @@ def inference(runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def training(outcomes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Fig 1a: accuracy against the CO2e of training, a row for each network and policy.
+    """Fig 1a: accuracy against the CO2e of training, a row for each network and policy and one for each teacher.
 
-    Columns: student, epochs, method, n, accuracy, spread (fractions), co2e_g.
+    Columns: network, epochs, method, n, accuracy, spread (fractions), co2e_g. A network that was trained only so that
+    its inference could be timed is no student.
     """
-    by_run = runs.drop_duplicates("run_id").set_index("run_id")
+    by_run = columns(runs, ("study_id",)).drop_duplicates("run_id").set_index("run_id")
+    timed = by_run.index[by_run["study_id"].astype(str).str.endswith(TIMED)]
     rows = []
-    for _, label, mine in each_policy(outcomes[outcomes["counted"]]):
+    for _, label, mine in each_policy(outcomes[outcomes["counted"] & ~outcomes["run_id"].isin(timed)]):
         words = scenario_words(by_run.loc[mine["run_id"].iloc[0]])
-        named = {"student": words["student"], "epochs": words["epochs"], "method": METHODS.get(label, label)}
+        named = {"network": words["student"], "epochs": words["epochs"], "method": METHODS.get(label, label)}
         rows.append({**named, **_reached(mine)})
-    return pd.DataFrame(rows, columns=["student", "epochs", "method", "n", "accuracy", "spread", "co2e_g"])
+    names = ["network", "epochs", "method", "n", "accuracy", "spread", "co2e_g"]
+    return pd.DataFrame([*rows, *_teachers(runs)], columns=names)
 
 
 def accuracy_by_batch(outcomes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +80,7 @@ def fig1(records: Records) -> list[Table]:
     notes = [f"per {PER:,} test images; — was not measured"]
     first = Table(title="Fig 1b, c: inference", headers=headers, rows=rows, data=data, notes=notes, text_columns=2)
     reached = training(records.outcomes, records.runs).sort_values("co2e_g", kind="stable")
-    return [first, _accuracies(reached, ["student", "epochs", "method"], "Fig 1a: accuracy against training CO2e")]
+    return [first, _accuracies(reached, ["network", "epochs", "method"], "Fig 1a: accuracy against training CO2e")]
 
 
 def fig3a(records: Records) -> list[Table]:
@@ -108,7 +112,10 @@ def _accuracies(data: pd.DataFrame, words: list[str], title: str) -> Table:
         for row in as_rows(data)
     ]
     headers = [*(word.replace("_", " ") for word in words), "acc. %", "g CO2e"]
-    notes = ["test accuracy of the validation-chosen incumbent; CO2e of a whole run, without the teacher's training"]
+    notes = [
+        "test accuracy of the validation-chosen incumbent; CO2e of a whole run, without the teacher's training",
+        *(["a teacher's row has the CO2e of its own training"] if "teacher" in set(data["method"]) else []),
+    ]
     return Table(title=title, headers=headers, rows=rows, data=data, notes=notes, text_columns=len(words))
 
 
@@ -116,6 +123,23 @@ def _reached(mine: pd.DataFrame) -> dict[str, Any]:
     accuracy = mine["test_accuracy"]
     spread = accuracy.std(ddof=1) if len(mine) > 1 else np.nan
     return {"n": len(mine), "accuracy": accuracy.mean(), "spread": spread, "co2e_g": mine["co2e_g"].mean(skipna=False)}
+
+
+def _teachers(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row for each network that was trained as a teacher, the mean over its trainings."""
+    names = ("teacher_id", "teacher_test_accuracy", "teacher_co2e_g")
+    trained = columns(runs, names).dropna(subset=["teacher_test_accuracy"]).drop_duplicates("teacher_id")
+    fields = [json.loads(text) for text in trained["scenario_json"]]
+    trained = trained.assign(
+        network=[field.get("teacher") for field in fields],
+        epochs=[(field.get("teacher_recipe") or {}).get("epochs") for field in fields],
+        test_accuracy=as_float(trained["teacher_test_accuracy"]),
+        co2e_g=as_float(trained["teacher_co2e_g"]),
+    )
+    return [
+        {"network": network, "epochs": epochs, "method": "teacher", **_reached(mine)}
+        for (network, epochs), mine in trained.groupby(["network", "epochs"], dropna=False)
+    ]
 
 
 def _batch_size(scenario_json: object) -> int | None:

@@ -81,6 +81,34 @@ def test_figure_1_has_every_network_and_method_with_its_epochs() -> None:
     assert reached.data["co2e_g"].tolist() == [1.0, 2.0], "all trials of a run are charged"
 
 
+def test_figure_1a_has_the_teachers_own_training_and_not_the_network_that_was_only_timed() -> None:
+    settled = json.dumps({**json.loads(scenario("mobilenetv2")), "teacher_recipe": {"epochs": 60}})
+    teacher = {"teacher_id": "t", "teacher_test_accuracy": 0.95, "teacher_co2e_g": 7.0}
+    runs = [
+        run("a", "student", scenario_json=settled, study_id="s-mobilenetv2", **teacher),
+        run("b", "stochastic", scenario_json=settled, study_id="s-mobilenetv2", **teacher),
+        run("c", "student", scenario_json=scenario("resnet18", epochs=1), study_id="s-resnet18-timed", **teacher),
+    ]
+    trials = [trial(name, 0, 0.9, 0.8, confusion=[[5, 0], [0, 5]], inference_s=1.0) for name in "abc"]
+    inference, reached = paper_figures.fig1(records_of(runs, trials))
+    assert [row[0] for row in inference.rows] == ["mobilenetv2", "resnet18"], "its inference is what it was timed for"
+    assert [row[:4] for row in reached.rows] == [
+        ["mobilenetv2", "100", "student alone", "80.00"],
+        ["mobilenetv2", "100", "stochastic", "80.00"],
+        ["resnet18", "60", "teacher", "95.00"],
+    ]
+    assert reached.data["co2e_g"].tolist() == [1, 1, 7]
+    assert any("a teacher's row" in note for note in reached.notes)
+
+
+def test_a_teacher_whose_training_was_not_measured_has_no_co2e() -> None:
+    teacher = {"teacher_id": "t", "teacher_test_accuracy": 0.95, "teacher_co2e_g": None}
+    runs = [run("a", "student", scenario_json=scenario("mobilenetv2"), **teacher)]
+    reached = paper_figures.training(records_of(runs, [trial("a", 0, 0.9, 0.8)]).outcomes, pd.DataFrame(runs))
+    assert reached["method"].tolist() == ["student alone", "teacher"]
+    assert np.isnan(reached["co2e_g"].iloc[1])
+
+
 def test_figure_3a_has_a_row_for_each_temperature_of_the_grid() -> None:
     frames = make_frames(replicates=2)
     outcomes = run_outcomes(frames.runs, frames.trials, frames.nodes)
