@@ -6,6 +6,10 @@ turn the first batch is left out. CPU seconds are those of the training process 
 processes, which do its augmentation, come on top.
 
     python benchmarks/speed_trial.py --data DIR [--precision float32|bfloat16] [--batches 8] [--rounds 3] [--threads 2]
+
+On a GPU a turn is 64 batches unless ``--batches`` says otherwise: the first of them, which is not timed, leaves the
+reference's loader time to make a few more, and of few that would be many. ``--peak-tflops X``, what the device can do
+in this precision, adds the share of it that the engine reaches.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from torch import nn
 
 from tune_kd import models
 from tune_kd.catalogue import make_policy
+from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData, load
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.energy import Energy
@@ -32,6 +37,7 @@ from tune_kd.trial import Place, Trial, TrialSpec
 
 BATCH, TAU, ALPHA = 128, 4.0, 0.95
 PROMISE = {"cpu": 1.7, "cuda": 10.0}
+BATCHES = {"cpu": 8, "cuda": 64}  # of a turn
 Turn = tuple[float, float]  # images per second, images per CPU second
 Turns = Callable[[ImageData, argparse.Namespace, torch.device], Iterator[Turn]]
 
@@ -50,7 +56,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--data", required=True, help="a folder of images, as for tune-kd run --data")
     made.add_argument("--precision", default="bfloat16", choices=["float32", "bfloat16"], help="of the engine")
-    made.add_argument("--batches", type=int, default=8, help="that a turn trains on")
+    made.add_argument("--batches", type=int, default=BATCHES[device().type], help="that a turn trains on")
     made.add_argument("--rounds", type=int, default=3, help="turns of each")
     made.add_argument("--threads", type=int, default=2, help="that a training on the CPU uses")
     made.add_argument("--workers", type=int, default=2, help="loader processes of the reference")
@@ -149,8 +155,22 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def flops_per_image(counted: NetworkFlops) -> int:
+    """Of a training step: the student forward and backward, the teacher forward."""
+    return counted.student.forward + counted.student.backward + counted.teacher.forward
+
+
+def peak_share(images_per_s: float, flops: int, peak_tflops: float) -> float:
+    """The share of ``peak_tflops`` (10¹² FLOP/s) that ``images_per_s`` of so many FLOPs each are."""
+    return images_per_s * flops / (peak_tflops * 1e12)
+
+
 def main() -> None:
-    options = parser(__doc__).parse_args()
+    asked = parser(__doc__)
+    asked.add_argument(
+        "--peak-tflops", type=float, help="of the device in this precision; for the share that is reached"
+    )
+    options = asked.parse_args()
     data = read(options.data, options.batches)
     reference = in_process(reference_turns, data, options, {})
     engine = in_process(engine_turns, data, options, KEEP_MEMORY)
@@ -162,6 +182,10 @@ def main() -> None:
     for place, what in enumerate(("images/s", "images per CPU second")):
         theirs, ours = (statistics.median(turn[who][place] for turn in turns) for who in (0, 1))
         print(f"{what}: reference {theirs:.1f}, engine in {options.precision} {ours:.1f}: {ours / theirs:.2f} times")
+    if options.peak_tflops:
+        flops = flops_per_image(NetworkFlops.count(load_scenario("images"), data))
+        share = peak_share(statistics.median(ours for _, (ours, _) in turns), flops, options.peak_tflops)
+        print(f"engine: {share:.2%} of {options.peak_tflops:g} TFLOP/s, at {flops / 1e9:.3f} GFLOPs an image")
     where = torch.cuda.get_device_name() if device().type == "cuda" else f"{options.threads} CPU threads"
     print(f"on {where}; the promise is {PROMISE[device().type]:g} times the images/s")
 
