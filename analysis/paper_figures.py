@@ -132,7 +132,7 @@ def _teachers(runs: pd.DataFrame) -> list[dict[str, Any]]:
     fields = [json.loads(text) for text in trained["scenario_json"]]
     trained = trained.assign(
         network=[field.get("teacher") for field in fields],
-        epochs=[(field.get("teacher_recipe") or {}).get("epochs") for field in fields],
+        epochs=[field.get("teacher_recipe", {}).get("epochs") for field in fields],
         test_accuracy=as_float(trained["teacher_test_accuracy"]),
         co2e_g=as_float(trained["teacher_co2e_g"]),
     )

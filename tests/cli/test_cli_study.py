@@ -15,6 +15,7 @@ from cli_records import sealed_store
 from tune_kd.cli import choices, command_line
 from tune_kd.cli.study import sources
 from tune_kd.errors import InputError
+from tune_kd.plan import plan_study
 from tune_kd.store import open_store
 from tune_kd.studies import SCALES, STUDIES, plan_parts
 
@@ -62,6 +63,20 @@ def test_costs_are_those_of_earlier_records(tmp_path: Path, capsys: pytest.Captu
     assert (found["name"], found["scale"]) == ("table1", "small")
     assert found["parts"][0]["trainings"] == 21
     assert found["all"]["energy_j"] == pytest.approx(21 * 30 * 3.6)
+
+
+def test_what_a_plan_advises_tells_what_it_costs_and_another_scale_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--plan-only", "--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
+    sealed_store(tmp_path / "runs", *plan_parts("table1", scale="small"))
+    before = said(capsys, "table1", *where)
+    assert "tune-kd run --policy fixed --scenario NAME" in before
+    assert "--scale small" not in before
+    sealed_store(tmp_path / "runs", plan_study(policies=["fixed"], scenario="cifar10"))
+    after = said(capsys, "table1", *where)
+    assert "—" not in after
+    assert "By the mean of 2 fixed-τ trials" in after
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def _recorded_protocol(name: str, scale: str, runs: pd.DataFrame) -> Protocol:
     from tune_kd.scenario import from_record
 
     first = runs.drop_duplicates("study_id")
-    scenarios = {row.study_id: from_record(row.scenario_json) for row in first.itertuples()}
+    scenarios = dict(zip(first["study_id"], map(from_record, first["scenario_json"]), strict=True))
     return protocol(name, scale, scenarios, 1 + int(runs["replicate"].max()))
 
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from tune_kd.plan import Study
     from tune_kd.protocol import Protocol
 
+WHAT_TELLS = (
+    "One trial of that very scenario at a constant τ tells, in the same --store (tune-kd run --policy fixed "
+    "--scenario NAME, with the part's settings); another scale does not."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PartCost:
@@ -69,7 +74,7 @@ def notes(parts: Sequence[PartCost]) -> list[str]:
     lines = [f"By the {source}." for source in dict.fromkeys(part.source for part in parts) if source]
     if unknown := sum(part.source is None for part in parts):
         many = "all parts" if unknown == len(parts) else f"{unknown} of {len(parts)} parts"
-        lines.append(f"{MISSING}: of {many} nothing was measured here yet; --scale small is the cheapest beginning.")
+        lines.append(f"{MISSING}: of {many} nothing was measured here yet. {WHAT_TELLS}")
     return [*lines, "Teachers are trained once, beside this. Time is that of one trial after another."]
 
 
