@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ray.exceptions import AuthenticationError
 
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.session import Resources, ray_session, resources
@@ -93,4 +94,50 @@ def test_a_ray_that_does_not_start_is_said_in_one_line(monkeypatch: pytest.Monke
         "Ray did not start here, go on with `tune-kd resume` and the same --store and --cache: "
         "The current node timed out"
     )
+    assert "\n" not in str(failed.value)
+
+
+OTHER_VERSIONS = """Version mismatch: The cluster was started with:
+    Ray: 2.55.1
+    Python: 3.12.4
+This process on node 10.0.0.7 was started with:
+    Ray: 2.60.0
+    Python: 3.11.9
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            RuntimeError(OTHER_VERSIONS),
+            "the Ray cluster at '10.0.0.1:6379' runs Ray 2.55.1 and Python 3.12.4, this command Ray 2.60.0 and "
+            "Python 3.11.9: they must be the same on every node",
+        ),
+        (
+            AuthenticationError("Token authentication is enabled but no authentication token was found"),
+            "no Ray cluster lets this command in at '10.0.0.1:6379': Token authentication is enabled but no "
+            "authentication token was found; one with a token wants RAY_AUTH_MODE=token and the same token here, in "
+            "~/.ray/auth_token or the file that RAY_AUTH_TOKEN_PATH names",
+        ),
+        (
+            ConnectionError("ray.init() could not connect.\nMore lines."),
+            "no Ray cluster lets this command in at '10.0.0.1:6379': ray.init() could not connect; one with",
+        ),
+        (RuntimeError(), "no Ray cluster lets this command in at '10.0.0.1:6379': RuntimeError; one with"),
+    ],
+)
+def test_a_cluster_that_cannot_be_joined_is_said_in_one_line(
+    error: Exception, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    def refused(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refused)
+    with pytest.raises(InputError) as failed, ray_session("10.0.0.1:6379"):
+        pass
+    assert str(failed.value).startswith(says)
     assert "\n" not in str(failed.value)

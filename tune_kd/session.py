@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -124,11 +125,8 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
     if address:
         try:
             ray.init(address=address, runtime_env={"env_vars": memory}, **common)
-        except ConnectionError as error:
-            raise InputError(
-                f"no Ray cluster lets this command in at {address!r}: {str(error).splitlines()[0]}; one with a token "
-                f"wants RAY_AUTH_MODE=token and the same token here"
-            ) from error
+        except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:  # by turns, for the same reasons
+            raise InputError(_not_let_in(address, error)) from error
         return
     try:
         with environment(memory):
@@ -144,6 +142,20 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
             f"Ray did not start here, go on with `tune-kd resume` and the same --store and --cache: "
             f"{str(error).splitlines()[0]}"
         ) from error
+
+
+def _not_let_in(address: str, error: Exception) -> str:
+    """Why a cluster cannot be joined, in one line, of what Ray says in several."""
+    versions = re.findall(r"^\s*(Ray|Python): (\S+)", str(error), re.MULTILINE)  # the cluster's, then ours
+    if len(versions) == 4:
+        there, here = (" and ".join(map(" ".join, versions[at : at + 2])) for at in (0, 2))
+        return f"the Ray cluster at {address!r} runs {there}, this command {here}: they must be the same on every node"
+    # Of a refused token Ray's text goes on with pages of advice.
+    reason = str(getattr(error, "message", error)).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+    return (
+        f"no Ray cluster lets this command in at {address!r}: {reason}; one with a token wants RAY_AUTH_MODE=token and "
+        f"the same token here, in ~/.ray/auth_token or the file that RAY_AUTH_TOKEN_PATH names"
+    )
 
 
 def resources(ray: Any, cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None) -> Resources:
