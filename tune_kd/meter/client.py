@@ -14,13 +14,21 @@ from tune_kd.meter.actor import meter_name
 from tune_kd.meter.energy import Energy
 from tune_kd.meter.node import TrialEnergy
 
+MOST_TIMEOUTS = 3
+"""So many answers in a row that do not come, and the meter is not asked again."""
+
+CLOSE_S = 5.0
+"""The longest that the end of an account is waited for: an ending trial must not be held up."""
+
 
 class TrialMeter:
     """Energy of this process and its children since construction, from the meter of the node it runs on.
 
     ``trial`` names one attempt, ``cpus`` and ``gpus`` (share by device id) are what it has reserved. Nothing here
-    raises or hangs on account of the meter: after the first call that fails, ``mark`` is unmeasured and
-    ``failure`` says why. ``wait_s`` is how long to wait for a meter that the driver may be about to start.
+    raises or hangs on account of the meter. A mark that it does not answer within ``timeout_s`` is unmeasured, and the
+    next one has it all, as accounts are cumulative; after three of these in a row, or once the meter is gone, all are.
+    ``failure`` says why the last mark is unmeasured. ``wait_s`` is how long to wait for a meter that the driver may be
+    about to start.
     """
 
     def __init__(
@@ -29,13 +37,15 @@ class TrialMeter:
         *,
         cpus: float,
         gpus: Mapping[str, float] | None = None,
-        timeout_s: float = 5.0,
+        timeout_s: float = 15.0,
         wait_s: float = 0.0,
     ) -> None:
         self._trial = trial
         self._timeout_s = timeout_s
         self._latest = TrialEnergy(energy=Energy(), co_tenants=0)
         self._closed = False
+        self._timeouts = 0  # in a row
+        self._gone = False
         self.failure: str | None = None
         node_id = ray.get_runtime_context().get_node_id()
         try:
@@ -45,6 +55,7 @@ class TrialMeter:
             # Not waited for: calls of one caller arrive in order, so that the first mark comes after it.
             self._registered: Any = self._actor.register.remote(trial, os.getpid(), cpus, dict(gpus or {}))
         except (ValueError, RayError) as error:
+            self._gone = True
             self._fail(error)
 
     @property
@@ -53,24 +64,31 @@ class TrialMeter:
         return self._latest.co_tenants
 
     def mark(self) -> Energy:
-        """Energy since construction; cumulative, with joules of 0 or more. Unmeasured once the meter is gone."""
-        return self._latest.energy if self._closed else self._call("mark")
+        """Energy since construction; cumulative, with joules of 0 or more. Unmeasured where ``failure`` says why."""
+        return self._latest.energy if self._closed else self._call("mark", self._timeout_s)
 
     def close(self) -> Energy:
         """End the account and return what it came to. Later marks return the same."""
-        energy = self.mark() if self._closed else self._call("unregister")
+        energy = self.mark() if self._closed else self._call("unregister", min(self._timeout_s, CLOSE_S))
         self._closed = True
         return energy
 
-    def _call(self, method: str) -> Energy:
-        if self.failure is None:
-            try:
-                if self._registered is not None:
-                    ray.get(self._registered, timeout=self._timeout_s)
-                    self._registered = None
-                self._latest = ray.get(getattr(self._actor, method).remote(self._trial), timeout=self._timeout_s)
-            except (GetTimeoutError, RayError) as error:
-                self._fail(error)
+    def _call(self, method: str, timeout_s: float) -> Energy:
+        if self._gone:
+            return self._latest.energy
+        try:
+            if self._registered is not None:
+                ray.get(self._registered, timeout=timeout_s)
+                self._registered = None
+            self._latest = ray.get(getattr(self._actor, method).remote(self._trial), timeout=timeout_s)
+            self._timeouts, self.failure = 0, None
+        except GetTimeoutError as error:
+            self._timeouts += 1
+            self._gone = self._timeouts >= MOST_TIMEOUTS
+            self._fail(error)
+        except RayError as error:
+            self._gone = True
+            self._fail(error)
         return self._latest.energy
 
     def _fail(self, error: Exception) -> None:
