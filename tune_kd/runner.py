@@ -194,7 +194,7 @@ def _run(
             searcher=BudgetedSearcher(searcher, ledger, source, workshop.cluster.room),
             scheduler=scheduler,
             stopper=BudgetStopper(ledger, source),
-            listener=TuneListener(source),
+            listener=TuneListener(source, workshop.cluster.meters.keep_up),
             max_failures=execution.max_failures,
         )
         try:
@@ -209,7 +209,8 @@ def _run(
             source.abandon()
             recorder.finish()
             store.write_nodes(plan.run_id, records.added_up(nodes_before, workshop.cluster.rows()))
-        for problem in [*recorder.problems, *source.tracebacks]:
+        unmeasured = [f"the energy of some epochs was not measured: {reason}" for reason in source.unmeasured]
+        for problem in [*recorder.problems, *source.tracebacks, *unmeasured]:
             progress.note(problem)
         if source.failure:
             raise source.failure

@@ -35,6 +35,7 @@ class TuneEvents:
         self._count = len(past.trials)
         self._first_error: str | None = None
         self.tracebacks: list[str] = []  # of a user's policy, one a different error
+        self.unmeasured: list[str] = []  # why the energy of some report is null, each reason once
         self._ended_well = any(trial.status in ("completed", "stopped") for trial in past.trials)
         self.failure: Exception | None = None
         self.interrupted = False
@@ -98,6 +99,8 @@ class TuneEvents:
         trial = self._trials[tune_id]
         if "report" not in result:
             return None
+        if (reason := result.get("unmeasured")) and reason not in self.unmeasured:
+            self.unmeasured.append(reason)
         report = cast(EpochReport, from_json(result["report"]))
         # Of an attempt that ends without a report Tune repeats what the one before it had said last.
         if report.attempt == trial.attempt and report.epoch > trial.reported:
@@ -225,10 +228,13 @@ class BudgetStopper(_NotSaved, Stopper):
 
 
 class TuneListener(_NotSaved, Callback):
-    """Tune's hooks, passed on to the stream."""
+    """Tune's hooks, passed on to the stream. ``each_step`` is called on every turn of Tune's loop: it must not wait."""
 
-    def __init__(self, source: TuneEvents) -> None:
-        self._source = source
+    def __init__(self, source: TuneEvents, each_step: Callable[[], object] = lambda: None) -> None:
+        self._source, self._each_step = source, each_step
+
+    def on_step_begin(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        self._each_step()
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         self._source.started(trial.trial_id)

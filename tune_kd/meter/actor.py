@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,7 @@ class NodeMeters:
         self._period_s, self._power = period_s, power or {}
         self._actors = {node_id: _start(node_id, period_s, self._power) for node_id in node_ids}
         self._described: dict[str, dict[str, Any]] = {}
+        self._kept_up_at_s = float("-inf")
         self._forget()
 
     def add(self, node_id: str) -> None:
@@ -98,6 +99,14 @@ class NodeMeters:
         """Forget a node, which is gone."""
         for of_node in (self._actors, self._known, self._asked, self._described):
             of_node.pop(node_id, None)
+
+    def cover(self, node_ids: Iterable[str]) -> None:
+        """Meter these nodes and no others."""
+        wanted = set(node_ids)
+        for node_id in self._actors.keys() - wanted:
+            self.remove(node_id)
+        for node_id in wanted - self._actors.keys():
+            self.add(node_id)
 
     def restart(self) -> None:
         """Begin a new account on every node whose meter lives, for a run of its own; nothing may be registered."""
@@ -123,6 +132,12 @@ class NodeMeters:
             self._asked_at_s = time.monotonic()
             self._ask()
         return dict(self._known)
+
+    def keep_up(self) -> None:
+        """Poll four times a period at most: for a loop that turns more often, while no events come for minutes."""
+        if time.monotonic() - self._kept_up_at_s >= self._period_s / 4:
+            self._kept_up_at_s = time.monotonic()
+            self.poll()
 
     def settle(self, timeout_s: float = 5.0) -> Mapping[str, NodeEnergy]:
         """The last word of every node: asks all once more and waits for them, at most ``timeout_s``."""
