@@ -87,7 +87,7 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
     try:
         network = teacher.network(spec.scenario, data)
         for result in results_of(Trial(spec, data, network, place, shared.counted, outputs_of(shared))):
-            tune.report(result)
+            tune.report({**result, "unmeasured": meter.failure})
     finally:
         meter.close()  # on a stop, too, where Tune raises SystemExit: it takes milliseconds
 
@@ -127,8 +127,12 @@ def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData
     return {**columns, "energy_test_j": meter.close().total_j}
 
 
-def make_teacher(scenario_json: str, data: ImageData, name: str, cpus: float, gpus: float) -> Teacher:
-    """Ray task: obtain the scenario's teacher, metered under its ``name``."""
+def make_teacher(scenario_json: str, data: ImageData, name: str, gpus: float) -> Teacher:
+    """Ray task: obtain the scenario's teacher, metered under its ``name``.
+
+    Nothing else of the study runs meanwhile: it computes with all CPUs of its node, however many are reserved.
+    """
+    cpus = cpus_of_this_node()
     prepare_process(cpus)
     meter = meter_here(f"teacher {name}", cpus)
     teacher = obtain_teacher(scenario.from_record(scenario_json), data, device=device(gpus), meter=meter)
@@ -204,6 +208,12 @@ def count_flops(scenario_json: str, data: ImageData) -> NetworkFlops:
 def this_node() -> str:
     """Ray's id of the node that this process runs on; host names do not separate nodes of one host."""
     return ray.get_runtime_context().get_node_id()
+
+
+def cpus_of_this_node() -> float:
+    """The CPUs that Ray counts on the node that this process runs on."""
+    [resources] = [node["Resources"] for node in ray.nodes() if node["NodeID"] == this_node()]
+    return float(resources.get("CPU", 0))
 
 
 def checkpoints_folder(run_id: str) -> str:

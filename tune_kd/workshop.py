@@ -78,12 +78,11 @@ class Workshop:
         self._teacher_ref = self.ray.put(self._teacher)
 
     def _train_teacher(self) -> Teacher:
-        # Nothing else runs meanwhile: the teacher gets a whole node's CPUs.
-        cpus, gpus = max(node["Resources"].get("CPU", 0) for node in self.ray.nodes()), self.resources.gpus
-        train = self._task(make_teacher, cpus=cpus)
+        # What a trial reserves, there is a place for. All CPUs of a node might never be free: a job's driver holds one.
+        train, gpus = self._task(make_teacher, cpus=self.resources.cpus), self.resources.gpus
         try:
             teacher: Teacher = self.ray.get(
-                train.remote(to_record(self.scenario), self.all_data, self._teacher_id, cpus, gpus)
+                train.remote(to_record(self.scenario), self.all_data, self._teacher_id, gpus)
             )
         except self.ray.exceptions.RayError as error:
             reason = str(error).strip().splitlines()[-1]
