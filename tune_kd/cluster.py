@@ -83,6 +83,7 @@ class Cluster:
             if problem := self._take(node_id, answer):
                 raise InputError(problem)
         self._looks.clear()
+        self.meters.cover(self.machines)  # nodes come and go between any two of these lines
         for node_id, described in self.meters.descriptions().items():
             self.machines[node_id].update(described or {})
 
@@ -153,9 +154,11 @@ class Cluster:
             look: Look = ray.get(answer)
         except RayError as error:
             return f"{name} cannot run tune-kd: {str(error).strip().splitlines()[-1]}"
-        difference = "" if node_id == self._here else this_code().difference(look.code)
-        if difference:
-            return f"{name} runs other code than the driver: {difference}; install the same tune-kd on every node"
+        if difference := this_code().difference(look.code):
+            # On the driver's own node, too: workers import a tune_kd of the folder that the command is given in.
+            here, elsewhere = "start the command in another folder", "install the same tune-kd on every node"
+            advice = here if node_id == self._here else elsewhere
+            return f"{name} runs other code than the driver: {difference}; {advice}"
         if look.problem:
             return f"{name} {look.problem}"
         if not look.sees_folder and self._keeper is None:

@@ -1,0 +1,138 @@
+"""What a study makes of the nodes that there are: no Ray is needed to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pretend_ray import PretendRay
+
+from tune_kd import cluster, records, trainable
+from tune_kd.cache import Cache
+from tune_kd.cluster import Cluster, Look
+from tune_kd.errors import InputError
+from tune_kd.meter import actor
+from tune_kd.meter.carbon import carbon
+from tune_kd.metering import Metering
+from tune_kd.progress import Progress
+from tune_kd.runner import load_data
+from tune_kd.scenario import load_scenario
+from tune_kd.session import Resources
+from tune_kd.sources import this_code
+from tune_kd.teacher import Teacher
+from tune_kd.tune_events import TuneListener
+from tune_kd.workshop import Workshop
+
+TEACHER = Teacher(
+    teacher_id="t",
+    weights={},
+    val_accuracy=0.9,
+    test_accuracy=0.9,
+    flops=None,
+    energy_j=None,
+    energy_method=None,
+    duration_s=1.0,
+)
+HERE, OTHER, LATE = ("aa" * 28, "bb" * 28, "cc" * 28)  # the driver is on the first
+Nodes = Callable[..., PretendRay]
+
+
+@pytest.fixture
+def ray_with(monkeypatch: pytest.MonkeyPatch) -> Nodes:
+    """Ray with these nodes, one of which may have ``changed`` code for its workers."""
+
+    def make(alive: dict[str, dict[str, float]], changed: str | None = None) -> PretendRay:
+        def look(node_id: str) -> Look:
+            code = replace(this_code(), sources="changed") if node_id == changed else this_code()
+            return Look(machine=records.node(node_id), code=code, sees_folder=True, problem=None)
+
+        found = PretendRay(alive, {"look_at_node": look, "make_teacher": lambda _: TEACHER})
+        for module in (cluster, actor, trainable):
+            monkeypatch.setattr(module, "ray", found)
+        return found
+
+    return make
+
+
+def a_cluster(folder: Path) -> Cluster:
+    return Cluster(Resources(cpus=1, gpus=0), cache=Cache(folder), metering=Metering(), progress=Progress())
+
+
+def test_a_node_may_come_or_go_between_the_start_of_the_meters_and_the_look(ray_with: Nodes, tmp_path: Path) -> None:
+    ray = ray_with({HERE: {"CPU": 1.0}, OTHER: {"CPU": 1.0}})
+    found = a_cluster(tmp_path)
+    del ray.alive[OTHER]
+    ray.alive[LATE] = {"CPU": 1.0}
+    found.open()
+    assert {row["node_id"] for row in found.rows(last_word=False)} == {HERE, LATE}
+    assert set(found.meters.poll()) == {HERE, LATE}
+    found.close()
+
+
+@pytest.mark.parametrize(
+    ("changed", "advice"),
+    [(HERE, "start the command in another folder"), (OTHER, "install the same tune-kd on every node")],
+)
+def test_other_code_is_refused_on_the_drivers_own_node_too(
+    changed: str, advice: str, ray_with: Nodes, tmp_path: Path
+) -> None:
+    ray_with({HERE: {"CPU": 1.0}, OTHER: {"CPU": 1.0}}, changed)
+    found = a_cluster(tmp_path)
+    with pytest.raises(InputError) as refused:
+        found.open()
+    found.close()
+    assert str(refused.value).startswith(
+        f"node {changed[:8]} at 10.0.0.1 runs other code than the driver: sources changed"
+    )
+    assert str(refused.value).endswith(f"; {advice}")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "busy"),
+    [({HERE: {"CPU": 64.0}, OTHER: {"CPU": 8.0, "GPU": 1.0}}, 0), ({HERE: {"CPU": 8.0, "GPU": 1.0}}, 1)],
+    ids=["most CPUs where no GPU is", "a job's driver holds a CPU"],
+)
+def test_the_teacher_has_a_place_wherever_a_trial_has(
+    nodes: dict[str, dict[str, float]], busy: int, ray_with: Nodes, tmp_path: Path
+) -> None:
+    ray = ray_with(nodes)
+    ray.busy_cpus = busy
+    scenario = load_scenario("digits")
+    shop = Workshop(
+        ray,
+        Resources(cpus=1, gpus=1),
+        load_data(scenario, tmp_path),
+        scenario,
+        carbon=carbon(),
+        cache=Cache(tmp_path),
+        metering=Metering(),
+        progress=Progress(),
+    )
+    assert shop._train_teacher() == TEACHER
+    shop.close()
+
+
+def test_the_teacher_computes_with_all_cpus_of_its_node(ray_with: Nodes) -> None:
+    ray_with({HERE: {"CPU": 8.0, "GPU": 1.0}, OTHER: {"CPU": 64.0}})
+    assert trainable.cpus_of_this_node() == 8
+
+
+def test_meters_are_asked_every_period_while_no_event_comes(
+    ray_with: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = ray_with({HERE: {"CPU": 1.0}})
+    now_s = 100.0
+    monkeypatch.setattr(actor, "time", SimpleNamespace(monotonic=lambda: now_s))
+    meters = actor.NodeMeters(period_s=1.0)
+    monkeypatch.setattr(ray, "get", lambda *_, **__: SimpleNamespace(ended=0, trials={}))
+    monkeypatch.setattr(ray, "wait", lambda answers, **_: (answers, []))  # every meter answers at once
+    source: Any = None  # no event comes
+    listener = TuneListener(source, meters.keep_up)
+    for _ in range(100):  # Tune's loop turns every tenth of a second while trials train: ten seconds of it
+        listener.on_step_begin(iteration=0, trials=[])
+        now_s += 0.1
+    assert 9 <= ray.asked.count("snapshot") <= 11
