@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -13,9 +14,11 @@ import pytest
 from cli_records import sealed_store
 
 from tune_kd.cli import choices, command_line
-from tune_kd.cli.study import sources
+from tune_kd.cli.study import show_study, sources
+from tune_kd.cli.study_options import ExecutionOptions
 from tune_kd.errors import InputError
 from tune_kd.plan import plan_study
+from tune_kd.runner import Outcome
 from tune_kd.store import open_store
 from tune_kd.studies import SCALES, STUDIES, plan_parts
 
@@ -63,6 +66,21 @@ def test_costs_are_those_of_earlier_records(tmp_path: Path, capsys: pytest.Captu
     assert (found["name"], found["scale"]) == ("table1", "small")
     assert found["parts"][0]["trainings"] == 21
     assert found["all"]["energy_j"] == pytest.approx(21 * 30 * 3.6)
+
+
+def test_the_results_say_what_was_changed_by_all_records_of_the_study_and_not_by_what_was_resumed_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (part,) = plan_parts("table1", settings={"recipe.epochs": 30}, replicates=2)
+    store = sealed_store(tmp_path / "runs", part)
+    resumed = Outcome(study=dataclasses.replace(part, runs=part.runs[:1]), store=store, statuses={})
+    where = str(tmp_path / "runs")
+    show_study(resumed, "table1", "full", ExecutionOptions(store=where))
+    text = "table1 at full scale, changed: recipe.epochs=30, replicates=2, which is not the paper’s protocol:"
+    assert text in capsys.readouterr().out.splitlines()
+    show_study(resumed, "table1", "full", ExecutionOptions(store=where, json=True))
+    found = json.loads(capsys.readouterr().out)
+    assert (found["changed"], found["papers_protocol"]) == (["recipe.epochs=30", "replicates=2"], False)
 
 
 def test_what_a_plan_advises_tells_what_it_costs_and_another_scale_does_not(
