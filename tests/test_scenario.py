@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tune_kd import models
 from tune_kd.errors import InputError
 from tune_kd.scenario import (
+    Normalisation,
     Recipe,
     Scenario,
     from_record,
@@ -78,6 +79,48 @@ def test_a_scenario_of_ones_own_is_a_toml_file(tmp_path: Path) -> None:
     assert (scenario.name, scenario.alpha, scenario.recipe.epochs) == ("mine", 0.5, 5)
     assert scenario.recipe.milestones == (2,)
     assert scenario.teacher_recipe == Recipe()
+
+
+def own_file(tmp_path: Path, *lines: str) -> str:
+    """A scenario file for the digits with these lines, too."""
+    path = tmp_path / "mine.toml"
+    head = ('data = "digits"', 'teacher = "digits-teacher"', 'student = "digits-student"')
+    path.write_text("\n".join((*head, *lines)), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("named", [(), ('recipe_name = "default"',)])
+def test_epochs_in_a_file_move_the_default_milestones(named: tuple[str, ...], tmp_path: Path) -> None:
+    """Else a training of 30 epochs would never see a drop of the learning rate."""
+    file = own_file(tmp_path, *named, "[recipe]", "epochs = 30", "[teacher_recipe]", "epochs = 50", "milestones = [40]")
+    scenario = load_scenario(file)
+    assert scenario.recipe == Recipe(epochs=30, milestones=(12, 18, 24))
+    assert scenario.teacher_recipe == Recipe(epochs=50, milestones=(40,))
+    assert scenario.recipe_name == "default"
+    as_option = scenario.changed({"recipe.epochs": 100}).changed({"recipe.epochs": 30})
+    assert as_option.recipe == scenario.recipe
+
+
+HALF = {"mean": (0.5,), "std": (0.25,)}
+
+
+@pytest.mark.parametrize("recipe", ["default", "authors"])
+def test_a_files_own_normalisation_stays_on_top_of_its_recipe(recipe: str, tmp_path: Path) -> None:
+    table = ("[normalisation]", "mean = [0.5]", "std = [0.25]")
+    scenario = load_scenario(own_file(tmp_path, f'recipe_name = "{recipe}"', *table))
+    assert scenario.normalisation == Normalisation(**HALF)
+    changed = ", but normalisation.mean, normalisation.std"
+    assert scenario.recipe_name == f"{recipe}{changed if recipe == 'authors' else ''}"
+
+
+@pytest.mark.parametrize("preset", scenario_names())
+@pytest.mark.parametrize("recipe", ["default", "paper", "authors"])
+def test_normalisation_can_be_set_whatever_there_was(preset: str, recipe: str) -> None:
+    settings = parse_settings(["normalisation.mean=[0.5]", "normalisation.std=[0.25]", f"recipe_name={recipe}"])
+    scenario = load_scenario(preset).changed(settings)
+    assert scenario.normalisation == Normalisation(**HALF)
+    assert scenario.recipe_name == f"{recipe}, but normalisation.mean, normalisation.std"
+    assert from_record(to_record(scenario)).normalisation == scenario.normalisation
 
 
 @given(recipe=recipes(), teacher_recipe=recipes(), alpha=st.floats(0, 1), text=st.text(max_size=20))
@@ -210,6 +253,10 @@ def test_a_setting_without_key_or_value_is_refused(pair: str) -> None:
         ({"equivalence_margin": 0}, ["equivalence_margin", "greater than 0"]),
         ({"train_limit": -5}, ["train_limit", "1", "-5"]),
         ({"split_seed": -1}, ["split_seed", "0", "-1"]),
+        ({"normalisation.mean": [0.5]}, ["normalisation.std", "required"]),
+        ({"normalisation.mean": [0.5], "normalisation.std": [0]}, ["normalisation.std", "greater than 0"]),
+        ({"normalisation.maen": [0.5]}, ["did you mean 'normalisation.mean'"]),
+        ({"normalisation": {"mean": [0.5], "std": [0.2]}}, ["'normalisation'", "did you mean 'normalisation."]),
         ({"alhpa": 0.5}, ["'alhpa'", "did you mean 'alpha'", "recipe.lr"]),
         ({"recipee.lr": 0.5}, ["'recipee.lr'", "did you mean 'recipe.lr'"]),
         ({"recipe": 5}, ["'recipe'", "recipe.epochs"]),

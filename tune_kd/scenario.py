@@ -134,11 +134,11 @@ class Scenario(_Frozen):
         for key, value in sorted(settings.items(), key=lambda item: not item[0].endswith(".epochs")):
             table, name = _reach(fields, key)
             if name == "epochs" and type(value) is int:
-                table["milestones"] = [max(1, round(at * value / table["epochs"])) for at in table["milestones"]]
+                table["milestones"] = _moved(table["milestones"], of=table["epochs"], to=value)
             table[name] = value
         scenario = _validated(fields, f"scenario {self.name!r}")
         after = _dotted(scenario.model_dump())
-        on_top = [key for key in settings if key.split(".")[0] in recipes.SETTLED and after[key] != before[key]]
+        on_top = [key for key in settings if key.split(".")[0] in recipes.SETTLED and after[key] != before.get(key)]
         return scenario.model_copy(update={"recipe_name": recipes.name_after(scenario.recipe_name, on_top)})
 
 
@@ -150,7 +150,8 @@ def scenario_names() -> list[str]:
 def load_scenario(name: str) -> Scenario:
     """A preset by its name, or the scenario of a TOML file. Raises InputError.
 
-    A file that names a recipe has that one, with its own fields on top.
+    A file that names a recipe has that one, with its own fields on top. Epochs without milestones move the default ones
+    in proportion.
     """
     path = PRESETS / f"{name}.toml"
     if name.endswith(".toml"):
@@ -161,7 +162,7 @@ def load_scenario(name: str) -> Scenario:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the scenario file {path}: {error}") from error
-    scenario = _validated({"name": path.stem, **fields}, f"scenario file {path}")
+    scenario = _validated({"name": path.stem, **fields, **_with_milestones(fields)}, f"scenario file {path}")
     own = _dotted({name: value for name, value in fields.items() if name in recipes.SETTLED})
     return scenario.changed({"recipe_name": scenario.recipe_name, **own}) if "recipe_name" in fields else scenario
 
@@ -192,15 +193,36 @@ def from_record(text: str) -> Scenario:
     return _validated(json.loads(text), "the recorded scenario")
 
 
+def _with_milestones(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those recipes of a file that have epochs and no milestones, with the default ones for so many epochs."""
+    usual, tables = Recipe(), {name: fields.get(name) for name in ("recipe", "teacher_recipe")}
+    return {
+        name: {**recipe, "milestones": _moved(usual.milestones, of=usual.epochs, to=recipe["epochs"])}
+        for name, recipe in tables.items()
+        if isinstance(recipe, dict) and "milestones" not in recipe and type(recipe.get("epochs")) is int
+    }
+
+
+def _moved(milestones: Sequence[int], *, of: int, to: int) -> list[int]:
+    """The milestones ``of`` so many epochs in proportion ``to`` others."""
+    return [max(1, round(at * to / of)) for at in milestones]
+
+
 def _reach(fields: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
     """The table that holds the dotted ``key``, and its name there."""
-    choices = _dotted(fields)
+    choices = _settable(fields)
     if key not in choices:
         raise unknown("scenario field", key, choices)
     *tables, name = key.split(".")
     for table in tables:
+        fields[table] = {} if fields[table] is None else fields[table]
         fields = fields[table]
     return fields, name
+
+
+def _settable(fields: Mapping[str, Any]) -> set[str]:
+    """The names that ``--set`` takes: those of a table's fields, also where there is no normalisation yet."""
+    return {*_dotted(fields), *(f"normalisation.{name}" for name in Normalisation.model_fields)} - {"normalisation"}
 
 
 def _dotted(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,7 +240,7 @@ def _validated(fields: Mapping[str, Any], what: str) -> Scenario:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            names = _dotted(Scenario(name="", data="", teacher="", student="").model_dump())
+            names = sorted(_settable(Scenario(name="", data="", teacher="", student="").model_dump()))
             close = difflib.get_close_matches(place, names, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else f"; choices: {', '.join(names)}"
             raise InputError(f"{what}: unknown field {place!r}{hint}") from error
