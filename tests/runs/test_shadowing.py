@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from house_copy import copy_house
 
 import tune_kd
 
@@ -47,3 +48,14 @@ def test_our_packages_are_ours_wherever_a_study_starts(hostile_folder, cache, ho
     assert done.returncode == 0, done.stderr
     store = tune_kd.open_store(hostile_folder / "runs")
     assert store.trials().status.tolist() == ["completed"]
+
+
+def test_a_command_in_an_older_clone_is_refused(tmp_path, cache):
+    clone = copy_house(tmp_path / "clone")
+    with (clone / "policies" / "grid.py").open("a", encoding="utf-8") as source:
+        source.write("\nOLDER = True\n")
+    words = [Path(sys.executable).with_name("tune-kd"), *COMMAND, "--cache", cache]
+    done = subprocess.run(words, cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "runs other code than the driver" in done.stderr
+    assert "start the command in another folder" in done.stderr
