@@ -13,16 +13,21 @@ import pandas as pd
 
 from tune_kd import errors
 
+ALONE = "student"
+"""The policy without distillation: whoever has only it needs no teacher, and is charged for none."""
+
 
 @dataclass(frozen=True)
 class Currency:
     """A cost in base units, and the columns that hold it: of a trial, of what a run's trials share, of the teacher.
 
-    ``test`` is what the test evaluation of a trial cost, where that is recorded.
+    ``budget`` is what a budget in it is called in ``runs``; ``test`` is what the test evaluation of a trial cost, where
+    that is recorded.
     """
 
     name: str
     unit: str
+    budget: str
     trial: str
     shared: str | None = None
     teacher: str | None = None
@@ -32,11 +37,11 @@ class Currency:
 CURRENCIES = {
     currency.name: currency
     for currency in (
-        Currency("energy", "J", "energy_j", "shared_energy_j", "teacher_energy_j", "energy_test_j"),
-        Currency("flops", "FLOP", "flops_executed", "shared_flops", "teacher_flops"),
-        Currency("co2e", "g", "co2e_g", "shared_co2e_g", "teacher_co2e_g"),
-        Currency("time", "s", "duration_s", "shared_s", "teacher_duration_s"),
-        Currency("epochs", "epochs", "epochs"),
+        Currency("energy", "J", "joules", "energy_j", "shared_energy_j", "teacher_energy_j", "energy_test_j"),
+        Currency("flops", "FLOP", "flops", "flops_executed", "shared_flops", "teacher_flops"),
+        Currency("co2e", "g", "gco2e", "co2e_g", "shared_co2e_g", "teacher_co2e_g"),
+        Currency("time", "s", "seconds", "duration_s", "shared_s", "teacher_duration_s"),
+        Currency("epochs", "epochs", "epochs", "epochs"),
     )
 }
 
@@ -88,14 +93,15 @@ def attempt_costs(trials: pd.DataFrame, accounting: Accounting) -> pd.Series:
 def run_overheads(runs: pd.DataFrame, accounting: Accounting) -> pd.Series:
     """What each run is charged beside its trials, by run_id: what they share, and its part of the teacher."""
     currency = CURRENCIES[accounting.currency]
-    runs = columns(runs, (currency.shared, currency.teacher, "shared_flops")).set_index("run_id")
+    runs = columns(runs, (currency.shared, currency.teacher, "shared_flops", "policy")).set_index("run_id")
     overhead = pd.Series(0.0, index=runs.index)
     if currency.shared:
         shared = as_float(runs[currency.shared])
         # Nothing shared is 0; shared but not measured is unknown.
         overhead += shared.where(shared.notna() | (as_float(runs["shared_flops"]).fillna(0) > 0), 0.0)
     if accounting.teacher_runs and currency.teacher:
-        overhead += as_float(runs[currency.teacher]) / accounting.teacher_runs
+        teacher = as_float(runs[currency.teacher]) / accounting.teacher_runs
+        overhead += teacher.where(runs["policy"] != ALONE, 0.0)
     return overhead
 
 

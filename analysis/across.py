@@ -34,14 +34,20 @@ class Across:
     nemenyi: pd.DataFrame | None = None
 
 
-def block_matrix(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """Mean test accuracy, [scenarios × policies]: policies that every scenario has, each scenario's first comparison.
+def blocks_of(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The counted rows of one comparison a scenario: that of the most policies, then runs, then the first.
 
     A second comparison of a scenario (another budget, other hardware) is no further block: its errors are the same.
     """
     counted = outcomes[outcomes["counted"]]
-    first = counted.groupby("scenario")["comparison"].transform("min")
-    counted = counted[counted["comparison"] == first]
+    size = counted.groupby(["scenario", "comparison"]).agg(policies=("label", "nunique"), runs=("run_id", "size"))
+    order = size.reset_index().sort_values(["policies", "runs", "comparison"], ascending=[False, False, True])
+    return counted[counted["comparison"].isin(order.drop_duplicates("scenario")["comparison"])]
+
+
+def block_matrix(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Mean test accuracy, [scenarios × policies]: policies that every scenario has, in each scenario's block."""
+    counted = blocks_of(outcomes)
     matrix = counted.pivot_table(index="scenario", columns="label", values="test_accuracy", aggfunc="mean", sort=False)
     return matrix.dropna(axis="columns")
 
@@ -87,10 +93,11 @@ def performance_profile(costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def cost_blocks(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame, currency: str) -> pd.DataFrame:
-    """ERT to target, [scenarios × policies], for :func:`performance_profile`; the first comparison of each scenario."""
+    """ERT to target, [scenarios × policies], for :func:`performance_profile`; in each scenario's block."""
     table = target_table(outcomes, runs, trials, accounting=Accounting(currency=currency))
-    scenario = outcomes.drop_duplicates("comparison").set_index("comparison")["scenario"]
-    table = table.assign(scenario=table["comparison"].map(scenario)).drop_duplicates(["scenario", "label"])
+    scenario = blocks_of(outcomes).drop_duplicates("comparison").set_index("comparison")["scenario"]
+    table = table[table["comparison"].isin(scenario.index)]
+    table = table.assign(scenario=table["comparison"].map(scenario))
     return table.pivot(index="scenario", columns="label", values="ert").astype(float)
 
 
@@ -113,7 +120,7 @@ def tables(records: Records, currency: str) -> list[Table]:
     """Mean ranks by accuracy; the profile of costs to target in ``currency``."""
     blocks = cost_blocks(records.outcomes, records.runs, records.trials, currency)
     shown = [format_across(across(block_matrix(records.outcomes)))]
-    if len(blocks):
+    if len(blocks) >= SCENARIOS_TO_TEST:
         shown.append(format_profile(performance_profile(blocks), currency, len(blocks)))
     return shown
 

@@ -27,18 +27,22 @@ def headline(outcomes: pd.DataFrame, comparison: int, currency: str = "energy") 
         return f"{reference}, which the others are measured against, has no result yet."
     rivals = [row for row in as_rows(known) if row["label"] != reference]
     sentence = _sentence(rivals, reference, pair_table(mine, currency), currency)
-    return _stamp(int(known["replicates"].min())) + sentence
+    return _stamp(int(known[["replicates", "pairs"]].min().min())) + sentence + _failures(mine)
 
 
 def _sentence(rivals: list[dict[str, Any]], reference: str, pairs: pd.DataFrame, currency: str) -> str:
-    """The cheapest policy that holds the reference's accuracy; else the cheapest that may; else the closest."""
+    """The cheapest policy that holds the reference's accuracy; else the cheapest that may; else the closest.
+
+    Where a cheaper one may hold it too, both are said: a dearer policy is no answer to what could be saved.
+    """
     by_cost = sorted(rivals, key=lambda row: np.nan_to_num(row["ratio"], nan=np.inf))
-    for row in by_cost:
-        if row["verdict"] in ("equivalent", "better"):
-            return _holds(row, reference, pairs, currency)
-    for row in by_cost:
-        if row["verdict"] == "inconclusive":
-            return _cannot_tell(row, reference, pairs, currency)
+    holding = next((row for row in by_cost if row["verdict"] in ("equivalent", "better")), None)
+    open_yet = next((row for row in by_cost if row["verdict"] == "inconclusive"), None)
+    if holding and (open_yet is None or not open_yet["ratio"] < holding["ratio"]):
+        return _holds(holding, reference, pairs, currency)
+    if open_yet:
+        known = f"{_holds(holding, reference, pairs, currency)} " if holding else ""
+        return known + _cannot_tell(open_yet, reference, pairs, currency)
     closest = max(rivals, key=lambda row: row["difference"])
     return (
         f"No policy reaches {reference}'s accuracy: the closest, {closest['label']}, differs by"
@@ -80,6 +84,13 @@ def _at_cost(row: dict[str, Any], currency: str) -> str:
         return f" (its {currency} is not known)"
     bounds = "" if np.isnan(row["ratio_low"]) else f" [{number(row['ratio_low'])}, {number(row['ratio_high'])}]"
     return f" at {number(row['ratio'])} of its {currency}{bounds}"
+
+
+def _failures(outcomes: pd.DataFrame) -> str:
+    """What the accuracies leave out: runs of the comparison that ended with nothing to show."""
+    failed = outcomes.loc[outcomes["status"] == "failed", "label"].value_counts(sort=False)
+    named = ", ".join(f"{count} of {label}" for label, count in failed.items())
+    return f" Runs that failed are in no accuracy and no cost here: {named}." if named else ""
 
 
 def _pair(pairs: pd.DataFrame, label: str, reference: str) -> pd.Series:

@@ -7,8 +7,9 @@ else: validation chooses (test is only read at its choice), and all that was spe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -31,6 +32,7 @@ NOT_THE_RECIPE = ("name", "description", "data", "equivalence_margin")
 # Of a policy of the user's own: its hash tells it from another one of the same name.
 NOT_AN_OPTION = ("class", "file", "source")
 PLACE = ("hardware", "energy_method")
+MACHINE = ("cpu_model", "cpus", "ram_bytes", "gpu_model", "gpus", "power_limit_w", "mig")  # columns of ``nodes``
 
 
 def incumbents(trials: pd.DataFrame) -> pd.DataFrame:
@@ -51,14 +53,17 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     Columns: run_id, comparison (0, 1, …: only rows of one comparison may be compared), the columns of ``SETTING`` and
     ``PLACE``, label (the policy, told apart from its variants), policy, replicate, status, counted, repeated,
     trials (started), failed, lost, incumbent, tau, val_accuracy, test_accuracy, energy_j, flops_executed, co2e_g,
-    duration_s, epochs. ``counted`` rows are completed, have a tested incumbent and are the latest of their
-    policy and replicate.
+    duration_s, epochs, g_per_kwh (of the CO2e, PUE included). Equal replicates have equal seeds. ``counted`` rows are
+    completed, have a tested incumbent and are the latest of their policy and replicate.
     """
     wanted = ("study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed")
     rows = columns(runs, (*wanted, "replicate", "status", *(key for key in SETTING if key != "recipe")))
     rows = rows.drop_duplicates("run_id").reset_index(drop=True)
     rows = rows.assign(**{name: as_float(rows[name]) for name in ("equivalence_margin", "budget_limit")})
     trials = columns(trials, ("status", "tau", "test_accuracy", "trial_id", "attempt"))
+    factors = columns(trials, ("carbon_g_per_kwh", "pue"))
+    grams = as_float(factors["carbon_g_per_kwh"]) * as_float(factors["pue"])
+    rows["g_per_kwh"] = rows["run_id"].map(grams.groupby(trials["run_id"]).first())
     rows["recipe"] = [_canonical(text, drop=NOT_THE_RECIPE) for text in rows["scenario_json"]]
     best, by_run = incumbents(trials), rows["run_id"]
     for name in ("val_accuracy", "test_accuracy", "tau"):
@@ -73,6 +78,7 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     rows = _with_place(rows, trials, nodes)
     rows["comparison"] = rows.groupby([*SETTING, *PLACE], dropna=False, sort=False).ngroup()
     rows["label"] = _labels(rows)
+    rows["replicate"] = _paired_by_seed(rows)
     finished = rows["status"].isin(COUNTED) & rows["test_accuracy"].notna()
     rows["repeated"] = _repeated(rows, finished)
     rows["counted"] = finished & ~rows["repeated"]
@@ -95,9 +101,13 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
         lines.append(f"{groups} separate comparisons, never pooled: they differ in {', '.join(differ)}")
     if repeated := int(outcomes["repeated"].sum()):
         lines.append(f"{_plural(repeated, 'run')} left out: run again later with the same policy and replicate")
-    waiting = outcomes[~outcomes["status"].isin(COUNTED)]["status"].value_counts()
+    waiting = outcomes[~outcomes["status"].isin(COUNTED)]
     if len(waiting):
-        lines.append("not counted: " + ", ".join(f"{_plural(int(n), 'run')} {status}" for status, n in waiting.items()))
+        what = ", ".join(_left_out(str(status), mine) for status, mine in waiting.groupby("status", sort=False))
+        lines.append(f"not counted: {what}")
+    mixed = outcomes.groupby("comparison")["g_per_kwh"].nunique() > 1
+    if mixed.any():
+        lines.append("CO2e was recorded with several carbon intensities: compare it with --country, or by energy")
     empty = outcomes["status"].isin(COUNTED) & outcomes["val_accuracy"].isna()
     if empty.any():
         lines.append(f"{_plural(int(empty.sum()), 'run')} ended without a finished trial")
@@ -105,6 +115,14 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
     if untested.any():
         lines.append(f"{_plural(int(untested.sum()), 'run')} left out: the incumbent was never tested")
     return lines
+
+
+def _left_out(status: str, runs: pd.DataFrame) -> str:
+    """'3 runs failed (grid 1, tpe 2, 41.2 kJ)': what they spent is in no policy's cost, so it is said here."""
+    by_policy = ", ".join(f"{label} {count}" for label, count in runs["label"].value_counts(sort=False).items())
+    spent = runs["energy_j"].sum()
+    cost = f", {spent:.3g} J" if spent > 0 else ""
+    return f"{_plural(len(runs), 'run')} {status} ({by_policy}{cost})"
 
 
 def _plural(count: int, noun: str) -> str:
@@ -125,14 +143,28 @@ def _with_place(rows: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | 
     rows["energy_method"] = rows["run_id"].map(_joined(trials["energy_method"], trials["run_id"]))
     rows["hardware"] = None
     if nodes is not None and len(nodes):
-        nodes = columns(nodes, ("cpu_model", "gpu_model")).drop_duplicates("node_id").set_index("node_id")
-        model = nodes["gpu_model"].where(nodes["gpu_model"].notna(), nodes["cpu_model"])
-        rows["hardware"] = rows["run_id"].map(_joined(trials["node_id"].map(model), trials["run_id"]))
+        machines = {node["node_id"]: _machine(node) for node in columns(nodes, MACHINE).to_dict("records")}
+        rows["hardware"] = rows["run_id"].map(_joined(trials["node_id"].map(machines), trials["run_id"]))
     for name in PLACE:
         rows[name] = rows[name].astype(object)
         usual = rows.groupby(list(SETTING), dropna=False, sort=False)[name].transform(_most_common)
         rows[name] = rows[name].where(rows[name].notna() | rows["val_accuracy"].notna(), usual)
     return rows
+
+
+def _machine(node: Mapping[Hashable, Any]) -> str | None:
+    """What decides a node's energy and speed, in words: 'AMD EPYC × 2, 24 GiB, NVIDIA H200 × 8, 700 W'."""
+    if pd.isna(node["cpu_model"]) and pd.isna(node["gpu_model"]):
+        return None
+    words = []
+    for model, count in (("cpu_model", "cpus"), ("gpu_model", "gpus")):
+        if pd.notna(node[model]):
+            words.append(f"{node[model]} × {node[count]:g}" if pd.notna(node[count]) else str(node[model]))
+    if pd.notna(node["ram_bytes"]):
+        words.insert(1, f"{node['ram_bytes'] / 2**30:.0f} GiB")
+    if pd.notna(node["power_limit_w"]):
+        words.append(f"{node['power_limit_w']:g} W")
+    return ", ".join([*words, *(["MIG"] if pd.notna(node["mig"]) and node["mig"] else [])])
 
 
 def _joined(values: pd.Series, keys: pd.Series) -> pd.Series:
@@ -145,6 +177,18 @@ def _joined(values: pd.Series, keys: pd.Series) -> pd.Series:
 def _most_common(values: pd.Series) -> object:
     modes = values.mode()
     return modes.iloc[0] if len(modes) else None
+
+
+def _paired_by_seed(rows: pd.DataFrame) -> pd.Series:
+    """The replicate of each run, such that equal numbers within a comparison have seen the same seeds and batches.
+
+    Where studies of several ``--seed`` come together, one number stands for several seeds: they are numbered anew.
+    """
+    seeds = rows.groupby(["comparison", "replicate"], dropna=False)["seed"].transform("nunique")
+    several = seeds.groupby(rows["comparison"]).transform("max") > 1
+    anew = rows.sort_values(["replicate", "seed"], kind="stable").groupby(["comparison", "seed"], sort=False).ngroup()
+    first = anew.groupby(rows["comparison"]).transform("min")
+    return rows["replicate"].where(~several, anew.reindex(rows.index) - first)
 
 
 def _repeated(rows: pd.DataFrame, finished: pd.Series) -> pd.Series:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.across import Across, across, block_matrix, cost_blocks, performance_profile
+from analysis.across import SCENARIOS_TO_TEST, Across, across, block_matrix, cost_blocks, performance_profile
 from analysis.charts import (
     BLACK,
     COLOURS,
@@ -181,7 +181,7 @@ def _across_scenarios(records: Records, currency: str) -> Iterator[tuple[str, Fi
         plot_ranks(across(blocks), ax)
         yield "ranks", figure
     costs = cost_blocks(records.outcomes, records.runs, records.trials, currency)
-    if len(costs) > 1 and costs.shape[1] > 1:
+    if len(costs) >= SCENARIOS_TO_TEST and costs.shape[1] > 1:
         figure, ax = _figure(width=PAGE if costs.shape[1] > MANY else COLUMN)
         plot_profile(performance_profile(costs), currency, ax)
         yield "profile", _with_legend(figure, list(map(str, costs.columns)))

@@ -20,7 +20,15 @@ from analysis.outcomes import notices
 from analysis.paired import LEVEL, VERDICTS, paired, replicates_needed, verdicts
 from analysis.paired import holm as holm_adjusted
 from analysis.script import Records, main
-from analysis.summary import comparison_title, order_in_words, rank, screening, shown_unit, tabulate
+from analysis.summary import (
+    REPLICATES_TO_CONCLUDE,
+    comparison_title,
+    order_in_words,
+    rank,
+    screening,
+    shown_unit,
+    tabulate,
+)
 from analysis.table import MISSING, Table, as_rows, number, percent
 
 # fmt: off
@@ -66,11 +74,12 @@ class CostRatio(NamedTuple):
 def cost_ratio(numerator: np.ndarray, denominator: np.ndarray) -> CostRatio:
     """The geometric mean of the ratios of paired costs, with t intervals of the log ratios, since costs multiply.
 
-    "At most 1/19 of the energy" holds at the 5 % level if ratio_upper is below 1/19. NaN where it is not known; the
-    bounds need two pairs.
+    "At most 1/19 of the energy" holds at the 5 % level if ratio_upper is below 1/19. NaN where one of the costs is not
+    known, as the others need not be like it; the bounds need two pairs.
     """
-    both = (numerator > 0) & (denominator > 0)
-    logs = np.log(numerator[both]) - np.log(denominator[both])
+    if not ((numerator > 0) & (denominator > 0)).all():
+        return CostRatio(*[np.nan] * 5)
+    logs = np.log(numerator) - np.log(denominator)
     if len(logs) < 2:
         return CostRatio(float(np.exp(logs[0])) if len(logs) else np.nan, *[np.nan] * 4)
     error, freedom = logs.std(ddof=1) / np.sqrt(len(logs)), len(logs) - 1
@@ -114,7 +123,8 @@ def ranking(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), currency: s
     """:func:`analysis.summary.policy_table` with what the verdicts say.
 
     More columns: rank_best, rank_worst, and against the reference: verdict, difference, low, high, pairs (replicates
-    both have) and the fields of :class:`CostRatio`; missing in the row of the reference itself.
+    both have) and the fields of :class:`CostRatio`; missing in the row of the reference itself. ``screening`` rows
+    have too few replicates, or pairs, to conclude from.
     """
     table = tabulate(outcomes, policies=policies)
     pairs = pair_table(outcomes, currency)
@@ -126,6 +136,7 @@ def ranking(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), currency: s
             found = against(here, row["label"], row["reference"])
             best, worst = ranks[row["label"]] if row["replicates"] else (None, None)
             row |= {"rank_best": best, "rank_worst": worst, "verdict": found.get("verdict"), "pairs": found.get("n")}
+            row["screening"] = min(row["replicates"], found.get("n", row["replicates"])) < REPLICATES_TO_CONCLUDE
             names = ("difference", "low", "high", *CostRatio._fields)
             rows.append(row | {name: found.get(name, np.nan) for name in names})
     return pd.DataFrame(rows) if rows else table
@@ -200,7 +211,8 @@ def _pairs(comparison: pd.DataFrame, currency: str) -> pd.DataFrame:
         replicates_needed(mean, std, margin, tests=len(pairs)) or np.nan
         for mean, std in zip(frame["difference"], frame["std"], strict=True)
     ]
-    ratios = [cost_ratio(cost[:, a], cost[:, b]) for a, b in pairs]
+    both = ~np.isnan(values[:, first] - values[:, second]).T
+    ratios = [cost_ratio(cost[mine, a], cost[mine, b]) for mine, (a, b) in zip(both, pairs, strict=True)]
     frame[list(CostRatio._fields)] = ratios
     return frame
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis import accounting
 from analysis.accounting import Accounting, as_float, columns, run_overheads
 from analysis.outcomes import notices, run_outcomes
 from analysis.summary import format_table, tabulate
@@ -22,12 +23,7 @@ from tune_kd import errors
 KEY = ["run_id", "trial_id", "attempt"]
 CUT = "cut"  # the status of an attempt that was still running when the budget was spent
 # A budget's currency, its column in `trials` and `reports`, and what analysis calls it.
-SPENT = {
-    "flops": ("flops_executed", "flops"),
-    "joules": ("energy_j", "energy"),
-    "gco2e": ("co2e_g", "co2e"),
-    "seconds": ("duration_s", "time"),
-}
+SPENT = {one.budget: (one.trial, one.name) for one in accounting.CURRENCIES.values() if one.name != "epochs"}
 CURRENCIES = ("trials", "epochs", *SPENT)
 RESULTS = ("val_accuracy", "val_loss", "test_accuracy", "checkpoint_epoch", "energy_test_j")
 

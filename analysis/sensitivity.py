@@ -62,9 +62,9 @@ def format_sensitivity(table: pd.DataFrame) -> Table:
     labels, body = list(table["label"].unique()), []
     for (currency, rule), mine in table.groupby(["currency", "rule"], sort=False):
         by_label = {row["label"]: row for row in as_rows(mine)}
-        winner = mine.sort_values("rmst", kind="stable")["label"].iloc[0]
+        winners = ", ".join(mine.loc[mine["rank"] == 1, "label"])
         cells = [_cell(by_label.get(label)) for label in labels]
-        body.append([str(currency), str(rule), str(winner), *cells])
+        body.append([str(currency), str(rule), winners, *cells])
     changed = int(table[table["changed"]].groupby(["currency", "rule"]).ngroups)
     return Table(
         title="Rank by RMST to the target, by currency and accounting rule (cost as a multiple of the least)",

@@ -100,9 +100,11 @@ def summary_tables(
 
 
 def mean_ratio(numerator: pd.Series, denominator: pd.Series) -> float:
-    """Ratio of means over the replicates that both have; both indexed by replicate. NaN without a pair."""
-    pairs = pd.concat([numerator, denominator], axis=1, join="inner").dropna().to_numpy(dtype=float)
-    if not len(pairs) or pairs[:, 1].sum() <= 0:
+    """Ratio of means over the replicates that both have; both indexed by replicate. NaN without a pair, or where one of
+    them is unknown.
+    """
+    pairs = pd.concat([numerator, denominator], axis=1, join="inner").to_numpy(dtype=float)
+    if not len(pairs) or not pairs[:, 1].sum() > 0:
         return float("nan")
     return float(pairs[:, 0].sum() / pairs[:, 1].sum())
 
@@ -176,8 +178,11 @@ def order_in_words(order: str) -> str:
 
 
 def screening(rows: pd.DataFrame) -> str:
-    """The stamp of a comparison with too few replicates to conclude from; '' if there are enough."""
-    fewest = int(rows["replicates"].min())
+    """The stamp of a comparison with too few replicates to conclude from; '' if there are enough.
+
+    Where ``rows`` say how many a policy shares with the reference (``pairs``), those count.
+    """
+    fewest = int(rows["replicates"].min() if "pairs" not in rows else rows[["replicates", "pairs"]].min().min())
     if fewest >= REPLICATES_TO_CONCLUDE:
         return ""
     return f"screening: {fewest} of the {REPLICATES_TO_CONCLUDE} replicates it takes to conclude"

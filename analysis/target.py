@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 from analysis.accounting import CURRENCIES, Accounting, as_float, columns
 from analysis.curves import run_curves, t_interval
-from analysis.outcomes import ENDED, each_policy
+from analysis.outcomes import each_policy
 from analysis.script import Records, main
 from analysis.summary import shown_unit
 from analysis.table import Table, as_rows, number, percent
@@ -36,13 +36,16 @@ class Target:
 def target_of(outcomes: pd.DataFrame, trials: pd.DataFrame, *, tau: float = REFERENCE_TAU) -> Target | None:
     """The target of one comparison: the median validation accuracy of fixed τ over its replicates, less the margin.
 
-    Fixed τ is every ended trial at that constant ``tau``, whichever policy suggested it, the first of each replicate;
-    None where there is none. Without a margin nothing is taken off.
+    Fixed τ is the policy ``fixed`` at that ``tau`` where it was run, else every trial at it, whichever policy suggested
+    it, the first of each replicate to end; trained to the end, not stopped early. None where there is none. Without a
+    margin nothing is taken off.
     """
     counted = outcomes[outcomes["counted"]].set_index("run_id")
     trials = columns(trials, ("tau",))
     fixed = trials[trials["run_id"].isin(counted.index) & (as_float(trials["tau"]) == tau)]
-    fixed = fixed[fixed["status"].isin(ENDED)].sort_values(["ended_at", "index"], kind="stable")
+    fixed = fixed[fixed["status"] == "completed"].sort_values(["ended_at", "index"], kind="stable")
+    own = fixed["run_id"].map(counted["policy"]) == "fixed"
+    fixed = fixed[own] if own.any() else fixed
     replicate = fixed["run_id"].map(counted["replicate"])
     accuracy = as_float(fixed["val_accuracy"])[~replicate.duplicated()].dropna()
     if accuracy.empty:
@@ -54,9 +57,14 @@ def target_of(outcomes: pd.DataFrame, trials: pd.DataFrame, *, tau: float = REFE
 
 def budget_of(outcomes: pd.DataFrame, currency: str) -> float:
     """B of one comparison, in base units; NaN where no cost is known."""
-    if (outcomes["budget_currency"] == currency).all() and outcomes["budget_limit"].notna().all():
+    if _is_budgeted(outcomes, currency):
         return float(outcomes["budget_limit"].iloc[0])
     return float(outcomes.loc[outcomes["counted"], CURRENCIES[currency].trial].max())
+
+
+def _is_budgeted(outcomes: pd.DataFrame, currency: str) -> bool:
+    budgeted = outcomes["budget_currency"] == CURRENCIES[currency].budget
+    return bool(budgeted.all() and outcomes["budget_limit"].notna().all())
 
 
 def times_to_target(curves: pd.DataFrame, accuracy: float, budget: float) -> pd.DataFrame:
@@ -134,8 +142,8 @@ def target_table(
     """One row per comparison and policy, by RMST within a comparison. ``target`` overrules :func:`target_of`.
 
     Columns: comparison, label, target, source, budget, n, reached, success, success_low, success_high (Wilson 95 %),
-    rmst, rmst_low, rmst_high (95 % t interval, cut at 0), ert, par2. Costs in base
-    units. A comparison without a target, or a policy none of whose costs is known, has no rows.
+    rmst, rmst_low, rmst_high (95 % t interval, cut at 0 and at the budget; NaN where no two runs differ), ert, par2.
+    Costs in base units. A comparison without a target, or a policy none of whose costs is known, has no rows.
     """
     parts = []
     for found, budget, times in _all_times(outcomes, runs, trials, accounting or Accounting(), target):
@@ -198,8 +206,9 @@ def _all_times(
         here = curves[curves["comparison"] == comparison]
         if found is None or here.empty:
             continue
-        # Under another rule the runs' totals are other ones, and B with them.
-        budget = budget_of(mine, rule.currency) if rule == Accounting(currency=rule.currency) else here["cost"].max()
+        # Without a budget in the currency B is the largest total, and under another rule the totals are other ones.
+        usual = rule == Accounting(currency=rule.currency) or _is_budgeted(mine, rule.currency)
+        budget = budget_of(mine, rule.currency) if usual else here["cost"].max()
         misses = failed_runs(mine, rule.currency, budget)
         yield found, budget, pd.concat([times_to_target(here, found.accuracy, budget), misses], ignore_index=True)
 
@@ -209,11 +218,9 @@ def _row(times: pd.DataFrame, budget: float) -> dict[str, float]:
     low, high = wilson(int(reached.sum()), n)
     _, mean_low, mean_high = t_interval(np.minimum(cost, budget))
     row = {"n": n, "reached": int(reached.sum()), "success": reached.mean(), "success_low": low, "success_high": high}
-    row |= {
-        "rmst": rmst(cost, budget),
-        "rmst_low": float(np.fmax(mean_low, 0 * mean_low)),
-        "rmst_high": float(mean_high),
-    }
+    # Where all runs missed, or all cost the same, there is no spread to make an interval of.
+    ends = np.array([mean_low, mean_high]) if np.ptp(cost) > 0 else np.full(2, np.nan)
+    row |= {"rmst": rmst(cost, budget), **dict(zip(("rmst_low", "rmst_high"), np.clip(ends, 0, budget), strict=True))}
     return row | {"ert": expected_cost(times["spent"].to_numpy(), reached), "par2": par2(cost, reached, budget)}
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.accounting import CURRENCIES, as_float, columns
 from analysis.curves import t_interval
-from analysis.outcomes import ENDED, each_policy
+from analysis.outcomes import each_policy
 from analysis.summary import shown_unit, tabulate
 from analysis.table import as_rows, number, percent
 
@@ -34,12 +34,13 @@ SHARED = "shared"  # what a run's trials share: teacher outputs computed once
 def accuracy_by_tau(outcomes: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Test accuracy of trials at a constant τ, whichever policy suggested it: mean and 95 % t interval over replicates.
 
-    Columns: comparison, tau, mean, low, high, n. Trials of one replicate at one τ are averaged first: they share its
-    batches. A picture of what τ does (the paper's Fig 3a); choosing τ by it would choose on the test set.
+    Columns: comparison, tau, mean, low, high, n. Only trials that were trained to the end. Those of one replicate at
+    one τ are averaged first: they share its batches. A picture of what τ does (the paper's Fig 3a); choosing τ by it
+    would choose on the test set.
     """
     runs = outcomes[outcomes["counted"]][["run_id", "comparison", "replicate"]]
     fixed = columns(trials, ("tau", "status"))
-    fixed = fixed[fixed["status"].isin(ENDED)].assign(
+    fixed = fixed[fixed["status"] == "completed"].assign(
         tau=as_float(fixed["tau"]), test_accuracy=as_float(fixed["test_accuracy"])
     )
     joined = fixed[["run_id", "tau", "test_accuracy"]].dropna().merge(runs, on="run_id")

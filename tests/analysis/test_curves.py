@@ -112,6 +112,12 @@ def test_the_same_records_under_every_rule(accounting: Accounting, total: float)
     assert run_costs(runs, pd.DataFrame(rows), accounting)["a"] == total
 
 
+def test_who_does_without_a_teacher_is_charged_for_none() -> None:
+    runs = pd.DataFrame([run(policy, policy, teacher_energy_j=50.0) for policy in ("student", "fixed")])
+    rows = pd.DataFrame([trial(policy, 0, 0.8, 0.7) for policy in ("student", "fixed")])
+    assert run_costs(runs, rows, Accounting(teacher_runs=1)).to_dict() == {"student": 10.0, "fixed": 60.0}
+
+
 def test_a_rule_that_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match="unknown currency 'joules'"):
         Accounting(currency="joules")

@@ -14,7 +14,7 @@ from synthetic import Frames, Recipe, make_frames, run, trial
 
 from analysis import across, ranking
 from analysis.headline import headline
-from analysis.outcomes import run_outcomes
+from analysis.outcomes import notices, run_outcomes
 from analysis.paired import holm
 from analysis.table import rich_table
 
@@ -80,9 +80,30 @@ def test_cost_ratios_are_t_intervals_of_logs() -> None:
 
 
 def test_cost_ratios_of_one_pair_or_of_none_have_no_bounds() -> None:
-    assert ranking.cost_ratio(np.array([1.0, np.nan]), np.array([2.0, 3.0]))[0] == 0.5
+    assert ranking.cost_ratio(np.array([1.0]), np.array([2.0]))[0] == 0.5
     assert np.isnan(ranking.cost_ratio(np.array([1.0]), np.array([2.0]))[1:]).all()
     assert np.isnan(ranking.cost_ratio(np.array([np.nan]), np.array([2.0]))[0])
+
+
+def test_one_cost_that_is_not_known_leaves_no_ratio_as_the_others_need_not_be_like_it(clear: pd.DataFrame) -> None:
+    some = (clear["policy"] == "stochastic") & (clear["replicate"] > 1)
+    outcomes = clear.assign(energy_j=clear["energy_j"].mask(some))
+    pair = ranking.against(ranking.pair_table(outcomes), "stochastic", "grid")
+    assert pair["verdict"] == "equivalent"
+    assert np.isnan([pair[name] for name in ranking.CostRatio._fields]).all()
+    assert not ranking.claim_holds(pair, 1.0)
+    rows = ranking.ranking(outcomes).set_index("label")
+    assert np.isnan(rows.loc["stochastic", "energy_ratio"])
+
+
+def test_few_pairs_are_screening_however_many_replicates_there_are(clear: pd.DataFrame) -> None:
+    moved = clear["replicate"].where(clear["policy"] != "stochastic", clear["replicate"] + 10)
+    outcomes = clear.assign(replicate=moved)
+    rows = ranking.ranking(outcomes)
+    assert rows.set_index("label").loc["stochastic", ["replicates", "pairs"]].tolist() == [12, 2]
+    assert "screening: 2 of the 10" in ranking.screening(rows)
+    assert rows.set_index("label")["screening"].to_dict()["stochastic"]
+    assert headline(outcomes, 0).startswith("Screening (2 of 10 replicates): ")
 
 
 def test_the_claim_takes_equivalence_and_a_bound_below_it(clear: pd.DataFrame) -> None:
@@ -154,6 +175,29 @@ def test_the_headline_of_nothing_says_so(status: str) -> None:
     assert headline(run_outcomes(runs, trials), 0).startswith("No result yet: 2 runs, 1 started")
 
 
+def test_a_cheaper_policy_that_may_hold_is_said_beside_a_dearer_one_that_does() -> None:
+    rng = np.random.default_rng(1)
+    runs, trials = [], []
+    for policy, spent, spread in (("grid", 20.0, 0.0005), ("tpe", 21.0, 0.0005), ("stochastic", 1.0, 0.006)):
+        for i in range(12):
+            key = f"{policy}{i}"
+            runs.append(run(key, policy, i))
+            trials.append(trial(key, 0, 0.9, 0.9 + rng.normal(0, spread), energy_j=spent))
+    said = headline(run_outcomes(pd.DataFrame(runs), pd.DataFrame(trials)), 0)
+    assert said.startswith("tpe reaches grid's accuracy (equivalent within 0.3 pp")
+    assert "at 1.05 of its energy" in said
+    assert "The data cannot tell yet whether stochastic reaches grid's accuracy at 0.0500 of its energy" in said
+
+
+def test_runs_that_failed_are_named_with_what_they_spent(clear: pd.DataFrame) -> None:
+    runs = [run("g", "grid"), run("s", "stochastic"), run("s1", "stochastic", 1, status="failed")]
+    trials = [trial("g", 0, 0.9, 0.9), trial("s", 0, 0.9, 0.9)]
+    trials.append(trial("s1", 0, None, None, status="failed", energy_j=500.0))
+    outcomes = run_outcomes(pd.DataFrame(runs), pd.DataFrame(trials))
+    assert "not counted: 1 run failed (stochastic 1, 500 J)" in notices(outcomes)
+    assert headline(outcomes, 0).endswith("Runs that failed are in no accuracy and no cost here: 1 of stochastic.")
+
+
 def test_energy_that_is_not_known_is_said_in_the_headline(clear: pd.DataFrame) -> None:
     assert "(its energy is not known)" in headline(clear.assign(energy_j=np.nan), 0)
 
@@ -181,6 +225,16 @@ def test_from_eight_scenarios_on_friedman_and_nemenyi() -> None:
     assert result.critical_difference == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 8)), abs=1e-3)
     p_values = {name: float(result.nemenyi["good"][name]) for name in ("poor", "grid")}
     assert p_values["poor"] < 0.05 < p_values["grid"]
+
+
+def test_the_block_of_a_scenario_is_its_largest_comparison() -> None:
+    """A first small run elsewhere neither takes policies out nor lends its costs to another machine's."""
+    there = {"budget_limit": 5.0}
+    runs = [run("small", "grid", **there), run("g", "grid"), run("t", "tpe")]
+    trials = [trial("small", 0, 0.9, 0.1, energy_j=1.0), trial("g", 0, 0.9, 0.8), trial("t", 0, 0.9, 0.7)]
+    outcomes = run_outcomes(pd.DataFrame(runs), pd.DataFrame(trials))
+    assert outcomes["comparison"].tolist() == [0, 1, 1]
+    assert across.block_matrix(outcomes).loc["digits"].to_dict() == {"grid": 0.8, "tpe": 0.7}
 
 
 def test_performance_profiles_by_hand() -> None:

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.proportion import proportion_confint
-from synthetic import PAPER, Recipe, make_frames, run, trial
+from synthetic import DAY, PAPER, Recipe, make_frames, run, trial
 
 from analysis import sensitivity, target
 from analysis.accounting import Accounting
 from analysis.outcomes import run_outcomes
+from analysis.views import accuracy_by_tau
 
 
 def table_of(runs: list[dict[str, object]], trials: list[dict[str, object]], accuracy: float) -> pd.DataFrame:
@@ -22,7 +23,7 @@ def table_of(runs: list[dict[str, object]], trials: list[dict[str, object]], acc
 
 
 def test_known_answers_of_two_hits_and_a_miss() -> None:
-    runs = [run(f"g{i}", "grid", i, budget_currency="energy", budget_limit=40.0) for i in range(3)]
+    runs = [run(f"g{i}", "grid", i, budget_currency="joules", budget_limit=40.0) for i in range(3)]
     trials = [trial("g0", 0, 0.9, 0.9), trial("g1", 0, 0.5, 0.5), trial("g1", 1, 0.9, 0.9), trial("g2", 0, 0.5, 0.5)]
     row = table_of(runs, trials, 0.8).loc["grid"]
     assert (row["n"], row["reached"], row["budget"]) == (3, 2, 40.0)
@@ -32,9 +33,30 @@ def test_known_answers_of_two_hits_and_a_miss() -> None:
 
 
 def test_what_was_reached_beyond_the_budget_was_not_reached() -> None:
-    runs = [run("g", "grid", budget_currency="energy", budget_limit=15.0)]
+    runs = [run("g", "grid", budget_currency="joules", budget_limit=15.0)]
     row = table_of(runs, [trial("g", 0, 0.5, 0.5), trial("g", 1, 0.9, 0.9)], 0.8).loc["grid"]
     assert (row["reached"], row["rmst"], row["ert"]) == (0, 15.0, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("currency", "budget"), [("energy", "joules"), ("co2e", "gco2e"), ("time", "seconds"), ("flops", "flops")]
+)
+def test_the_budget_censors_in_the_currency_that_it_is_in_under_any_rule(currency: str, budget: str) -> None:
+    runs = pd.DataFrame([run("g", "grid", budget_currency=budget, budget_limit=1.5)])
+    frame = pd.DataFrame([trial("g", 0, 0.5, 0.5), trial("g", 1, 0.9, 0.9)])
+    for rule in (Accounting(currency=currency), Accounting(currency=currency, failed=False)):
+        table = target.target_table(run_outcomes(runs, frame), runs, frame, accounting=rule, target=0.8)
+        assert table[["budget", "rmst", "reached"]].iloc[0].tolist() == [1.5, 1.5, 0]
+
+
+def test_an_interval_ends_at_the_budget_and_there_is_none_without_a_spread() -> None:
+    runs = [run(f"{policy}{i}", policy, i) for policy in ("grid", "tpe") for i in range(3)]
+    trials = [trial(f"grid{i}", 0, 0.9 if i else 0.5, 0.9, energy_j=90.0 + 5 * i) for i in range(3)]
+    trials += [trial(f"tpe{i}", 0, 0.5, 0.5, energy_j=100.0) for i in range(3)]
+    table = table_of(runs, trials, 0.8)
+    assert table.loc["grid", "rmst_high"] == table.loc["grid", "budget"] == 100.0
+    assert table.loc["tpe", ["rmst_low", "rmst_high"]].isna().all(), "all missed"
+    assert table.loc["tpe", "rmst"] == 100.0
 
 
 def test_without_a_budget_in_the_currency_the_largest_spend_censors() -> None:
@@ -69,6 +91,20 @@ def test_the_target_is_the_median_of_fixed_tau_less_the_margin() -> None:
     assert found.accuracy == pytest.approx(0.90 - 0.003)
     assert "τ = 4 over 3 replicates − 0.3 pp" in found.source
     assert target.target_of(run_outcomes(runs, frame), frame, tau=7.0) is None
+
+
+def test_the_target_is_of_whole_trainings_and_of_the_fixed_policy_where_there_is_one() -> None:
+    runs = pd.DataFrame([run("a", "asha"), run("f", "fixed", started_at=DAY + pd.Timedelta(hours=1))])
+    cut_short = trial("a", 0, 0.4, 0.4, tau=4.0, status="stopped", epochs=1)
+    whole = [trial("a", 1, 0.8, 0.8, tau=4.0), trial("f", 9, 0.95, 0.95, tau=4.0)]
+    frame = pd.DataFrame([cut_short, *whole])
+    for policies, accuracy in ((("asha", "fixed"), 0.95), (("asha",), 0.8)):
+        outcomes = run_outcomes(runs[runs["policy"].isin(policies)], frame)
+        found = target.target_of(outcomes, frame)
+        assert found is not None
+        assert found.accuracy == pytest.approx(accuracy - 0.003)
+    by_tau = accuracy_by_tau(run_outcomes(runs, frame), frame)
+    assert by_tau["mean"].tolist() == [pytest.approx((0.8 + 0.95) / 2)]
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 5), (5, 5), (3, 10), (9, 10)])
