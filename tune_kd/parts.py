@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,6 +86,6 @@ def _interrupted(parts: Sequence[Study], store: Store, execution: Execution) -> 
     done = int((planned.status == "completed").sum())
     return Interrupted(
         f"interrupted: {done} of {len(study.runs)} runs are complete and every finished trial is in "
-        f"{store.location}; go on with: tune-kd resume {study.study_id} --store {store.location}"
+        f"{store.location}; go on with: tune-kd resume {study.study_id} --store {shlex.quote(store.location)}"
         f"{execution.cache.option}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -109,7 +110,7 @@ def execute(
     ``rows`` are the runs' rows in the store, by run id. Raises RunFailed at the end if a run had no trial that
     ended well, Interrupted when the user stops it.
     """
-    location = str(store.location)
+    location = store.location
     from tune_kd.workshop import Workshop  # Ray: not before there is something to run
 
     statuses: dict[str, str] = {}
@@ -144,7 +145,8 @@ def execute(
         done = sum(status == "completed" for status in statuses.values())
         raise Interrupted(
             f"interrupted: {done} of {len(study.runs)} runs are complete and every finished trial is in "
-            f"{location}; go on with: tune-kd resume {study.study_id} --store {location}{execution.cache.option}"
+            f"{location}; go on with: tune-kd resume {study.study_id} --store {shlex.quote(location)}"
+            f"{execution.cache.option}"
         ) from None
     finally:
         progress.close()
