@@ -110,7 +110,7 @@ def test_a_policy_that_looks_ahead_trains_its_student_uncompiled_and_is_said_to(
     assert trial.student_pass is trial.student
     assert isinstance(trial.teacher_pass, fast.Compiled)
     study = plan_study(policies=["grid", "meta-kd"], replicates=2, settings=COMPILED)
-    assert [text.split()[1] for text in notices(study)] == ["meta-kd"]
+    assert [text.split()[1] for text in notices([study])] == ["meta-kd"]
 
 
 def test_a_scenario_that_compiles_is_another_and_one_that_does_not_is_as_it_was_recorded_before() -> None:
