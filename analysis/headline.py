@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.ranking import interval, pair_table, ranking
-from analysis.summary import REPLICATES_TO_CONCLUDE
+from analysis.summary import REPLICATES_TO_CONCLUDE, fewest_replicates
 from analysis.table import as_rows, number
 
 
@@ -27,7 +27,7 @@ def headline(outcomes: pd.DataFrame, comparison: int, currency: str = "energy") 
         return f"{reference}, which the others are measured against, has no result yet."
     rivals = [row for row in as_rows(known) if row["label"] != reference]
     sentence = _sentence(rivals, reference, pair_table(mine, currency), currency)
-    return _stamp(int(known[["replicates", "pairs"]].min().min())) + sentence + _failures(mine)
+    return _stamp(fewest_replicates(known)) + sentence + _failures(mine)
 
 
 def _sentence(rivals: list[dict[str, Any]], reference: str, pairs: pd.DataFrame, currency: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.accounting import CURRENCIES, Accounting, as_float, columns, run_costs
+from tune_kd import formats
 
 ENDED = ("completed", "stopped")  # a trial that can be incumbent; a stopped one too
 COUNTED = ("completed",)  # a run that can be a replicate; a stopped one was interrupted and can be resumed
@@ -118,10 +119,13 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
 
 
 def _left_out(status: str, runs: pd.DataFrame) -> str:
-    """'3 runs failed (grid 1, tpe 2, 41.2 kJ)': what they spent is in no policy's cost, so it is said here."""
+    """'3 runs failed (grid 1, tpe 2, 41.2 mWh)': what they spent is in no policy's cost, so it is said here.
+
+    Where some of them was not measured, it is 'at least' that.
+    """
     by_policy = ", ".join(f"{label} {count}" for label, count in runs["label"].value_counts(sort=False).items())
-    spent = runs["energy_j"].sum()
-    cost = f", {spent:.3g} J" if spent > 0 else ""
+    spent, partial = runs["energy_j"].sum(), (runs["energy_j"].isna() & (runs["trials"] > 0)).any()
+    cost = f", {'at least ' if partial else ''}{formats.energy(spent)}" if spent > 0 else ""
     return f"{_plural(len(runs), 'run')} {status} ({by_policy}{cost})"
 
 

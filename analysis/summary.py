@@ -177,12 +177,14 @@ def order_in_words(order: str) -> str:
     return words.get(order, f"least {order} first")
 
 
-def screening(rows: pd.DataFrame) -> str:
-    """The stamp of a comparison with too few replicates to conclude from; '' if there are enough.
+def fewest_replicates(rows: pd.DataFrame) -> int:
+    """Of any policy in ``rows``; where they say how many it shares with the reference (``pairs``), of those."""
+    return int(rows[[name for name in ("replicates", "pairs") if name in rows]].min().min())
 
-    Where ``rows`` say how many a policy shares with the reference (``pairs``), those count.
-    """
-    fewest = int(rows["replicates"].min() if "pairs" not in rows else rows[["replicates", "pairs"]].min().min())
+
+def screening(rows: pd.DataFrame) -> str:
+    """The stamp of a comparison with too few replicates to conclude from; '' if there are enough."""
+    fewest = fewest_replicates(rows)
     if fewest >= REPLICATES_TO_CONCLUDE:
         return ""
     return f"screening: {fewest} of the {REPLICATES_TO_CONCLUDE} replicates it takes to conclude"

@@ -67,11 +67,11 @@ def rerun(
     home.check()
     trial = _trial_row(store, trial_id)
     run = _row(store.runs(), "run_id", trial["run_id"])
-    scenario = from_record(run["scenario_json"])
+    spec = _spec(trial, run)
+    scenario = spec.scenario
     progress.stage("reading the data")
     data = load_data(scenario, home.folder, data_root)
     cpus, gpus = run["cpus_per_trial"] or 1.0, run["gpus_per_trial"] or 0.0
-    spec = _spec(trial, run)
     checkpoint = home.folder / checkpoint_name("rerun", trial_id)
     checkpoint.unlink(missing_ok=True)
     meter = ProcessMeter(detect(), cpus)

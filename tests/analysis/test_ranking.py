@@ -194,7 +194,11 @@ def test_runs_that_failed_are_named_with_what_they_spent(clear: pd.DataFrame) ->
     trials = [trial("g", 0, 0.9, 0.9), trial("s", 0, 0.9, 0.9)]
     trials.append(trial("s1", 0, None, None, status="failed", energy_j=500.0))
     outcomes = run_outcomes(pd.DataFrame(runs), pd.DataFrame(trials))
-    assert "not counted: 1 run failed (stochastic 1, 500 J)" in notices(outcomes)
+    assert "not counted: 1 run failed (stochastic 1, 139 mWh)" in notices(outcomes)
+    unknown = [run("s2", "stochastic", 2, status="failed")]
+    unmeasured = [trial("s2", 0, None, None, status="failed", energy_j=None)]
+    more = run_outcomes(pd.DataFrame(runs + unknown), pd.DataFrame(trials + unmeasured))
+    assert "not counted: 2 runs failed (stochastic 2, at least 139 mWh)" in notices(more)
     assert headline(outcomes, 0).endswith("Runs that failed are in no accuracy and no cost here: 1 of stochastic.")
 
 
