@@ -90,6 +90,14 @@ def test_a_scenario_of_the_paper_has_its_values_from_a_folder_of_any_name(
     assert scenario.teacher_recipe == recipe
 
 
+@pytest.mark.parametrize("key", ["normalisation.mean", "recipe.milestones", "teacher_recipe.lr"])
+def test_what_one_scenario_sets_on_top_is_not_the_recipe_of_the_next(key: str) -> None:
+    before = under("authors")
+    value = {"normalisation.mean": [0.1, 0.1, 0.1], "recipe.milestones": [7], "teacher_recipe.lr": 0.5}[key]
+    assert under("authors", **{key: value}) != before
+    assert under("authors") == before
+
+
 def test_a_study_of_the_paper_has_the_authors_values_from_folders(tmp_path: Path) -> None:
     *_, tiny = plan_parts("table4", settings={"recipe_name": "authors"}, sources={"tiny-imagenet": tmp_path})
     official = under("authors", "tiny-imagenet")

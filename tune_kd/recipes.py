@@ -6,6 +6,7 @@ its source gives them, the constants that images are normalised by. ``default`` 
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -85,7 +86,8 @@ def settled_by(name: str, data: str, scenario: str = "") -> dict[str, Any]:
     found = (own for text in plain for part, own in recipe.by_data.items() if part in text)
     training, loss = next(found, ({}, {}))
     trained = {**recipe.training, **training}
-    return {"recipe": dict(trained), "teacher_recipe": dict(trained), **recipe.loss, **loss}
+    # A copy through and through: what a scenario sets on top must not become the recipe's.
+    return copy.deepcopy({"recipe": trained, "teacher_recipe": dict(trained), **recipe.loss, **loss})
 
 
 def name_after(name: str, changed: Iterable[str]) -> str:
