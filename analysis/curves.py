@@ -13,9 +13,10 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from analysis.accounting import CURRENCIES, Accounting, as_float, attempt_costs, run_overheads
-from analysis.outcomes import ENDED, each_policy
+from analysis.outcomes import each_policy
 from analysis.script import Records, main
 from analysis.table import Table, as_rows, number, percent
+from tune_kd.store.incumbents import standing
 
 COLUMNS = ("comparison", "label", "replicate", "run_id", "cost", "val_accuracy", "test_accuracy", "trial_id")
 
@@ -35,16 +36,16 @@ def run_curves(
     spent = attempt_costs(mine, rule)
     cost = spent.groupby(by_run).cumsum() + run_overheads(runs, rule).reindex(by_run).to_numpy()
     unknown = spent.isna().groupby(by_run).transform("any") | cost.isna()
-    ended = as_float(mine["val_accuracy"]).where(mine["status"].isin(ENDED))
-    best = ended.groupby(by_run).cummax().groupby(by_run).ffill()
-    # Strictly better than all before: of equal ones the earliest stays.
-    enters = ended.notna() & ~(ended <= best.groupby(by_run).shift())
-    frame = mine[["run_id"]].assign(cost=cost, val_accuracy=best)
-    frame["test_accuracy"] = as_float(mine["test_accuracy"]).where(enters)
+    standings = standing(mine)
+    best = standings.groupby(by_run).cummax()
+    enters = standings.notna() & (standings == best)
+    frame = mine[["run_id"]].assign(cost=cost)
+    for name in ("val_accuracy", "test_accuracy"):
+        frame[name] = as_float(mine[name]).where(enters)
     frame["trial_id"] = mine["trial_id"].where(enters)
     # An incumbent whose test is missing must not pass off its predecessor's: fill by incumbent, not by column.
-    spell = enters.groupby(by_run).cumsum()
-    frame[["test_accuracy", "trial_id"]] = frame.groupby([by_run, spell])[["test_accuracy", "trial_id"]].ffill()
+    spell, told = enters.groupby(by_run).cumsum(), ["val_accuracy", "test_accuracy", "trial_id"]
+    frame[told] = frame.groupby([by_run, spell])[told].ffill()
     frame = frame[~unknown].merge(counted[["run_id", "comparison", "label", "replicate"]], on="run_id")
     return frame.sort_values(["comparison", "label", "replicate", "cost"], kind="stable")[list(COLUMNS)]
 

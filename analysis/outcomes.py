@@ -15,8 +15,8 @@ import pandas as pd
 
 from analysis.accounting import CURRENCIES, Accounting, as_float, columns, run_costs
 from tune_kd import formats
+from tune_kd.store.incumbents import incumbents
 
-ENDED = ("completed", "stopped")  # a trial that can be incumbent; a stopped one too
 COUNTED = ("completed",)  # a run that can be a replicate; a stopped one was interrupted and can be resumed
 SETTING = (
     "scenario",
@@ -34,18 +34,6 @@ NOT_THE_RECIPE = ("name", "description", "data", "equivalence_margin")
 NOT_AN_OPTION = ("class", "file", "source")
 PLACE = ("hardware", "energy_method")
 MACHINE = ("cpu_model", "cpus", "ram_bytes", "gpu_model", "gpus", "power_limit_w", "mig")  # columns of ``nodes``
-
-
-def incumbents(trials: pd.DataFrame) -> pd.DataFrame:
-    """The incumbent of each run at its end: one row of ``trials`` a run, indexed by run_id.
-
-    The best validation accuracy among the ended trials; the earliest to end wins a tie.
-    """
-    known = columns(trials, ("ended_at", "index", "val_accuracy", "status"))
-    ended = known[known["status"].isin(ENDED) & as_float(known["val_accuracy"]).notna()]
-    ended = ended.assign(val_accuracy=as_float(ended["val_accuracy"])).sort_values(["ended_at", "index"], kind="stable")
-    best = ended.sort_values("val_accuracy", ascending=False, kind="stable")
-    return best.drop_duplicates("run_id").set_index("run_id")
 
 
 def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | None = None) -> pd.DataFrame:

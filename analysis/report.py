@@ -29,13 +29,13 @@ from analysis.views import confusions, learned_parameters, measured, teacher_not
 LARGEST_MATRIX = 25  # classes; above, the most frequent confusions are listed instead
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 METHODS = """Validation chooses, test reports: a policy's accuracy is the test accuracy, read once, of the trial with
-the best validation accuracy of a run; the earliest of equals. Costs are those of all attempts, failed ones included,
-and of what the trials share; the test evaluation and the teacher are left out unless said. Policies are paired by
-replicate: the same seeds, the same batches. Verdicts: t tests of the paired differences; better and worse by a
-two-sided test, equivalent by two one-sided tests (TOST) within the scenario's margin, each corrected over all pairs
+the best validation accuracy of a run, of equals the first by its index. Costs are those of all attempts, failed ones
+included, and of what the trials share; the test evaluation and the teacher are left out unless said. Policies are
+paired by replicate: the same seeds, the same batches. Verdicts: t tests of the paired differences; better and worse by
+a two-sided test, equivalent by two one-sided tests (TOST) within the scenario's margin, each corrected over all pairs
 (Holm, 5 %); equivalent goes first. Intervals are 95 % Student t intervals; of cost ratios, of their logarithms. Curves
-are step functions: a trial counts from the moment it has ended. A run that misses the target is censored at the budget.
-Fewer than 10 replicates are screening, not a conclusion."""
+are step functions: a trial counts from the moment it has ended. A run that misses the target is censored at the
+budget. Fewer than 10 replicates are screening, not a conclusion."""
 
 
 def build(records: Records, *, currency: str = "energy", title: str = "Which way of choosing τ pays?") -> str:

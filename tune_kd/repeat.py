@@ -20,7 +20,7 @@ from tune_kd.meter.carbon import carbon
 from tune_kd.meter.power import detect
 from tune_kd.meter.process import ProcessMeter
 from tune_kd.progress import Progress
-from tune_kd.runner import best_trial, load_data
+from tune_kd.runner import load_data
 from tune_kd.scenario import Scenario, from_record
 from tune_kd.store import Store
 from tune_kd.teacher import Teacher, load_teacher, obtain_teacher, save_teacher, stage, teacher_id, teacher_name
@@ -111,7 +111,7 @@ def export_best(
     Raises InputError where the run has no incumbent or its checkpoint is gone, or where ONNX is not installed.
     """
     run = _row(store.runs(), "run_id", run_id)
-    trial_id = best_trial(store, run_id)
+    trial_id = store.incumbent(run_id)
     if trial_id is None:
         raise InputError(f"run {run_id} has no trial that ended well, so there is no student to export")
     home = cache_at(cache)

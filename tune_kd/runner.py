@@ -219,7 +219,7 @@ def _run(
         status, error = source.verdict()
         store.write_run({**row, **records.ended(ledger, status, error)})
         if status == "completed":
-            workshop.prune(shared, keep=best_trial(store, plan.run_id))
+            workshop.prune(shared, keep=store.incumbent(plan.run_id))
         progress.run_ended(plan, status)
     return status
 
@@ -238,15 +238,6 @@ def nodes_of(store: Store, run_id: str) -> list[dict[str, Any]]:
     """The run's rows of ``nodes`` so far, as plain values: those of a run that is resumed."""
     nodes = store.nodes()
     return list(records.plain_rows(nodes[nodes.run_id == run_id]))
-
-
-def best_trial(store: Store, run_id: str) -> str | None:
-    """The run's incumbent: the trial with the best validation accuracy, the earliest of equals."""
-    trials = store.trials()
-    ended = trials[(trials.run_id == run_id) & trials.status.isin(["completed", "stopped"])]
-    if ended.val_accuracy.notna().sum() == 0:
-        return None
-    return str(ended.sort_values(["val_accuracy", "index"], ascending=[False, True]).trial_id.iloc[0])
 
 
 @contextmanager

@@ -44,9 +44,12 @@ def test_the_incumbent_brings_its_test_which_may_fall() -> None:
     assert list(curve["trial_id"]) == ["a-0000", "a-0001", "a-0001"]
 
 
-def test_of_equal_trials_the_earliest_stays() -> None:
-    curve = curve_of([trial("a", 0, 0.8, 0.5), trial("a", 1, 0.8, 0.6)])
-    assert list(curve["test_accuracy"]) == [0.5, 0.5]
+def test_of_equal_trials_the_one_of_the_lowest_index_counts_as_soon_as_it_has_ended() -> None:
+    first, second = DAY + pd.Timedelta(hours=1), DAY + pd.Timedelta(hours=2)
+    in_order = [trial("a", 0, 0.8, 0.5, ended_at=first), trial("a", 1, 0.8, 0.6, ended_at=second)]
+    assert list(curve_of(in_order)["test_accuracy"]) == [0.5, 0.5]
+    overtaken = [trial("a", 0, 0.8, 0.5, ended_at=second), trial("a", 1, 0.8, 0.6, ended_at=first)]
+    assert list(curve_of(overtaken)["test_accuracy"]) == [0.6, 0.5]
 
 
 def test_the_last_point_of_a_curve_is_the_runs_outcome() -> None:

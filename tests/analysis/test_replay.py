@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from synthetic import DAY, Row, make_frames, run, trial
 
 from analysis import replay as replaying
-from analysis.outcomes import incumbents, run_outcomes
+from analysis.outcomes import run_outcomes
 from analysis.replay import CUT, KEY, replay
 from analysis.table import as_rows
 from tune_kd.errors import InputError
+from tune_kd.store.incumbents import incumbents
 
 EPOCHS = 3
 

@@ -12,9 +12,10 @@ from rich.console import Console
 from synthetic import DAY, Frames, Recipe, make_frames, run, trial
 
 from analysis import summary
-from analysis.outcomes import incumbents, notices, run_outcomes
+from analysis.outcomes import notices, run_outcomes
 from analysis.table import MISSING, render, rich_table
 from tune_kd.errors import InputError
+from tune_kd.store.incumbents import incumbents
 
 
 def test_the_incumbent_is_chosen_by_validation_and_brings_its_own_test() -> None:
@@ -23,10 +24,11 @@ def test_the_incumbent_is_chosen_by_validation_and_brings_its_own_test() -> None
     assert (best["val_accuracy"], best["test_accuracy"]) == (0.90, 0.70)
 
 
-def test_the_earliest_to_end_wins_a_tie_whatever_its_place_in_the_table() -> None:
+def test_the_lowest_index_wins_a_tie_whoever_ended_first_and_whatever_its_place_in_the_table() -> None:
     late = trial("a", 0, 0.9, 0.1, ended_at=DAY + pd.Timedelta(hours=2))
     early = trial("a", 1, 0.9, 0.2, ended_at=DAY + pd.Timedelta(hours=1))
-    assert incumbents(pd.DataFrame([late, early])).loc["a", "test_accuracy"] == 0.2
+    for trials in ([late, early], [early, late]):
+        assert incumbents(pd.DataFrame(trials)).loc["a", "test_accuracy"] == 0.1
 
 
 def test_a_failed_trial_is_never_incumbent_but_is_paid_for() -> None:

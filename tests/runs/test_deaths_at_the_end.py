@@ -12,7 +12,6 @@ import tune_kd
 from tune_kd.errors import Interrupted
 from tune_kd.events import EpochReport, Event
 from tune_kd.progress import Progress
-from tune_kd.runner import best_trial
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +53,7 @@ def check(store, cause: str) -> None:
     chosen = ["checkpoint_epoch", "val_accuracy", "val_loss"]
     assert ended[chosen].tolist() == died[chosen].tolist()
     assert trials.test_accuracy.notna().tolist() == [False, True, True]
-    assert best_trial(store, run.run_id) in {ended.trial_id, other.trial_id}
+    assert store.incumbent(run.run_id) in {ended.trial_id, other.trial_id}
     assert ended.energy_j > 0, "loading data and teacher cost something"
     metered = trials.energy_j.sum() + trials.energy_test_j.sum() + run.shared_energy_j
     assert nodes.energy_trials_j.sum() == pytest.approx(metered, rel=1e-9)

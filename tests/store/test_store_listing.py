@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from store_records import TABLES, at, contents, report, run_row, started, write_whole_run
+from store_records import TABLES, at, contents, report, run_row, started, trial_events, write_whole_run
 
+from analysis.curves import run_curves
+from analysis.outcomes import run_outcomes
 from tune_kd.errors import InputError
+from tune_kd.events import TrialEnded
 from tune_kd.store import Store, create_store
 
 
@@ -45,6 +49,26 @@ def test_one_run_is_shown_with_its_trials_and_nodes(store: Store) -> None:
 def test_an_unknown_run_is_refused_with_the_nearest(store: Store) -> None:
     with pytest.raises(InputError, match=r"unknown run 'yuong'; did you mean 'young'\?"):
         store.show_run("yuong")
+
+
+def test_of_equal_trials_the_store_hands_out_the_one_that_the_ranking_names(store: Store) -> None:
+    """The first of two equal trials ended last: its index decides, for export, pruning, ranking and curve alike."""
+    for index, seconds in ((0, 300), (1, 200)):
+        journal = store.journal("tie", f"tie-{index:04d}", 0)
+        for event in trial_events("tie", index):
+            late = isinstance(event, TrialEnded)
+            journal.append(replace(event, at=at(seconds)) if late else event)
+        store.seal("tie", f"tie-{index:04d}", 0)
+    store.write_run(run_row("tie", started_at=at(20)))
+    runs, trials = store.runs(), store.trials()
+    ranked = run_outcomes(runs, trials)
+    assert store.incumbent("tie") == "tie-0000"
+    assert ranked.set_index("run_id").at["tie", "incumbent"] == "tie-0000"
+    assert run_curves(ranked, runs, trials).groupby("run_id")["trial_id"].last()["tie"] == "tie-0000"
+
+
+def test_a_run_without_a_trial_that_ended_well_has_no_incumbent(store: Store) -> None:
+    assert store.incumbent("next") is None
 
 
 def test_csv_holds_every_row_and_column(store: Store, tmp_path: Path) -> None:

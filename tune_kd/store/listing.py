@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.errors import unknown
+from tune_kd.store.incumbents import incumbents
 from tune_kd.store.reading import Reader, to_pandas
 from tune_kd.store.views import literal
 
@@ -49,6 +50,13 @@ def show_run(reader: Reader, run_id: str) -> RunRecord:
     trials = reader.rows(f"SELECT * FROM trials {of_run} ORDER BY trial_id, attempt", ["trials"])
     nodes = reader.rows(f"SELECT * FROM nodes {of_run} ORDER BY node_id", ["nodes"])
     return RunRecord(run=run, trials=to_pandas(trials), nodes=to_pandas(nodes))
+
+
+def incumbent(reader: Reader, run_id: str) -> str | None:
+    """The id of the run's incumbent; None where no trial of it has ended well."""
+    of_run = f"WHERE run_id = {literal(run_id)} ORDER BY trial_id, attempt"
+    best = incumbents(to_pandas(reader.rows(f"SELECT * FROM trials {of_run}", ["trials"])))
+    return None if best.empty else str(best.at[run_id, "trial_id"])
 
 
 def require_run(reader: Reader, run_id: str) -> None:

@@ -18,7 +18,7 @@ from tune_kd.store.files import Files
 from tune_kd.store.fold import Attempt, fold
 from tune_kd.store.journal import Journal
 from tune_kd.store.lease import Lease
-from tune_kd.store.listing import RunRecord, list_runs, require_run, show_run
+from tune_kd.store.listing import RunRecord, incumbent, list_runs, require_run, show_run
 from tune_kd.store.merge import Merged, merge
 from tune_kd.store.packing import maintenance
 from tune_kd.store.reading import Reader
@@ -156,6 +156,10 @@ class Store:
     def show_run(self, run_id: str) -> RunRecord:
         """All that the store says of one run. Raises InputError for one that is not there."""
         return show_run(self.reader, run_id)
+
+    def incumbent(self, run_id: str) -> str | None:
+        """The id of the trial whose student the run hands out; None where no trial has ended well."""
+        return incumbent(self.reader, run_id)
 
     def remove_run(self, run_id: str) -> None:
         """Remove a run with all its records. Raises InputError for one that is not there, or that is being driven."""
