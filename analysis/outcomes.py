@@ -30,8 +30,8 @@ SETTING = (
 )
 # Of a scenario: words, and what has a column of its own. Data in another folder is the same data if its split is.
 NOT_THE_RECIPE = ("name", "description", "data", "equivalence_margin")
-# Of a policy of the user's own: its hash tells it from another one of the same name.
-NOT_AN_OPTION = ("class", "file", "source")
+# What a class says of itself, and of a policy of the user's own: its hash tells it from another one of the same name.
+NOT_AN_OPTION = ("adapts", "class", "file", "source")
 PLACE = ("hardware", "energy_method")
 MACHINE = ("cpu_model", "cpus", "ram_bytes", "gpu_model", "gpus", "power_limit_w", "mig")  # columns of ``nodes``
 

@@ -8,7 +8,7 @@ ones in another order: their decisions do not replay, and they are marked.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
 from dataclasses import dataclass
 
 import pandas as pd
@@ -25,6 +25,8 @@ CUT = "cut"  # the status of an attempt that was still running when the budget w
 # A budget's currency, its column in `trials` and `reports`, and what analysis calls it.
 SPENT = {one.budget: (one.trial, one.name) for one in accounting.CURRENCIES.values() if one.name != "epochs"}
 CURRENCIES = ("trials", "epochs", *SPENT)
+# The policies that adapt, for records of before they said so themselves.
+ADAPTED_BEFORE = ("asha", "cost-aware", "gp", "hyperband-tpe", "tpe")
 RESULTS = ("val_accuracy", "val_loss", "test_accuracy", "checkpoint_epoch", "energy_test_j")
 
 
@@ -67,11 +69,11 @@ def replay(runs: pd.DataFrame, trials: pd.DataFrame, reports: pd.DataFrame, *, c
     )
 
 
-def notes(done: Replay, adapting: Collection[str]) -> list[str]:
-    """What a reader of a replay has to know; ``adapting`` names the policies whose decisions follow results."""
+def notes(done: Replay) -> list[str]:
+    """What a reader of a replay has to know."""
     lines = ["replayed from the records: what was reported after the budget was spent does not count"]
     policies = done.runs["policy"].astype(str)
-    marked = sorted({policy for policy in policies if policy.partition(":")[0] in adapting})
+    marked = sorted(set(policies[[_adapts(*row) for row in zip(policies, done.runs["policy_json"], strict=True)]]))
     if marked:
         lines.append(f"adapting to results, they might have decided otherwise under this budget: {', '.join(marked)}")
     for run_ids, what in (
@@ -84,12 +86,16 @@ def notes(done: Replay, adapting: Collection[str]) -> list[str]:
     return lines
 
 
-def tables(
-    done: Replay, nodes: pd.DataFrame | None = None, *, adapting: Collection[str], order: str = "energy"
-) -> list[Table]:
+def _adapts(label: str, policy_json: object) -> bool:
+    """Do the results of its trials decide what the policy tries, or stops, next?"""
+    record = json.loads(policy_json) if isinstance(policy_json, str) else {}
+    return bool(record.get("adapts", label.partition(":")[0] in ADAPTED_BEFORE))
+
+
+def tables(done: Replay, nodes: pd.DataFrame | None = None, *, order: str = "energy") -> list[Table]:
     """The ranking tables of :mod:`analysis.summary` at the replayed budget."""
     outcomes = run_outcomes(done.runs, done.trials, nodes)
-    return format_table(tabulate(outcomes), order=order, notes=[*notes(done, adapting), *notices(outcomes)])
+    return format_table(tabulate(outcomes), order=order, notes=[*notes(done), *notices(outcomes)])
 
 
 def _moments(runs: pd.DataFrame, trials: pd.DataFrame, reports: pd.DataFrame, currency: str) -> pd.DataFrame:

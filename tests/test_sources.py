@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tune_kd import records
 from tune_kd.sources import Code, this_code
 
 HERE = Code(tune_kd="0.1.0", sources="9a3c", python="3.11.7", torch="2.11.0")
@@ -21,3 +22,7 @@ def test_a_difference_names_what_is_there_and_what_is_here() -> None:
 
 def test_a_cpus_and_a_gpus_build_of_torch_may_meet() -> None:
     assert "+" not in this_code().torch
+
+
+def test_git_is_asked_once_a_process_however_many_runs_are_planned() -> None:
+    assert records.code() is records.code()

@@ -64,9 +64,13 @@ def _option(kind: type[Policy], text: str) -> tuple[str, Any]:
 
 
 def policy_record(policy: Policy) -> str:
-    """A policy as the JSON text that a record keeps: its name and every option; a user's with its source text."""
+    """A policy as the JSON text that a record keeps: its name, whether it adapts to results, and every option.
+
+    The record of a user's own policy has its source text, too.
+    """
     options = dataclasses.asdict(policy)  # type: ignore[call-overload]
-    return json.dumps({"name": policy.name, "options": options, **user_policy.record(type(policy))})
+    fields = {"name": policy.name, "adapts": policy.adapts, "options": options}
+    return json.dumps({**fields, **user_policy.record(type(policy))})
 
 
 def policy_from_record(text: str) -> Policy:

@@ -56,7 +56,7 @@ def begin_look(node_id: str, cache: Cache, marker: Path) -> Any:
 class Cluster:
     """The nodes that may be used: they run the driver's code, and each has a meter.
 
-    ``note`` hears of nodes that came late, one line each.
+    ``progress`` notes each node that came late, in one line.
     """
 
     def __init__(self, resources: Resources, *, cache: Cache, metering: Metering, progress: Progress) -> None:

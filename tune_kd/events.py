@@ -1,6 +1,6 @@
 """The one stream of events of a run, which ledger, journal and progress consume.
 
-Ray Tune is one source of it (``runner.py``); a simulator can be another. All costs in an
+Ray Tune is one source of it (``tune_events.py``); a simulator can be another. All costs in an
 :class:`EpochReport` are cumulative over its attempt, in base units (J, FLOP, s, g). ``None`` means
 "not measured". Every event is plain data: :func:`to_json` and :func:`from_json` are inverse.
 """

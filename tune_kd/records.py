@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -92,14 +94,20 @@ def ended(ledger: Ledger, status: str, error: str | None) -> dict[str, Any]:
     }
 
 
-def code() -> dict[str, Any]:
-    """Version of tune-kd; revision and changes where it runs from a git checkout, else null."""
+@functools.cache
+def code() -> Mapping[str, Any]:
+    """Version of tune-kd; revision and changes where it runs from a git checkout, else null.
+
+    As it was when first asked: that is the code which this process runs.
+    """
     revision = _git("rev-parse", "HEAD")
-    return {
-        "code_version": metadata.version("tune-kd"),
-        "code_revision": revision,
-        "code_dirty": None if revision is None else bool(_git("status", "--porcelain", "--untracked-files=no")),
-    }
+    return MappingProxyType(
+        {
+            "code_version": metadata.version("tune-kd"),
+            "code_revision": revision,
+            "code_dirty": None if revision is None else bool(_git("status", "--porcelain", "--untracked-files=no")),
+        }
+    )
 
 
 def _git(*words: str) -> str | None:

@@ -112,7 +112,7 @@ def test_a_run_that_was_not_measured_is_left_out_and_named() -> None:
     assert done.unmeasured == ("a",)
     assert done.trials.empty
     assert not run_outcomes(done.runs, done.trials)["counted"].any()
-    assert any("nothing measured" in line and "random" in line for line in replaying.notes(done, ()))
+    assert any("nothing measured" in line and "random" in line for line in replaying.notes(done))
 
 
 @settings(max_examples=25)
@@ -140,11 +140,20 @@ def test_a_budget_that_nothing_reaches_changes_nothing() -> None:
 def test_the_usual_tables_show_it_and_mark_policies_that_adapt() -> None:
     frames = make_frames(replicates=2)
     done = replay(frames.runs, frames.trials, frames.reports, currency="joules", limit=5 * 3600)
-    [table] = replaying.tables(done, frames.nodes, adapting={"tpe", "asha"})
+    [table] = replaying.tables(done, frames.nodes)
     assert "18000 joules" in table.title
     assert {row[0] for row in table.rows} == {"grid", "random", "tpe", "annealing", "stochastic"}
     assert any(line.endswith("under this budget: tpe") for line in table.notes)
     assert any("10" in line and "ended before" in line and "annealing, stochastic" in line for line in table.notes)
+
+
+def test_a_policy_of_ones_own_that_adapts_is_marked_by_its_record() -> None:
+    runs, trials, reports = two_side_by_side()
+    runs = runs.assign(policy="mine", policy_json='{"adapts": true}')
+    assert any(
+        line.endswith("under this budget: mine")
+        for line in replaying.notes(replay(runs, trials, reports, currency="joules", limit=15))
+    )
 
 
 @pytest.mark.parametrize(("currency", "limit"), [("energy", 1.0), ("joules", 0.0), ("joules", float("nan"))])

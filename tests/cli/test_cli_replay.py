@@ -9,9 +9,10 @@ import sys
 import pytest
 from cli_records import sealed_store, study
 
+from analysis.replay import ADAPTED_BEFORE
 from policies import POLICIES
+from tune_kd.catalogue import policy_record
 from tune_kd.cli import command_line
-from tune_kd.cli.replayed import adapting
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +22,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-def test_the_adapting_policies_are_those_whose_class_says_so() -> None:
-    assert {name for name, policy in POLICIES.items() if policy.adapts} == adapting()
+def test_the_record_of_a_policy_says_whether_it_adapts() -> None:
+    for policy in POLICIES.values():
+        assert json.loads(policy_record(policy()))["adapts"] == policy.adapts
+
+
+def test_older_records_which_do_not_say_so_are_known_by_name() -> None:
+    assert {name for name, policy in POLICIES.items() if policy.adapts} == set(ADAPTED_BEFORE)
 
 
 @pytest.mark.parametrize(("budget", "epochs"), [("1trial", 30), ("60epochs", 60), ("2trials", 60)])

@@ -34,6 +34,7 @@ def test_its_record_is_its_text_and_its_hash_that_of_the_file(tmp_path: Path) ->
     policy = make_policy(f"{file}:Mine:steps=5")
     assert json.loads(policy_record(policy)) == {
         "name": "Mine",
+        "adapts": False,
         "options": {"low": 2.0, "steps": 5, "loud": False, "shape": "flat"},
         "class": "Mine",
         "file": file,
