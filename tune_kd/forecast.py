@@ -71,11 +71,10 @@ def trial_cost(store: Store, scenario: Scenario) -> TrialCost | None:
 
     Trials that were tried again are left out: their last attempt is no whole trial.
     """
-    runs, trials = store.runs(), store.trials()
-    same = runs[runs.scenario_sha256 == scenario_sha256(scenario)].run_id
-    whole = trials[
-        trials.run_id.isin(same) & trials.tau.notna() & (trials.status == "completed") & (trials.attempt == 0)
-    ]
+    runs = store.runs()
+    runs = runs[runs.scenario_sha256 == scenario_sha256(scenario)]
+    trials = store.trials(run_ids=list(runs.run_id))
+    whole = trials[trials.tau.notna() & (trials.status == "completed") & (trials.attempt == 0)]
     if whole.empty:
         return None
     paid = runs.set_index("run_id").loc[whole.run_id, list(NOTHING.columns())]

@@ -81,8 +81,7 @@ def joined(parts: Sequence[Study]) -> Study:
 
 def _interrupted(parts: Sequence[Study], store: Store, execution: Execution) -> Interrupted:
     study = joined(parts)
-    runs = store.runs()
-    planned = runs[runs.run_id.isin([plan.run_id for plan in study.runs])]
+    planned = store.runs(run_ids=[plan.run_id for plan in study.runs])
     done = int((planned.status == "completed").sum())
     return Interrupted(
         f"interrupted: {done} of {len(study.runs)} runs are complete and every finished trial is in "

@@ -126,8 +126,7 @@ def past_of(store: Store, run_id: str, max_failures: int = 0) -> Past:
 
     A trial that failed at most ``max_failures`` times is unfinished: its driver did not live to try it again.
     """
-    trials, reports = store.trials(), store.reports()
-    trials, reports = trials[trials.run_id == run_id], reports[reports.run_id == run_id]
+    trials, reports = store.trials(run_ids=[run_id]), store.reports(run_ids=[run_id])
     of_attempt: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for report in plain_rows(reports.sort_values("epoch")):
         of_attempt.setdefault((report["trial_id"], report["attempt"]), []).append(report)

@@ -66,7 +66,7 @@ def rerun(
     progress, home = progress or Progress(), cache_at(cache)
     home.check()
     trial = _trial_row(store, trial_id)
-    run = _row(store.runs(), "run_id", trial["run_id"])
+    run = _row(store.runs(run_ids=[trial["run_id"]]), "run_id", trial["run_id"])
     spec = _spec(trial, run)
     scenario = spec.scenario
     progress.stage("reading the data")
@@ -77,7 +77,7 @@ def rerun(
     meter = ProcessMeter(detect(), cpus)
     place = Place(device=device(gpus), meter=meter, carbon=carbon(), node_id="here", checkpoint=checkpoint)
     # A trial that was stopped early is repeated as far as it went.
-    recorded_reports = store.reports()
+    recorded_reports = store.reports(run_ids=[trial["run_id"]])
     reached = recorded_reports[recorded_reports.trial_id == trial_id].epoch.max()
     with as_in_a_worker(cpus):
         teacher = _teacher(home, scenario, data, place, progress)
@@ -110,7 +110,7 @@ def export_best(
     ``student.pt`` is a state_dict; the ONNX model takes normalised images, float32 [B, channels, size, size].
     Raises InputError where the run has no incumbent or its checkpoint is gone, or where ONNX is not installed.
     """
-    run = _row(store.runs(), "run_id", run_id)
+    run = store.show_run(run_id).run
     trial_id = store.incumbent(run_id)
     if trial_id is None:
         raise InputError(f"run {run_id} has no trial that ended well, so there is no student to export")
@@ -184,12 +184,12 @@ def _export_onnx(student: torch.nn.Module, shape: tuple[int, int], path: Path) -
 
 
 def _trial_row(store: Store, trial_id: str) -> dict[str, Any]:
-    trials = store.trials()
+    trials = store.trials(run_ids=[trial_id.rpartition("-")[0]])
     ended = trials[trials.status.isin(["completed", "stopped"])]
     if trial_id not in set(ended.trial_id):
         if trial_id in set(trials.trial_id):
             raise InputError(f"trial {trial_id} did not end well, so there is no result to repeat")
-        raise unknown("trial", trial_id, trials.trial_id)
+        raise unknown("trial", trial_id, store.trials(["trial_id"]).trial_id)
     return _row(ended, "trial_id", trial_id)
 
 

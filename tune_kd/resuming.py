@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from search_spaces import Space
 from tune_kd import catalogue, records
 from tune_kd.budget import Budget
@@ -26,7 +24,7 @@ UNFINISHED = ("planned", "running", "stopped", "lost")
 
 def unfinished_rows(store: Store, name: str | None) -> list[dict[str, Any]]:
     """The rows of the unfinished runs of a run, a study, or the latest study that has any. Raises InputError."""
-    runs = store.runs()
+    runs = store.runs(["run_id", "study_id", "status"])
     left = runs[runs.status.isin(UNFINISHED)]
     if name is None:
         if left.empty:
@@ -41,7 +39,7 @@ def unfinished_rows(store: Store, name: str | None) -> list[dict[str, Any]]:
         raise InputError(
             f"nothing to resume in {name}: its {len(named)} runs are {', '.join(sorted(set(named.status)))}"
         )
-    return list(records.plain_rows(chosen))
+    return list(records.plain_rows(store.runs(run_ids=list(chosen.run_id))))
 
 
 def studies_of(rows: Sequence[Mapping[str, Any]]) -> list[Study]:
@@ -112,8 +110,7 @@ def plan_of(row: Mapping[str, Any]) -> RunPlan:
 
 def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon | None:
     """The carbon intensity and PUE that the study's trials were recorded with; None where there is none yet."""
-    runs, trials = store.runs(), store.trials()
-    of_study = trials[trials.run_id.isin(_with_all_parts(runs, rows).run_id)]
+    of_study = store.trials(run_ids=_with_all_parts(store, rows))
     if of_study.empty:
         return None
     first = of_study.iloc[0]
@@ -124,8 +121,7 @@ def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon |
 
 def recorded_metering(store: Store, rows: Sequence[Mapping[str, Any]]) -> Metering | None:
     """The meters' rate and the options of the power model that the study ran with; None where none has run yet."""
-    runs, nodes = store.runs(), store.nodes()
-    of_study = nodes[nodes.run_id.isin(_with_all_parts(runs, rows).run_id)]
+    of_study = store.nodes(run_ids=_with_all_parts(store, rows))
     recorded = of_study.meter_params_json.dropna()
     if recorded.empty:
         return None
@@ -133,6 +129,7 @@ def recorded_metering(store: Store, rows: Sequence[Mapping[str, Any]]) -> Meteri
     return Metering(period_s=params["period_s"], **params.get("given", {}))
 
 
-def _with_all_parts(runs: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The runs of the study that ``rows`` are of."""
-    return runs[runs.study_id.fillna("").map(base_id) == base_id(rows[0]["study_id"])]
+def _with_all_parts(store: Store, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The ids of all runs of the study that ``rows`` are of."""
+    runs = store.runs(["run_id", "study_id"])
+    return list(runs[runs.study_id.fillna("").map(base_id) == base_id(rows[0]["study_id"])].run_id)

@@ -153,7 +153,7 @@ def execute(
     outcome = Outcome(study=study, store=store, statuses=statuses)
     failed = [run_id for run_id, status in statuses.items() if status == "failed"]
     if failed:
-        first = str(store.runs().set_index("run_id").at[failed[0], "error"])
+        first = str(store.runs(run_ids=failed[:1]).error.item())
         raise RunFailed(f"{len(failed)} of {len(statuses)} runs failed; the first, {failed[0]}: {first}", outcome)
     return outcome
 
@@ -236,8 +236,7 @@ def record_lost_nodes(store: Store, run_id: str, cluster: Cluster, before: list[
 
 def nodes_of(store: Store, run_id: str) -> list[dict[str, Any]]:
     """The run's rows of ``nodes`` so far, as plain values: those of a run that is resumed."""
-    nodes = store.nodes()
-    return list(records.plain_rows(nodes[nodes.run_id == run_id]))
+    return list(records.plain_rows(store.nodes(run_ids=[run_id])))
 
 
 @contextmanager

@@ -126,8 +126,7 @@ def _recorded_sd(earlier: Store, study: Study) -> float | None:
     same = runs[runs["scenario_sha256"] == scenario_sha256(study.scenario)]
     if same.empty:
         return None
-    trials = earlier.trials()
-    return paired_sd(run_outcomes(same, trials[trials["run_id"].isin(same["run_id"])]))
+    return paired_sd(run_outcomes(same, earlier.trials(run_ids=list(same["run_id"]))))
 
 
 def listing(rows: list[Forecast]) -> Listing:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from tune_kd.errors import unknown
 from tune_kd.store.incumbents import incumbents
 from tune_kd.store.reading import Reader, to_pandas
-from tune_kd.store.views import literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,22 +44,19 @@ def list_runs(reader: Reader) -> pd.DataFrame:
 def show_run(reader: Reader, run_id: str) -> RunRecord:
     """One run with its trials and nodes. Raises InputError, with the nearest, for a run that is not there."""
     require_run(reader, run_id)
-    of_run = f"WHERE run_id = {literal(run_id)}"
-    [run] = reader.rows(f"SELECT * FROM runs {of_run}", ["runs"]).to_pylist()
-    trials = reader.rows(f"SELECT * FROM trials {of_run} ORDER BY trial_id, attempt", ["trials"])
-    nodes = reader.rows(f"SELECT * FROM nodes {of_run} ORDER BY node_id", ["nodes"])
-    return RunRecord(run=run, trials=to_pandas(trials), nodes=to_pandas(nodes))
+    [run] = reader.rows("SELECT * FROM runs", ["runs"], runs=[run_id]).to_pylist()
+    trials, nodes = (reader.frame(table, run_ids=[run_id]) for table in ("trials", "nodes"))
+    return RunRecord(run=run, trials=trials, nodes=nodes)
 
 
 def incumbent(reader: Reader, run_id: str) -> str | None:
     """The id of the run's incumbent; None where no trial of it has ended well."""
-    of_run = f"WHERE run_id = {literal(run_id)} ORDER BY trial_id, attempt"
-    best = incumbents(to_pandas(reader.rows(f"SELECT * FROM trials {of_run}", ["trials"])))
+    best = incumbents(reader.frame("trials", run_ids=[run_id]))
     return None if best.empty else str(best.at[run_id, "trial_id"])
 
 
 def require_run(reader: Reader, run_id: str) -> None:
     """Raises InputError for a run that is not in the store."""
-    known = reader.rows("SELECT run_id FROM runs ORDER BY run_id", ["runs"])["run_id"].to_pylist()
-    if run_id not in known:
-        raise unknown("run", run_id, known)
+    if len(reader.rows("SELECT run_id FROM runs", ["runs"], runs=[run_id])):
+        return
+    raise unknown("run", run_id, reader.frame("runs", ["run_id"])["run_id"])

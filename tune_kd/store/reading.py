@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from tune_kd.errors import StoreError, nearest
 from tune_kd.store import manifest as manifests
-from tune_kd.store import stamp, views
+from tune_kd.store import names, stamp, views
 from tune_kd.store.columns import KEYS, TABLES
 from tune_kd.store.files import Files
+from tune_kd.store.footer import may_hold
 from tune_kd.store.manifest import Manifest
 from tune_kd.store.schema import SCHEMAS
 from tune_kd.store.stamp import Fault
@@ -51,15 +52,20 @@ class Reader:
         self.files = files
         self._sound: dict[tuple[Path, int, int, int], int] = {}
 
-    def frame(self, table: str, columns: Collection[str] | None) -> pd.DataFrame:
-        """A table as a DataFrame: the columns asked for in the schema's order, the rows in the key's."""
+    def frame(
+        self, table: str, columns: Collection[str] | None = None, run_ids: Collection[str] | None = None
+    ) -> pd.DataFrame:
+        """A table as a DataFrame: the columns asked for in the schema's order, the rows in the key's.
+
+        With ``run_ids`` the rows of these runs alone; files that cannot hold any are not read.
+        """
         schema = SCHEMAS[table]
         for name in columns or ():
             if name not in schema.names:
                 raise StoreError(f"{table} has no column {name!r}; {nearest(name, schema.names)}")
         wanted = [name for name in schema.names if columns is None or name in columns]
         select = f"SELECT {', '.join(map(views.quoted, wanted))} FROM {table} ORDER BY {', '.join(KEYS[table])}"
-        rows = self.rows(select, [table])
+        rows = self.rows(select, [table], runs=run_ids)
         return to_pandas(rows.cast(pa.schema([schema.field(name) for name in wanted])))
 
     def query(self, sql: str) -> pd.DataFrame:
@@ -67,8 +73,11 @@ class Reader:
         mentioned = [table for table in TABLES if re.search(rf"\b{table}\b", sql, re.IGNORECASE)]
         return to_pandas(self.rows(sql, mentioned))
 
-    def rows(self, sql: str, tables: Sequence[str]) -> pa.Table:
-        """The result of ``sql`` over the views of ``tables``. Raises StoreError where it is not a query."""
+    def rows(self, sql: str, tables: Sequence[str], *, runs: Collection[str] | None = None) -> pa.Table:
+        """The result of ``sql`` over the views of ``tables``, of these ``runs`` alone where they are named.
+
+        Raises StoreError where it is not a query.
+        """
 
         def collect(connection: duckdb.DuckDBPyConnection) -> pa.Table:
             statements = connection.extract_statements(sql)
@@ -76,23 +85,30 @@ class Reader:
                 raise StoreError(f"give one query that returns rows, SELECT …; got {sql[:60]!r}")
             return pa.table(connection.sql(sql))
 
-        return self.session(tables, collect)
+        return self.session(tables, collect, runs)
 
-    def session(self, tables: Sequence[str], use: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    def session(
+        self,
+        tables: Sequence[str],
+        use: Callable[[duckdb.DuckDBPyConnection], T],
+        runs: Collection[str] | None = None,
+    ) -> T:
         """What ``use`` makes of a connection to duckdb with views of ``tables``."""
 
         def read(snapshot: Snapshot) -> T:
-            with views.session(snapshot.tables, snapshot.manifest.removed_runs) as connection:
+            with views.session(snapshot.tables, snapshot.manifest.removed_runs, only_runs=runs) as connection:
                 return use(connection)
 
-        return self.consistent(tables, read)
+        return self.consistent(tables, read, runs)
 
-    def consistent(self, tables: Sequence[str], read: Callable[[Snapshot], T]) -> T:
+    def consistent(
+        self, tables: Sequence[str], read: Callable[[Snapshot], T], runs: Collection[str] | None = None
+    ) -> T:
         """What ``read`` makes of a snapshot, if the packed files did not change meanwhile; else once more."""
         for _ in range(_TRIES):
             before = manifests.read(self.files)
             try:
-                snapshot = self.snapshot(before, tables)
+                snapshot = self.snapshot(before, tables, runs)
                 result = read(snapshot)
             except FileNotFoundError:  # packed meanwhile, or removed
                 continue
@@ -101,8 +117,11 @@ class Reader:
                 return result
         raise StoreError(f"the store {self.files.where} is being rewritten all the time; try again later")
 
-    def snapshot(self, manifest: Manifest, tables: Collection[str]) -> Snapshot:
-        """The files that belong to ``manifest``, which must still be the store's when they have been read."""
+    def snapshot(self, manifest: Manifest, tables: Collection[str], runs: Collection[str] | None = None) -> Snapshot:
+        """The files that belong to ``manifest``, which must still be the store's when they have been read.
+
+        With ``runs`` those alone that may hold rows of them.
+        """
         found: dict[str, list[Part]] = {}
         faults: list[Fault] = []
         # Trials are listed once, and before reports: what is listed has its reports on disk already, and reports
@@ -112,7 +131,9 @@ class Reader:
             loose = committed if table == "trials" else loose_names(self.files, manifest, table)
             if table == "reports":
                 loose &= committed
-            parts, broken = self.check(table, loose, manifest.packed.get(table, {}))
+            if runs is not None:
+                loose = {name for name in loose if names.run_of(table, Path(name).stem) in runs}
+            parts, broken = self.check(table, loose, manifest.packed.get(table, {}), runs)
             found[table] = parts
             faults += broken
         return Snapshot(manifest=manifest, tables=found, faults=faults)
@@ -122,8 +143,13 @@ class Reader:
         for fault in faults:
             warnings.warn(f"left out of {self.files.where}: {fault}", StoreWarning, stacklevel=3)
 
-    def check(self, table: str, loose: Iterable[str], packed: Collection[str]) -> tuple[list[Part], list[Fault]]:
-        """Which of the table's files are sound, and what is wrong with the others."""
+    def check(
+        self, table: str, loose: Iterable[str], packed: Collection[str], runs: Collection[str] | None = None
+    ) -> tuple[list[Part], list[Fault]]:
+        """Which of the table's files are sound, and what is wrong with the others.
+
+        With ``runs`` packed files that cannot hold rows of them are passed over.
+        """
         present = set(self.files.names(table)) if packed else set()
         faults = [
             Fault(file=f"{table}/{name}", kind="missing", detail="the manifest names it")
@@ -131,11 +157,13 @@ class Reader:
         ]
         parts: list[Part] = []
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for large, names in ((False, sorted(loose)), (True, sorted(set(packed) & present))):
-                paths = self.files.fetch(table, names)
+            for large, listed in ((False, sorted(loose)), (True, sorted(set(packed) & present))):
+                paths = self.files.fetch(table, listed)
+                if large and runs is not None:
+                    paths = [path for path in paths if may_hold(path, runs)]
                 # Hashing a large file leaves the interpreter's lock alone; with small ones threads would wait for it.
                 side_by_side = pool.map if large else map
-                verdicts = side_by_side(self._check, paths, [f"{table}/{name}" for name in names])
+                verdicts = side_by_side(self._check, paths, [f"{table}/{path.name}" for path in paths])
                 for path, verdict in zip(paths, verdicts, strict=True):
                     if isinstance(verdict, Fault):
                         faults.append(verdict)

@@ -49,21 +49,23 @@ class Store:
 
     # Reading: DataFrames whose columns and dtypes follow from the schema alone, sorted by the table's key.
 
-    def runs(self, columns: Collection[str] | None = None) -> pd.DataFrame:
-        """One row a run; all columns of the schema, or those named."""
-        return self.reader.frame("runs", columns)
+    def runs(self, columns: Collection[str] | None = None, *, run_ids: Collection[str] | None = None) -> pd.DataFrame:
+        """One row a run; all columns of the schema, or those named, and all runs, or those named."""
+        return self.reader.frame("runs", columns, run_ids)
 
-    def trials(self, columns: Collection[str] | None = None) -> pd.DataFrame:
+    def trials(self, columns: Collection[str] | None = None, *, run_ids: Collection[str] | None = None) -> pd.DataFrame:
         """One row an attempt at a trial, once it has ended."""
-        return self.reader.frame("trials", columns)
+        return self.reader.frame("trials", columns, run_ids)
 
-    def reports(self, columns: Collection[str] | None = None) -> pd.DataFrame:
+    def reports(
+        self, columns: Collection[str] | None = None, *, run_ids: Collection[str] | None = None
+    ) -> pd.DataFrame:
         """One row an epoch of an attempt that has ended."""
-        return self.reader.frame("reports", columns)
+        return self.reader.frame("reports", columns, run_ids)
 
-    def nodes(self, columns: Collection[str] | None = None) -> pd.DataFrame:
+    def nodes(self, columns: Collection[str] | None = None, *, run_ids: Collection[str] | None = None) -> pd.DataFrame:
         """One row a node of a run."""
-        return self.reader.frame("nodes", columns)
+        return self.reader.frame("nodes", columns, run_ids)
 
     def query(self, sql: str) -> pd.DataFrame:
         """The result of a duckdb query over the views ``runs``, ``trials``, ``reports`` and ``nodes``."""

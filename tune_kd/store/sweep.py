@@ -16,7 +16,7 @@ from tune_kd.store.fold import Attempt, fold
 from tune_kd.store.journal import read_events
 from tune_kd.store.lease import Lease
 from tune_kd.store.packing import Busy, maintenance
-from tune_kd.store.reading import StoreWarning
+from tune_kd.store.reading import Reader, StoreWarning, loose_names
 from tune_kd.store.settle import settle
 
 if TYPE_CHECKING:
@@ -41,11 +41,20 @@ def sweep(store: Store) -> list[Orphan]:
     """Seal all orphans of the store that lie on this machine; what a living process holds is left alone."""
     journals = sorted((store.files.state / names.JOURNALS).glob("*.jsonl"))
     trials = [orphan for journal in journals if (orphan := seal_orphan(store, journal))]
-    running = store.reader.rows("SELECT run_id FROM runs WHERE status = 'running' ORDER BY run_id", ["runs"])
-    runs = [orphan for run_id in running["run_id"].to_pylist() if (orphan := lose_run(store, run_id))]
+    runs = [orphan for run_id in running_runs(store.reader) if (orphan := lose_run(store, run_id))]
     with suppress(Busy), maintenance(store.files):
         settle(store.reader)
     return trials + runs
+
+
+def running_runs(reader: Reader) -> list[str]:
+    """The ids of the runs that are said to be running: compaction leaves their rows in small files."""
+    manifest = manifests.read(reader.files)
+    small, faults = reader.check("runs", loose_names(reader.files, manifest, "runs"), ())
+    reader.warn(faults)
+    with views.session({"runs": small}, manifest.removed_runs) as connection:
+        found = connection.sql("SELECT run_id FROM runs WHERE status = 'running' ORDER BY run_id").fetchall()
+    return [run_id for (run_id,) in found]
 
 
 def seal_orphan(store: Store, journal: Path) -> Orphan | None:
@@ -80,7 +89,8 @@ def _orphan(attempt: Attempt) -> Orphan:
 def is_packed(store: Store, attempt: Attempt) -> bool:
     """Whether a crash came after the attempt was sealed, and a compaction before its journal was dropped."""
     manifest = manifests.read(store.files)
-    packed, faults = store.reader.check("trials", (), manifest.packed.get("trials", {}))
+    of_run = [attempt.trial["run_id"]]
+    packed, faults = store.reader.check("trials", (), manifest.packed.get("trials", {}), of_run)
     store.reader.warn(faults)
     with views.session({"trials": packed}) as connection:
         key = f"trial_id = {views.literal(attempt.trial['trial_id'])} AND attempt = {attempt.trial['attempt']}"
@@ -96,7 +106,7 @@ def lose_run(store: Store, run_id: str) -> Orphan | None:
     if lease is None:
         return None
     with lease:
-        [row] = store.reader.rows(f"SELECT * FROM runs WHERE run_id = {views.literal(run_id)}", ["runs"]).to_pylist()
+        [row] = store.reader.rows("SELECT * FROM runs", ["runs"], runs=[run_id]).to_pylist()
         # Its driver may have ended it between the caller's look at the runs and our lease.
         lost = row["status"] == "running"
         if lost:
@@ -108,6 +118,6 @@ def lose_run(store: Store, run_id: str) -> Orphan | None:
 
 
 def _last_sign_of_life(store: Store, run: dict[str, Any]) -> Any:
-    sql = f"SELECT max(ended_at) AS ended_at FROM trials WHERE run_id = {views.literal(run['run_id'])}"
-    [trials] = store.reader.rows(sql, ["trials"]).to_pylist()
+    sql = "SELECT max(ended_at) AS ended_at FROM trials"
+    [trials] = store.reader.rows(sql, ["trials"], runs=[run["run_id"]]).to_pylist()
     return max((at for at in (trials["ended_at"], run["started_at"]) if at), default=None)

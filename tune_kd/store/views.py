@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -32,7 +32,10 @@ class Part:
 
 @contextmanager
 def session(
-    tables: Mapping[str, Sequence[Part]], removed_runs: Iterable[str] = ()
+    tables: Mapping[str, Sequence[Part]],
+    removed_runs: Iterable[str] = (),
+    *,
+    only_runs: Collection[str] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with a view of each table. Within, duckdb's errors become StoreError, or FileNotFoundError."""
     import duckdb
@@ -40,7 +43,8 @@ def session(
     with duckdb.connect(config=_SETTINGS) as connection:
         try:
             for table, parts in tables.items():
-                connection.execute(f"CREATE VIEW {table} AS {_union(connection, table, parts, list(removed_runs))}")
+                union = _union(connection, table, parts)
+                connection.execute(f"CREATE VIEW {table} AS {_of_runs(union, removed_runs, only_runs)}")
             yield connection
         except duckdb.Error as error:
             paths = [part.path for parts in tables.values() for part in parts]
@@ -49,9 +53,14 @@ def session(
             raise StoreError(f"cannot run this query: {str(error).splitlines()[0]}") from error
 
 
-def _union(
-    connection: duckdb.DuckDBPyConnection, table: str, parts: Sequence[Part], removed_runs: Sequence[str]
-) -> str:
+def _of_runs(select: str, removed: Iterable[str], only: Collection[str] | None) -> str:
+    """The rows of ``select`` without those of removed runs, and of the named ones ``only``."""
+    rules = [f"run_id NOT IN {listed(removed)}"] if removed else []
+    rules += [] if only is None else [f"run_id IN {listed(only)}" if only else "false"]
+    return f"SELECT * FROM ({select}) WHERE {' AND '.join(rules)}" if rules else select
+
+
+def _union(connection: duckdb.DuckDBPyConnection, table: str, parts: Sequence[Part]) -> str:
     # Files of one schema version have the same columns, so duckdb need not open them all to learn them.
     groups = groupby(sorted(parts), key=lambda part: (part.packed, part.version))
     selects = []
@@ -62,8 +71,7 @@ def _union(
     if not selects:
         connection.register(f"empty_{table}", SCHEMAS[table].empty_table())
         selects = [f"SELECT * FROM empty_{table}"]
-    union = " UNION ALL ".join(selects)
-    return f"SELECT * FROM ({union}) WHERE run_id NOT IN {listed(removed_runs)}" if removed_runs else union
+    return " UNION ALL ".join(selects)
 
 
 def _select(connection: duckdb.DuckDBPyConnection, table: str, paths: list[str]) -> str:

@@ -1,0 +1,26 @@
+"""The footers of packed files: which files may hold rows of some runs, told without reading the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def may_hold(path: Path, runs: Collection[str]) -> bool:
+    """May the file hold rows of one of ``runs``? True also where its footer does not say."""
+    try:
+        footer = pq.read_metadata(path)
+    except (pa.ArrowException, OSError):
+        return True  # what is wrong with the file, its check says
+    place = next((at for at in range(footer.num_columns) if footer.schema.column(at).path == "run_id"), None)
+    if place is None:
+        return True
+    groups = (footer.row_group(group).column(place).statistics for group in range(footer.num_row_groups))
+    return any(said is None or not said.has_min_max or _between(runs, said.min, said.max) for said in groups)
+
+
+def _between(runs: Collection[str], low: str, high: str) -> bool:
+    return any(low <= run <= high for run in runs)
