@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_kd import formats
-from tune_kd.cache import Cache
+from tune_kd.cache import Cache, nearest, unwritable
 from tune_kd.errors import InputError, StoreError
 
 OK, ABSENT, WARN, FAIL = MARKS = "ok", "–", "warn", "FAIL"
@@ -237,12 +237,11 @@ def carbon_tables() -> Check:
 
 def disk(name: str, folder: Path) -> Check:
     """Whether ``folder`` can be written, or made, and how much room it has."""
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    if there := unwritable(folder):
         return Check(
             name=name, mark=FAIL, found=f"{folder}: {there} cannot be written", advice=f"give another one with --{name}"
         )
-    free_bytes = shutil.disk_usage(there).free
+    free_bytes = shutil.disk_usage(nearest(folder)).free
     found = f"{folder}, {formats.size(free_bytes)} free"
     if free_bytes < LEAST_DISK_BYTES:
         return Check(name=name, mark=WARN, found=found, advice=f"give one with more room with --{name}")
