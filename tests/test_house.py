@@ -111,3 +111,26 @@ def test_importing_tune_kd_loads_nothing_heavy(tmp_path: Path) -> None:
     heavy = {"torch", "ray", "numpy", "pandas", "pyarrow"}
     done = run_script(tmp_path, f"import sys, tune_kd\nprint(sorted({heavy!r} & set(sys.modules)))")
     assert (done.stderr, done.stdout.strip()) == ("", "[]")
+
+
+WORKERS_PATH = """
+import tune_kd.house, statistics
+print(*tune_kd.house.workers_path(), sep="\\n")
+"""
+
+
+def test_workers_take_standard_modules_from_pythons_library_and_a_scripts_own_from_its_folder(tmp_path: Path) -> None:
+    library, extensions, own = run_script(tmp_path, WORKERS_PATH).stdout.split()
+    assert (Path(library) / "statistics.py").is_file()
+    assert list(Path(extensions).glob("_*.so"))
+    assert Path(own) == tmp_path
+
+
+def test_workers_do_not_import_from_the_folder_where_a_command_is_given(tmp_path: Path) -> None:
+    """A command is a script that lies elsewhere."""
+    command, folder = tmp_path / "bin" / "command", tmp_path / "here"
+    for path in (command.parent, folder):
+        path.mkdir()
+    command.write_text(WORKERS_PATH, encoding="utf-8")
+    done = subprocess.run([sys.executable, command], cwd=folder, capture_output=True, text=True, check=True)
+    assert [Path(line) for line in done.stdout.split()[2:]] == [command.parent]

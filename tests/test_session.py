@@ -97,6 +97,40 @@ def test_a_ray_that_does_not_start_is_said_in_one_line(monkeypatch: pytest.Monke
     assert "\n" not in str(failed.value)
 
 
+def test_hidden_processes_that_keep_ray_from_starting_are_named_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ray did it on Linux under ``hidepid=1``, from the psutil that it brings."""
+    import ray
+    from ray.thirdparty_files.psutil import AccessDenied
+
+    def refused(**_: Any) -> None:
+        raise AccessDenied(1)
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refused)
+    with pytest.raises(RunFailed, match=r"mount /proc with hidepid=2 or 0 instead of 1$"), ray_session(None):
+        pass
+
+
+@pytest.mark.parametrize(("quota", "asked"), [(0.5, 1), (1.5, None), (8.0, None)])
+def test_a_quota_below_one_cpu_counts_as_one(quota: float, asked: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``quota`` is what Ray reads in a container's cpu.max: it counts whole CPUs, rounded down."""
+    import ray
+    from ray._private import utils
+
+    given: dict[str, Any] = {}
+
+    def started(**options: Any) -> None:
+        given.update(options)
+        raise ConnectionError("far enough")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", started)
+    monkeypatch.setattr(utils, "_get_docker_cpus", lambda: quota)
+    with pytest.raises(RunFailed, match="far enough"), ray_session(None):
+        pass
+    assert given["num_cpus"] == asked
+
+
 OTHER_VERSIONS = """Version mismatch: The cluster was started with:
     Ray: 2.55.1
     Python: 3.12.4

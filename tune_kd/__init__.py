@@ -10,11 +10,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tune_kd import house
+from tune_kd import home, house
 
 __version__ = "0.1.0"
 
 house.claim()
+home.settle()
 
 if TYPE_CHECKING:
     from tune_kd.api import compare, extend, resume, run, study

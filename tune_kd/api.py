@@ -192,6 +192,7 @@ def _execution(given: Mapping[str, Any]) -> Execution:
     root, cache = given.get("data_root"), cache_at(given.get("cache"))
     if given.get("address") is not None:
         check_address(given["address"])
+    cache.check_folder()
     cache.check()
     return Execution(
         cache=cache,

@@ -90,6 +90,14 @@ class Cache:
         """
         return "" if self == Cache(_users_cache()) else f" --cache {shlex.quote(self.where)}"
 
+    def check_folder(self) -> None:
+        """See that this user can write the folder, before anything is spent. Raises InputError."""
+        if there := unwritable(self.folder):
+            raise InputError(
+                f"the cache {self.folder} cannot be made: {there} cannot be written; give a folder that can be with "
+                f"--cache DIR or TUNE_KD_CACHE"
+            )
+
     def check(self) -> None:
         """See that this process reaches what is kept behind a URL, before anything is spent. Raises InputError."""
         if self.url is None:
@@ -121,6 +129,18 @@ def default_cache() -> Path:
     if not given or is_url(given):
         return _users_cache()
     return Path(given.removeprefix("file://")).expanduser().absolute()
+
+
+def nearest(folder: Path) -> Path:
+    """The folder itself where it exists, else the nearest above it that does."""
+    # Not Path.exists(), which raises below a folder that may not be searched.
+    return next(place for place in (folder.absolute(), *folder.absolute().parents) if os.access(place, os.F_OK))
+
+
+def unwritable(folder: Path) -> Path | None:
+    """What keeps this user from making or writing ``folder``; None where nothing does."""
+    there = nearest(folder)
+    return None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else there
 
 
 def _users_cache() -> Path:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from policies.grid import Grid
 from search_spaces import Dimension, Space
+from tune_kd import checkpoints
 from tune_kd.budget import Budget
 from tune_kd.data import ImageData
 from tune_kd.errors import Interrupted, RunFailed
@@ -26,6 +25,7 @@ from tune_kd.plan import Study
 from tune_kd.progress import Progress
 from tune_kd.records import scenario_sha256
 from tune_kd.runner import Execution, execute, plan_rows
+from tune_kd.scratch import own_folder
 from tune_kd.store import create_store
 from tune_kd.trainable import checkpoints_folder
 
@@ -93,12 +93,8 @@ def kept(study: Study, execution: Execution) -> Calibration | None:
 
 def keep(found: Calibration, study: Study, execution: Execution) -> None:
     """Put a calibration where :func:`kept` finds it, whole or not at all."""
-    path = calibration_path(study, execution)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
     record = {"calibration": dataclasses.asdict(found), "hardware": hardware(execution)}
-    staged.write_text(json.dumps(record, indent=2), encoding="utf-8")
-    staged.replace(path)
+    checkpoints.write(calibration_path(study, execution), json.dumps(record, indent=2).encode())
 
 
 def measure(study: Study, data: ImageData, execution: Execution, progress: Progress) -> Calibration:
@@ -108,8 +104,8 @@ def measure(study: Study, data: ImageData, execution: Execution, progress: Progr
     progress.stage(f"calibrating: one trial at τ = {tau:g}, measured once for this scenario")
     alone = replace(execution, max_concurrent=1)
     try:
-        with tempfile.TemporaryDirectory(prefix="tune-kd-") as folder:
-            store = create_store(Path(folder) / "calibration")
+        with own_folder() as folder:
+            store = create_store(folder / "calibration")
             outcome = execute(single, plan_rows(single, data, store), data, store, alone, Progress())
             trials = outcome.store.trials()
     except Interrupted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
+import secrets
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,7 +42,8 @@ def load(place: Path | Slot, device: torch.device | str = "cpu") -> dict[str, An
 def write(path: Path, content: bytes | memoryview) -> None:
     """Replace a file whole, and make its folder where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
+    # Not the process's id: containers that share a folder have the same ones.
+    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         staged.write_bytes(content)
         staged.replace(path)

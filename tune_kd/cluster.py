@@ -155,7 +155,7 @@ class Cluster:
         except RayError as error:
             return f"{name} cannot run tune-kd: {str(error).strip().splitlines()[-1]}"
         if difference := this_code().difference(look.code):
-            # On the driver's own node, too: workers import a tune_kd of the folder that the command is given in.
+            # On the driver's own node, too: the workers of a Ray that was running import one of that Ray's folders.
             here, elsewhere = "start the command in another folder", "install the same tune-kd on every node"
             advice = here if node_id == self._here else elsewhere
             return f"{name} runs other code than the driver: {difference}; {advice}"

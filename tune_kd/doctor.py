@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tune_kd import formats
-from tune_kd.cache import Cache
-from tune_kd.errors import InputError, StoreError
+from tune_kd.cache import Cache, nearest, unwritable
+from tune_kd.errors import InputError, RunFailed, StoreError
 
 OK, ABSENT, WARN, FAIL = MARKS = "ok", "–", "warn", "FAIL"
 GIB = 2**30
@@ -57,6 +57,7 @@ def examine(*, store: str, cache: Cache, start_ray: bool = False, address: str |
     if cache.url:
         yield remote_cache(cache)
     yield disk("cache", cache.folder)
+    yield temporary()
     yield shared_memory(Path("/dev/shm"))
     if address is not None:
         yield from nodes(address, cache)
@@ -134,8 +135,7 @@ def ray_imports() -> Check:
 
 def ray_starts() -> Check:
     """Whether Ray starts here and runs a task."""
-    imported = ray_imports()
-    if imported.mark == FAIL:
+    if (imported := ray_imports()).mark == FAIL:
         return imported
     from tune_kd.session import ray_session
 
@@ -144,8 +144,8 @@ def ray_starts() -> Check:
             pid = ray.get(ray.remote(lambda: os.getpid()).remote(), timeout=60)
             found = f"{ray.__version__} starts and runs a task (process {pid}), {ray.cluster_resources()['CPU']:g} CPUs"
     except Exception as error:  # whatever keeps Ray from starting is the finding
-        found = f"does not start: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
-        return Check(name="Ray", mark=FAIL, found=found, advice="see the logs that the message names")
+        kind = "" if isinstance(error, InputError | RunFailed) else f"{type(error).__name__}: "
+        return Check(name="Ray", mark=FAIL, found=f"does not start: {kind}{str(error).strip().splitlines()[0]}")
     return Check(name="Ray", mark=OK, found=found)
 
 
@@ -237,12 +237,10 @@ def carbon_tables() -> Check:
 
 def disk(name: str, folder: Path) -> Check:
     """Whether ``folder`` can be written, or made, and how much room it has."""
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return Check(
-            name=name, mark=FAIL, found=f"{folder}: {there} cannot be written", advice=f"give another one with --{name}"
-        )
-    free_bytes = shutil.disk_usage(there).free
+    if there := unwritable(folder):
+        found = f"{folder}: {there} cannot be written"
+        return Check(name=name, mark=FAIL, found=found, advice=f"give another one with --{name}")
+    free_bytes = shutil.disk_usage(nearest(folder)).free
     found = f"{folder}, {formats.size(free_bytes)} free"
     if free_bytes < LEAST_DISK_BYTES:
         return Check(name=name, mark=WARN, found=found, advice=f"give one with more room with --{name}")
@@ -268,6 +266,20 @@ def remote_cache(cache: Cache) -> Check:
     except InputError as error:
         return Check(name="cache", mark=FAIL, found=str(error))
     return Check(name="cache", mark=OK, found=f"{cache.where} can be written; it takes teachers and checkpoints")
+
+
+def temporary() -> Check:
+    """Where Ray's own files would lie: its sockets need a short path."""
+    from tune_kd.scratch import own_folder, places
+    from tune_kd.session import LONGEST_FOLDER_BYTES
+
+    try:
+        with own_folder(LONGEST_FOLDER_BYTES) as folder:
+            found = f"{folder.parent}, {formats.size(shutil.disk_usage(folder).free)} free"
+    except InputError as error:
+        return Check(name="temporary", mark=FAIL, found=str(error))
+    advice = "" if folder.parent == places()[0] else f"{places()[0]} is too long for Ray's sockets, or not writable"
+    return Check(name="temporary", mark=OK, found=found, advice=advice)
 
 
 def shared_memory(folder: Path) -> Check:

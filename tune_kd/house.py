@@ -1,13 +1,15 @@
 """Our packages have generic names; this makes sure that ``import policies`` means ours.
 
-A folder with its own ``policies/`` comes first on ``sys.path`` when a script starts there, and Ray puts that
-folder on its workers' path too. So whoever imports tune_kd, driver or worker, gets the packages that lie
-beside it, whatever the path says.
+A folder with its own ``policies/`` comes first on ``sys.path`` when a script starts there, and on Ray's workers
+too. So whoever imports tune_kd, driver or worker, gets the packages that lie beside it, whatever the path says.
+Workers import from where their driver does, and standard modules from Python's own library.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import sysconfig
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -40,3 +42,14 @@ def claim() -> None:
             )
     if not any(isinstance(finder, HouseFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, HouseFinder())
+
+
+def workers_path() -> list[str]:
+    """Folders for the head of a worker's ``sys.path``: Python's library, then what this process imports from.
+
+    Of the latter the folder of the script and the working folder, each where Python has put it on the path here.
+    """
+    library = [sysconfig.get_path("stdlib"), str(sysconfig.get_config_var("DESTSHARED"))]
+    ours = {str(Path(sys.argv[0]).resolve().parent), str(Path.cwd())}
+    here = [folder for folder in map(os.path.abspath, sys.path) if folder in ours]
+    return list(dict.fromkeys([*library, *here]))

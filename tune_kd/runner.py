@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import signal
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from tune_kd.cache import Cache, cache_at
 from tune_kd.data import ImageData, load
 from tune_kd.errors import InputError, Interrupted, RunFailed
 from tune_kd.events import Event, Listener
+from tune_kd.interruption import interruptible, terminable
 from tune_kd.meter.carbon import Carbon, carbon
 from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan, Study
@@ -108,7 +107,7 @@ def execute(
     """Run every run of the study in turn. A run that fails does not keep the rest from running.
 
     ``rows`` are the runs' rows in the store, by run id. Raises RunFailed at the end if a run had no trial that
-    ended well, Interrupted when the user stops it.
+    ended well, Interrupted when the user or a SIGTERM stops it.
     """
     location = store.location
     from tune_kd.workshop import Workshop  # Ray: not before there is something to run
@@ -117,7 +116,7 @@ def execute(
     try:
         progress.study_started(study, location)
         progress.stage("starting Ray")
-        with ExitStack() as stack:
+        with terminable(), ExitStack() as stack:
             ray = stack.enter_context(ray_session(execution.address))
             fits = resources(ray, execution.cpus_per_trial, execution.gpus_per_trial, execution.max_concurrent)
             workshop = Workshop(
@@ -237,22 +236,3 @@ def record_lost_nodes(store: Store, run_id: str, cluster: Cluster, before: list[
 def nodes_of(store: Store, run_id: str) -> list[dict[str, Any]]:
     """The run's rows of ``nodes`` so far, as plain values: those of a run that is resumed."""
     return list(records.plain_rows(store.nodes(run_ids=[run_id])))
-
-
-@contextmanager
-def interruptible(source: Any, progress: Progress) -> Iterator[None]:
-    """The first Ctrl-C lets the run close its records; the second is an ordinary KeyboardInterrupt."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGINT, before)
-        source.interrupted = True
-        progress.stage("stopping; Ctrl-C again to break off")
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shutil
-import tempfile
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tune_kd.errors import InputError, RunFailed
+from tune_kd.home import ray_token
+from tune_kd.house import workers_path
+from tune_kd.interruption import undisturbed
+from tune_kd.scratch import own_folder
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -42,6 +44,10 @@ KEEP_MEMORY = {
 # Ray ends a worker that idles for a second. Examinations come one at a time, seconds apart, and each would
 # import torch again in a new process.
 IDLE_WORKER_MS = 600_000
+
+# A Unix socket's path has at most 107 bytes on Linux, 103 elsewhere. Below its folder, Ray takes this for the longest.
+_LONGEST_SOCKET = "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+LONGEST_FOLDER_BYTES = (107 if sys.platform == "linux" else 103) - len(_LONGEST_SOCKET)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,16 +82,34 @@ def ray_session(address: str | None) -> Iterator[Any]:
         yield ray
         return
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    remove_abandoned(Path("/tmp"))
-    # Ray never cleans /tmp/ray, and its socket paths must stay short.
-    folder = None if address else tempfile.mkdtemp(prefix=own_prefix(), dir="/tmp")
-    try:
-        _start(ray, address, folder)
+    with ExitStack() as stack:
+        # Ray never removes what it leaves in its own /tmp/ray.
+        folder = None if address else str(stack.enter_context(own_folder(longest_bytes=LONGEST_FOLDER_BYTES)))
+        stack.callback(_stop, ray)
+        with undisturbed():
+            _start(ray, address, folder)
         yield ray
-    finally:
+
+
+def _stop(ray: Any) -> None:
+    """Leave Ray; what it started here is killed, as it does not hear of SIGTERM (see :func:`undisturbed`)."""
+    node = ray._private.worker._global_node
+    ours = [info.process for infos in node.all_processes.values() for info in infos] if node else []
+    left = [child for process in ours for child in _children(process.pid)]
+    for process in ours:
+        process.terminate = process.kill  # which ray.shutdown calls, and would wait for each of them for a second
+    with undisturbed():
         ray.shutdown()
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+    for child in left:  # agents and workers that have not noticed yet
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _unset(variables: Mapping[str, str]) -> dict[str, str]:
@@ -104,21 +128,8 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
             del os.environ[name]
 
 
-def own_prefix() -> str:
-    """How the names of this process's temporary folders begin."""
-    return f"tune-kd-{os.getpid()}-"
-
-
-def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary folders of processes that were killed and could not clean up."""
-    for left in folder.glob("tune-kd-*-*"):
-        pid = left.name.split("-")[2]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
 def _start(ray: Any, address: str | None, folder: str | None) -> None:
-    common = {"log_to_driver": False, "logging_level": "ERROR"}
+    common = {"log_to_driver": False, "logging_level": "ERROR", "job_config": _job_config()}
     # Ray still prints the last words of nodes and workers that died, on stdout, which is for results.
     ray._private.worker._worker_logs_enabled = False
     memory = _unset(KEEP_MEMORY)
@@ -129,10 +140,12 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
             raise InputError(_not_let_in(address, error)) from error
         return
     try:
+        os.environ.update(ray_token())  # for good: Ray reads it once
         with environment(memory):
             ray.init(
                 address="local",
                 include_dashboard=False,
+                num_cpus=_cpus(),
                 _temp_dir=folder,
                 _system_config={"idle_worker_killing_time_threshold_ms": IDLE_WORKER_MS},
                 **common,
@@ -140,8 +153,34 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
     except Exception as error:  # a bare one where Ray's own processes take over 30 s
         raise RunFailed(
             f"Ray did not start here, go on with `tune-kd resume` and the same --store and --cache: "
-            f"{str(error).splitlines()[0]}"
+            f"{_not_started(error)}"
         ) from error
+
+
+def _cpus() -> int | None:
+    """How many CPUs Ray is to count here, where it would count none: it rounds a container's quota down."""
+    from ray._private.utils import get_num_cpus
+
+    return None if get_num_cpus(override_docker_cpu_warning=True) >= 1 else 1
+
+
+def _not_started(error: Exception) -> str:
+    """Why Ray did not start, in one line."""
+    if type(error).__name__ == "AccessDenied":  # of the psutil that Ray brings
+        return "it may not look at other users' processes; mount /proc with hidepid=2 or 0 instead of 1"
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _job_config() -> Any:
+    """What makes workers import from where this driver does: Ray would put the working folder first, for all."""
+    from ray.job_config import JobConfig
+
+    class DriversPath(JobConfig):
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True  # what Ray asks before it adds folders of its own choice
+
+    # Each is put before what is there.
+    return DriversPath(_py_driver_sys_path=list(reversed(workers_path())))
 
 
 def _not_let_in(address: str, error: Exception) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan
 from tune_kd.progress import Progress
 from tune_kd.scenario import Scenario, to_record
-from tune_kd.session import Resources, own_prefix
+from tune_kd.scratch import own_folder
+from tune_kd.session import Resources
 from tune_kd.sources import this_code
 from tune_kd.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_name
 from tune_kd.teacher_outputs import outputs_id
@@ -61,7 +62,8 @@ class Workshop:
         self._teacher_place = cache.kept.place(teacher_name(self._teacher_id))
         self._teacher = load_teacher(self._teacher_place)
         self.cluster = Cluster(resources, cache=cache, metering=metering, progress=progress)
-        self._folder = tempfile.TemporaryDirectory(prefix=own_prefix())  # Tune's own files: nothing of them is kept
+        self._opened = ExitStack()
+        self._folder = self._opened.enter_context(own_folder())  # Tune's own files: nothing of them is kept
 
     @property
     def teacher_is_kept(self) -> bool:
@@ -163,7 +165,7 @@ class Workshop:
             ),
             run_config=tune.RunConfig(
                 name=shared.run_id,
-                storage_path=self._folder.name,
+                storage_path=str(self._folder),
                 stop=stopper,
                 callbacks=[listener],
                 failure_config=tune.FailureConfig(max_failures=max_failures),
@@ -174,7 +176,7 @@ class Workshop:
     def close(self) -> None:
         """Remove what only this command needed."""
         self.cluster.close()
-        self._folder.cleanup()
+        self._opened.close()
 
     def _task(self, function: Callable[..., Any], *, cpus: float) -> Any:
         return self.ray.remote(max_retries=2)(function).options(num_cpus=cpus, num_gpus=self.resources.gpus)

@@ -19,7 +19,7 @@ def test_doctor_looks_at_everything_and_says_what_to_do(tmp_path: Path, capsys: 
     output = capsys.readouterr().out
     for name in ("Python", "packages", "CPU", "memory", "Ray", "GPU", "RAPL", "NVML", "power model", "carbon"):
         assert name in output
-    for name in ("store", "cache", "shared memory"):
+    for name in ("store", "cache", "temporary", "shared memory"):
         assert name in output
     marks = [line.split()[0] for line in output.splitlines() if line and not line.startswith(" ")]
     assert set(marks) <= set(MARKS)
@@ -61,6 +61,13 @@ def test_a_store_at_a_url_is_asked_and_not_measured_as_a_folder(tmp_path: Path) 
 def test_a_folder_that_cannot_be_written_makes_a_run_impossible(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert doctor.disk("cache", tmp_path / "cache").mark == FAIL
+
+
+def test_a_temporary_folder_that_is_too_long_for_ray_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    found = doctor.temporary()
+    assert (found.mark, found.found.partition(",")[0]) == (OK, "/tmp")
+    assert found.advice.startswith(f"{tmp_path} is too long for Ray's sockets")
 
 
 def test_shared_memory_is_optional_and_small_ones_are_named(tmp_path: Path) -> None:

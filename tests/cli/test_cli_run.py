@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 
 from tune_kd.store import open_store
@@ -53,19 +54,31 @@ def test_json_is_all_there_is_on_stdout(environment: dict[str, str], tmp_path: P
     assert document["store"] == "records"
 
 
-def test_an_interrupted_study_says_in_one_line_how_to_go_on(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_terminated_study_ends_as_an_interrupted_one_and_says_in_one_line_how_to_go_on(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """As ``timeout`` does it, and Slurm: the driver gets two SIGTERMs, and all that it has started gets one."""
     command = [ENTRY_POINT, "run", "--policy", "grid", *SMALL]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if ": trial 1 of 19" in line:
-                process.send_signal(signal.SIGINT)
+            if re.search(r": trial \d+ of 19", line):
+                process.send_signal(signal.SIGTERM)
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGTERM)
                 break
         rest = process.stderr.read().splitlines()
         assert process.wait() == 130
     assert rest[-1].startswith("tune-kd: interrupted")
     assert "tune-kd resume" in rest[-1]
-    assert "Traceback" not in "".join(rest)
+    assert not re.search("Traceback|SIGTERM", "".join(rest))
+    store = open_store(tmp_path / "runs")
+    assert list(store.runs()["status"]) == ["stopped"]
+    assert store.seal_orphans() == [], "what it had was sealed"
+    assert {"completed", "lost"} >= set(store.trials()["status"]) >= {"completed"}
 
 
 class Killed(NamedTuple):

@@ -27,6 +27,7 @@ class FakeGpu:
     samples: list[SimpleNamespace] | None = field(default_factory=list)
     mig_instances: list[str] = field(default_factory=list)
     lost: bool = False
+    unknown: bool = False  # the driver counts it and cannot open it
 
     def used(self, *, at_us: int, **percent_by_pid: int) -> None:
         """New utilisation samples: ``p7=40`` is process 7 at 40 %."""
@@ -57,6 +58,8 @@ class FakeNvml:
         return len(self.gpus)
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> FakeGpu:  # noqa: N802
+        if self.gpus[index].unknown:
+            raise NVMLError(GPU_IS_LOST)
         return self.gpus[index]
 
     def nvmlDeviceGetIndex(self, gpu: FakeGpu) -> int:  # noqa: N802

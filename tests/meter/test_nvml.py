@@ -123,6 +123,43 @@ def test_a_reader_that_cannot_work_says_why(nvml: FakeNvml, why: str, clock: Clo
         NvmlReader(nvml, clock=clock)
 
 
+@pytest.mark.parametrize("other", [FakeGpu(unknown=True), FakeGpu(energy_mj=None, power_mw=None)])
+def test_a_gpu_that_tells_nothing_leaves_the_others_counted_under_their_own_indices(
+    other: FakeGpu, clock: Clock
+) -> None:
+    counted = FakeGpu(uuid="GPU-bbbb", energy_mj=0)
+    gpus = reader(clock, other, counted)
+    counted.energy_mj = 7_000
+    assert [(gpu.index, gpu.energy_j) for gpu in gpus.read()] == [(1, 7)]
+    assert gpus.index_of("1") == gpus.index_of("GPU-bbbb") == 1
+    [reason] = gpus.silent
+    assert reason.startswith("GPU 0 ")
+    with pytest.raises(KeyError, match=f"no GPU '0' is counted on this node, {reason}"):
+        gpus.index_of("0")
+
+
+class OldNvml(FakeNvml):
+    """A pynvml of before 2018: these functions were not written yet."""
+
+    nvmlDeviceGetTotalEnergyConsumption = property()  # noqa: N815  (an attribute that raises AttributeError)
+    nvmlDeviceGetProcessUtilization = property()  # noqa: N815
+
+
+def test_an_old_pynvml_reads_what_it_can(clock: Clock) -> None:
+    [gpu] = NvmlReader(OldNvml(FakeGpu(power_mw=100_000)), clock=clock, shares_host_pids=True).gpus
+    assert (gpu.method, gpu.sm_s) == ("sampled", None)
+
+
+class AncientNvml(FakeNvml):
+    nvmlSystemGetDriverVersion = property()  # noqa: N815
+
+
+def test_a_pynvml_that_is_too_old_for_anything_says_so_with_a_remedy(clock: Clock) -> None:
+    with pytest.raises(Unavailable, match=r"pynvml here is too old: .*nvmlSystemGetDriverVersion") as refused:
+        NvmlReader(AncientNvml(FakeGpu()), clock=clock)
+    assert "pip install --upgrade nvidia-ml-py" in refused.value.remedy
+
+
 @pytest.mark.gpu
 def test_a_real_gpu_uses_energy() -> None:
     pynvml = pytest.importorskip("pynvml")

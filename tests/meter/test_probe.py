@@ -37,3 +37,10 @@ def test_readers_open_the_best_there_is(tmp_path: Path) -> None:
     worst = open_readers(POWER, powercap=tmp_path / "absent", nvml=FakeNvml())
     assert (best.methods.cpu, best.methods.gpu, best.methods.ram) == ("counter", "counter", "model")
     assert (worst.methods.cpu, worst.methods.gpu, worst.methods.ram) == ("model", None, "model")
+
+
+def test_a_gpu_that_is_not_counted_is_named_beside_those_that_are(tmp_path: Path) -> None:
+    _, nvml, _ = probe(POWER, powercap=tmp_path, nvml=FakeNvml(FakeGpu(), FakeGpu(unknown=True)))
+    assert nvml.works
+    assert nvml.why == "GPU 0 NVIDIA Recorded: counter, not counted: GPU 1 cannot be asked: NVML error 15"
+    assert "nvidia-smi" in nvml.remedy

@@ -1,5 +1,7 @@
 """The meter of one process tree, on recorded clocks and on real processes."""
 
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tune_kd.errors import InputError
+from tune_kd.meter import processes
 from tune_kd.meter.power import PowerModel
 from tune_kd.meter.process import ProcessMeter
 from tune_kd.meter.processes import node_busy_s, own_tree_cpu_s, read, scan
@@ -104,3 +107,18 @@ def test_the_node_is_busy_for_at_least_what_a_process_burns() -> None:
     before_s = node_busy_s()
     burn(0.3)
     assert node_busy_s() - before_s >= 0.25
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_other_users_processes_are_not_there_where_proc_is_mounted_with_hidepid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Recorded: under ``hidepid=1`` Linux lists them and refuses to open their files, with EPERM."""
+
+    def refused(path: str, *_: object, **__: object) -> io.BufferedReader:
+        if path != f"/proc/{os.getpid()}/stat":
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
+        return Path(path).open("rb")
+
+    monkeypatch.setattr(processes, "open", refused, raising=False)
+    assert set(processes.scan()) == {os.getpid()}

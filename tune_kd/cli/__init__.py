@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from tune_kd.cli.app import FAILED, WRONG_INPUT, app, say
 from tune_kd.cli.usage import one_line
+from tune_kd.interruption import terminable
 
 # isort: split  (what follows registers the commands, in the order of the help)
 from tune_kd.cli import studies as studies  # isort: skip
@@ -31,8 +32,12 @@ __all__ = ["app", "command_line", "main"]
 
 
 def main() -> None:
-    """The entry point of ``tune-kd``. Exit codes: 0 done, 1 failed, 2 the input was wrong, 130 interrupted."""
-    sys.exit(command_line(sys.argv[1:]))
+    """The entry point of ``tune-kd``. Exit codes: 0 done, 1 failed, 2 the input was wrong, 130 interrupted.
+
+    A SIGTERM interrupts as Ctrl-C does.
+    """
+    with terminable():
+        sys.exit(command_line(sys.argv[1:]))
 
 
 def command_line(arguments: Sequence[str]) -> int:

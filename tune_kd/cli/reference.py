@@ -14,7 +14,7 @@ HEAD = """# Commands
 
 <!-- Made by `python -m tune_kd.cli.reference > docs/commands.md`; a test sees to it that it is current. -->
 
-Exit codes: 0 done, 1 failed, 2 the input was wrong, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 the input was wrong, 130 interrupted, by Ctrl-C or SIGTERM.
 """
 
 

@@ -141,6 +141,7 @@ class NodeMeter:
             "cpu_idle_observed": readers.cpu_floor.observed,
             "ram_w": readers.power.ram_w,
             "rapl_packages": list(readers.rapl.packages) if readers.rapl else [],
+            "gpus_not_counted": list(readers.nvml.silent) if readers.nvml else [],
             "gpu_idle_w": {str(index): floor.watts for index, floor in readers.gpu_floors.items() if floor.observed},
         }
         return {

@@ -15,6 +15,8 @@ from typing import Any
 from tune_kd.meter.counter import Counter, Unavailable
 
 MILLI = 1e-3
+UPGRADE = "pip uninstall pynvml, and pip install --upgrade nvidia-ml-py"
+LOOK = "nvidia-smi -q says more of a GPU that is not counted"
 # The inode of Linux's first pid namespace (PROC_PID_INIT_INO); NVML names processes by their pids in it.
 _HOST_PID_NAMESPACE = "pid:[4026531836]"
 
@@ -54,7 +56,10 @@ class _Gpu:
 
 
 class NvmlReader:
-    """All GPUs of the node. Raises Unavailable, with the reason and the remedy."""
+    """All GPUs of the node that tell their energy or power; ``silent`` says why others are not counted.
+
+    Raises Unavailable, with the reason and the remedy, where there is none.
+    """
 
     def __init__(
         self, nvml: Any, *, clock: Callable[[], float] = time.monotonic, shares_host_pids: bool | None = None
@@ -62,16 +67,21 @@ class NvmlReader:
         self._nvml = nvml
         self._clock = clock
         self._host_pids = in_host_pid_namespace() if shares_host_pids is None else shares_host_pids
+        self._gpus: list[_Gpu] = []
+        self.silent: list[str] = []
         try:
             nvml.nvmlInit()
             self.driver = _decoded(nvml.nvmlSystemGetDriverVersion())
-            self._gpus = [self._describe(index) for index in range(nvml.nvmlDeviceGetCount())]
+            for index in range(nvml.nvmlDeviceGetCount()):
+                self._find(index)
         except nvml.NVMLError as error:
             raise Unavailable(
                 f"NVML: {error}", "install the NVIDIA driver, or pass the GPUs into the container"
             ) from error
+        except AttributeError as error:
+            raise Unavailable(f"the package pynvml here is too old: {error}", UPGRADE) from error
         if not self._gpus:
-            raise Unavailable("NVML sees no GPU")
+            raise Unavailable(", ".join(self.silent) or "NVML sees no GPU", LOOK if self.silent else "")
         self.read()
 
     @property
@@ -92,27 +102,39 @@ class NvmlReader:
 
     def index_of(self, device: str) -> int:
         """The GPU of an id as in CUDA_VISIBLE_DEVICES: an index, a UUID or a MIG instance's UUID. Raises KeyError."""
-        if device.isdigit():
-            return self._gpus[int(device)].index if int(device) < len(self._gpus) else _no_gpu(device)
-        for gpu in self._gpus:
-            if gpu.uuid.startswith(device):
-                return gpu.index
-        try:
-            instance = self._nvml.nvmlDeviceGetHandleByUUID(device)
-            parent = self._nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(instance)
-            return int(self._nvml.nvmlDeviceGetIndex(parent))
-        except self._nvml.NVMLError:
-            return _no_gpu(device)
+        index = int(device) if device.isdigit() else self._index_of_uuid(device)
+        if index not in {gpu.index for gpu in self._gpus}:
+            raise KeyError(", ".join([f"no GPU {device!r} is counted on this node", *self.silent]))
+        return index
 
     def read(self) -> tuple[GpuReading, ...]:
         """All GPUs now. One that has vanished keeps its energy and counts a gap at every reading."""
         return tuple(self._read(gpu) for gpu in self._gpus)
 
+    def _index_of_uuid(self, device: str) -> int | None:
+        for gpu in self._gpus:
+            if gpu.uuid.startswith(device):
+                return gpu.index
+        if (instance := self._ask("nvmlDeviceGetHandleByUUID", device)) is None:
+            return None
+        parent = self._ask("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", instance)
+        index: int | None = None if parent is None else self._ask("nvmlDeviceGetIndex", parent)
+        return index
+
+    def _find(self, index: int) -> None:
+        """Take in a GPU, or why it is not counted: what one does not tell keeps none of the others from it."""
+        try:
+            self._gpus.append(self._describe(index))
+        except Unavailable as reason:
+            self.silent.append(f"GPU {index} {reason.why}")
+        except self._nvml.NVMLError as error:
+            self.silent.append(f"GPU {index} cannot be asked: {error}")
+
     def _describe(self, index: int) -> _Gpu:
         handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
         counted = self._ask("nvmlDeviceGetTotalEnergyConsumption", handle) is not None
         if not counted and self._ask("nvmlDeviceGetPowerUsage", handle) is None:
-            raise Unavailable(f"GPU {index} tells neither its energy nor its power")
+            raise Unavailable("tells neither its energy nor its power")
         mig = self._ask("nvmlDeviceGetMigMode", handle)
         limit_mw = self._ask("nvmlDeviceGetEnforcedPowerLimit", handle)
         return _Gpu(
@@ -158,6 +180,9 @@ class NvmlReader:
         """NVML gives each process's mean SM utilisation in % since the last sample that was seen."""
         try:
             samples = self._nvml.nvmlDeviceGetProcessUtilization(gpu.handle, gpu.seen_us)
+        except AttributeError:
+            gpu.sm_s = None
+            return
         except self._nvml.NVMLError as error:
             # "Not found": no process has used it since. Anything else, under MIG above all: it cannot be told.
             if error.value != self._nvml.NVML_ERROR_NOT_FOUND:
@@ -181,9 +206,10 @@ class NvmlReader:
         return sum(instance is not None for instance in found) or 1
 
     def _ask(self, function: str, *arguments: Any) -> Any:
-        """An answer of NVML's, None where it has none."""
+        """An answer of NVML's; None where it has none, or where an old pynvml does not know the question."""
+        asked = getattr(self._nvml, function, None)
         try:
-            return getattr(self._nvml, function)(*arguments)
+            return None if asked is None else asked(*arguments)
         except self._nvml.NVMLError:
             return None
 
@@ -192,10 +218,6 @@ def in_host_pid_namespace() -> bool:
     """Whether processes here have the pids that NVML names them by; in most containers they have not."""
     namespace = Path("/proc/self/ns/pid")
     return not namespace.exists() or os.readlink(namespace) == _HOST_PID_NAMESPACE  # noqa: PTH115 (target is no path)
-
-
-def _no_gpu(device: str) -> int:
-    raise KeyError(f"no GPU {device!r} on this node")
 
 
 def _decoded(text: str | bytes) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_kd.meter.counter import Unavailable
-from tune_kd.meter.nvml import NvmlReader
+from tune_kd.meter.nvml import LOOK, NvmlReader
 from tune_kd.meter.power import PowerModel, detect
 from tune_kd.meter.rapl import POWERCAP, RaplReader
 from tune_kd.meter.readings import NodeReaders
@@ -44,8 +44,9 @@ def _open(power: PowerModel, powercap: Path, nvml: Any) -> tuple[NodeReaders, tu
         cpu = Finding(reader="RAPL", works=False, why=reason.why, remedy=reason.remedy)
     try:
         gpus = NvmlReader(nvml or _pynvml())
-        reads = ", ".join(f"GPU {gpu.index} {gpu.name}: {gpu.method}" for gpu in gpus.gpus)
-        gpu = Finding(reader="NVML", works=True, why=reads)
+        counted = [f"GPU {gpu.index} {gpu.name}: {gpu.method}" for gpu in gpus.gpus]
+        why = ", ".join([*counted, *(f"not counted: {reason}" for reason in gpus.silent)])
+        gpu = Finding(reader="NVML", works=True, why=why, remedy=LOOK if gpus.silent else "")
     except Unavailable as reason:
         gpu = Finding(reader="NVML", works=False, why=reason.why, remedy=reason.remedy)
     watts = f"CPU {power.cpu_watts:g} W at full load, RAM {power.ram_w:.3g} W: {power.source}"

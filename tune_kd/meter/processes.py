@@ -30,13 +30,13 @@ def scan() -> dict[int, ProcessTimes]:
 
 
 def read(pid: int) -> ProcessTimes | None:
-    """One process; None if it is gone."""
+    """One process; None if it is gone, or another user's where ``/proc`` is mounted with hidepid."""
     if sys.platform != "linux":
         return _read_psutil(pid)
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 (half again as fast as a Path)
             stat = file.read()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     # proc(5); the name, field 2, may hold anything but ends with the last parenthesis. Fields count from 1.
     fields = stat[stat.rindex(b")") + 2 :].split()

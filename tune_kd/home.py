@@ -1,0 +1,24 @@
+"""A user without a home folder, as containers have that run under any user id."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def settle() -> None:
+    """Give the process a home where none can be told, as Docker does: Ray cannot even be imported without one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
+
+
+def ray_token() -> dict[str, str]:
+    """The variable with a secret of this process for Ray, where it cannot keep one in the home folder; else nothing."""
+    kept = Path.home() / ".ray" / "auth_token"
+    near = next(place for place in (kept, *kept.parents) if os.access(place, os.F_OK))
+    given = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    needed = not given and not os.access(near, os.R_OK if near == kept else os.W_OK | os.X_OK)
+    return {"RAY_AUTH_TOKEN": secrets.token_hex(32)} if needed else {}
