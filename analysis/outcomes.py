@@ -42,8 +42,9 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     Columns: run_id, comparison (0, 1, …: only rows of one comparison may be compared), the columns of ``SETTING`` and
     ``PLACE``, label (the policy, told apart from its variants), policy, replicate, status, counted, repeated,
     trials (started), failed, lost, incumbent, tau, val_accuracy, test_accuracy, energy_j, flops_executed, co2e_g,
-    duration_s, epochs, g_per_kwh (of the CO2e, PUE included). Equal replicates have equal seeds. ``counted`` rows are
-    completed, have a tested incumbent and are the latest of their policy and replicate.
+    duration_s, epochs, g_per_kwh (of the CO2e, PUE included), meters_beside_s (the longest of its nodes). Equal
+    replicates have equal seeds. ``counted`` rows are completed, have a tested incumbent and are the latest of their
+    policy and replicate.
     """
     wanted = ("study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed")
     rows = columns(runs, (*wanted, "replicate", "status", *(key for key in SETTING if key != "recipe")))
@@ -65,6 +66,7 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     for name, currency in CURRENCIES.items():
         rows[currency.trial] = by_run.map(run_costs(rows, trials, Accounting(currency=name)))
     rows = _with_place(rows, trials, nodes)
+    rows["meters_beside_s"] = by_run.map(_beside(nodes))
     rows["comparison"] = rows.groupby([*SETTING, *PLACE], dropna=False, sort=False).ngroup()
     rows["label"] = _labels(rows)
     rows["replicate"] = _paired_by_seed(rows)
@@ -97,6 +99,11 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
     mixed = outcomes.groupby("comparison")["g_per_kwh"].nunique() > 1
     if mixed.any():
         lines.append("CO2e was recorded with several carbon intensities: compare it with --country, or by energy")
+    if crowded := int((outcomes["meters_beside_s"] > 0).sum()):
+        lines.append(
+            f"energies of {_plural(crowded, 'run')} were taken while another study (or another Ray node) ran on the "
+            f"same machine: its idle and RAM power is split by what the trials of each had reserved"
+        )
     empty = outcomes["status"].isin(COUNTED) & outcomes["val_accuracy"].isna()
     if empty.any():
         lines.append(f"{_plural(int(empty.sum()), 'run')} ended without a finished trial")
@@ -142,6 +149,12 @@ def _with_place(rows: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | 
         usual = rows.groupby(list(SETTING), dropna=False, sort=False)[name].transform(_most_common)
         rows[name] = rows[name].where(rows[name].notna() | rows["val_accuracy"].notna(), usual)
     return rows
+
+
+def _beside(nodes: pd.DataFrame | None) -> pd.Series:
+    """By run, for how long trials of other meters were on a node of it; NaN where no node knows."""
+    known = columns(pd.DataFrame() if nodes is None else nodes, ("run_id", "meters_beside_s"))
+    return as_float(known["meters_beside_s"]).groupby(known["run_id"]).max()
 
 
 def _machine(node: Mapping[Hashable, Any]) -> str | None:

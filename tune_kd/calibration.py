@@ -107,7 +107,7 @@ def measure(study: Study, data: ImageData, execution: Execution, progress: Progr
         with own_folder() as folder:
             store = create_store(folder / "calibration")
             outcome = execute(single, plan_rows(single, data, store), data, store, alone, Progress())
-            trials = outcome.store.trials()
+            trials, beside_s = outcome.store.trials(), outcome.store.nodes().meters_beside_s.max()
     except Interrupted:
         raise Interrupted("interrupted while calibrating: nothing was run yet, start the same command again") from None
     finally:
@@ -123,7 +123,10 @@ def measure(study: Study, data: ImageData, execution: Execution, progress: Progr
         duration_s=float(trial.duration_s),
         flops=float(trial.flops_executed),
     )
-    keep(found, study, execution)
+    if beside_s > 0:
+        progress.note("the calibration was taken while another study ran on the same machine, and is not kept")
+    else:
+        keep(found, study, execution)
     return found
 
 

@@ -165,8 +165,13 @@ def _sum(past: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
         **{name: past[name] + row[name] for name in ADDED},
         "longest_gap_s": max(past["longest_gap_s"], row["longest_gap_s"]),
         "coverage": covered / samples,
+        "meters_beside_s": _known_sum(past.get("meters_beside_s"), row.get("meters_beside_s")),
         "meter_error": row["meter_error"] or past["meter_error"],
     }
+
+
+def _known_sum(past: float | None, now: float | None) -> float | None:
+    return None if past is None or now is None else past + now
 
 
 def plain_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:

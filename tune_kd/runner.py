@@ -18,13 +18,13 @@ from tune_kd.events import Event, Listener
 from tune_kd.interruption import interruptible, terminable
 from tune_kd.meter.carbon import Carbon, carbon
 from tune_kd.metering import Metering
+from tune_kd.outputs_in_use import OutputsInUse
 from tune_kd.plan import RunPlan, Study
 from tune_kd.progress import Progress
 from tune_kd.scenario import Scenario
 from tune_kd.session import ray_session, resources
 from tune_kd.store import Store
 from tune_kd.target import Target
-from tune_kd.teacher import stage as teacher_stage
 
 if TYPE_CHECKING:
     from tune_kd.cluster import Cluster
@@ -130,16 +130,8 @@ def execute(
                 progress=progress,
             )
             stack.callback(workshop.close)
-            if not workshop.teacher_is_kept:
-                progress.stage(teacher_stage(study.scenario))
             workshop.open()
-            for place, plan in enumerate(study.runs):
-                row = records.started(rows[plan.run_id], workshop.teacher, fits, execution.carbon)
-                statuses[plan.run_id] = _run(plan, row, store, workshop, execution, progress)
-                if statuses[plan.run_id] == "stopped":
-                    raise KeyboardInterrupt
-                if plan.seed not in {later.seed for later in study.runs[place + 1 :]}:
-                    sharing.forget(workshop.outputs_folder(plan))
+            _run_all(study, rows, store, workshop, execution, progress, statuses)
     except KeyboardInterrupt:
         done = sum(status == "completed" for status in statuses.values())
         raise Interrupted(
@@ -155,6 +147,28 @@ def execute(
         first = str(store.runs(run_ids=failed[:1]).error.item())
         raise RunFailed(f"{len(failed)} of {len(statuses)} runs failed; the first, {failed[0]}: {first}", outcome)
     return outcome
+
+
+def _run_all(
+    study: Study,
+    rows: Mapping[str, dict[str, Any]],
+    store: Store,
+    workshop: Workshop,
+    execution: Execution,
+    progress: Progress,
+    statuses: dict[str, str],
+) -> None:
+    """Each run of the study in turn; ``statuses`` gets how each ended, by run id. A user's stop is an interrupt."""
+    names = {plan.run_id: workshop.outputs_name(plan) for plan in study.runs}
+    with OutputsInUse(workshop.outputs_folder, progress.note) as uses:
+        for place, plan in enumerate(study.runs):
+            name = names[plan.run_id]
+            uses.hold(name, [left.run_id for left in study.runs[place:] if names[left.run_id] == name])
+            row = records.started(rows[plan.run_id], workshop.teacher, workshop.resources, execution.carbon)
+            statuses[plan.run_id] = _run(plan, row, store, workshop, execution, progress)
+            if statuses[plan.run_id] == "stopped":
+                raise KeyboardInterrupt
+            uses.give_up(name, plan.run_id)
 
 
 @user_policy.explained()
@@ -206,6 +220,8 @@ def _run(
                         row = {**row, **pass_.run(row)}
                         store.write_run(row)
                     tuner.fit()
+                    if shared.outputs:
+                        pass_.check()
         finally:
             source.abandon()
             recorder.finish()

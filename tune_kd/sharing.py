@@ -6,7 +6,6 @@ alone, so that policies stay comparable.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +69,8 @@ class TeacherPass:
     ) -> None:
         self._workshop, self._shared, self._plan = workshop, shared, plan
         self._ledger, self._source, self._progress = ledger, source, progress
+        self._outputs = TeacherOutputs(place=Path(shared.outputs or "").joinpath)
+        self._ready: list[int] = []  # epochs whose outputs the trials were given
 
     def run(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Have computed what is not there yet; the columns of ``runs`` that say what the run is charged for all of it.
@@ -78,10 +79,10 @@ class TeacherPass:
         not pay either. Trials ask the teacher themselves about epochs that are missing. A run that goes on is
         charged, beyond what its ``row`` says, for what it computes anew.
         """
-        outputs = TeacherOutputs(place=Path(self._shared.outputs or "").joinpath)
         found, missing = PassCost(), []
-        for epoch in epochs_to_share(self._plan, self._workshop.steps):
-            cost = outputs.cost(epoch)
+        epochs = epochs_to_share(self._plan, self._workshop.steps)
+        for epoch in epochs:
+            cost = self._outputs.cost(epoch)
             if cost is None:
                 missing.append(epoch)
             else:
@@ -97,7 +98,17 @@ class TeacherPass:
             total += cost
             self._ledger.share(total)
             self._progress.teacher_asked(cost)
+        self._ready = [epoch for epoch in epochs if self._outputs.cost(epoch) is not None]
         return total.columns() if total.flops else {}
+
+    def check(self) -> None:
+        """After the trials: say so if somebody has removed what they shared."""
+        gone = [epoch for epoch in self._ready if self._outputs.cost(epoch) is None]
+        if gone:
+            self._progress.note(
+                f"the teacher's outputs of {len(gone)} epochs were removed from {self._shared.outputs} while trials "
+                f"shared them: trials asked the teacher themselves from then on, and are charged for it"
+            )
 
     def _computed(self, epochs: list[int]) -> Iterator[PassCost]:
         """The costs of parts of ``epochs``, as they are computed on the cluster."""
@@ -120,8 +131,3 @@ class TeacherPass:
     @property
     def _over(self) -> bool:
         return self._source.interrupted or self._ledger.half_spent
-
-
-def forget(folder: Path) -> None:
-    """Remove outputs that no run needs any more."""
-    shutil.rmtree(folder, ignore_errors=True)

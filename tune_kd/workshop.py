@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tune_kd.cluster import Cluster, rather
 from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.data.batches import steps_per_epoch
-from tune_kd.errors import RunFailed
+from tune_kd.errors import RunFailed, StoreError
 from tune_kd.meter.carbon import Carbon
 from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan
@@ -25,7 +25,9 @@ from tune_kd.scenario import Scenario, to_record
 from tune_kd.scratch import own_folder
 from tune_kd.session import Resources
 from tune_kd.sources import this_code
+from tune_kd.store.lease import Lease
 from tune_kd.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_name
+from tune_kd.teacher import stage as teacher_stage
 from tune_kd.teacher_outputs import outputs_id
 from tune_kd.trainable import (
     Shared,
@@ -54,7 +56,7 @@ class Workshop:
         progress: Progress,
     ) -> None:
         self.ray, self.resources, self.carbon, self.cache = ray, resources, carbon, cache
-        self.scenario = scenario
+        self.scenario, self._progress = scenario, progress
         self.steps = steps_per_epoch(len(data.train), scenario.recipe.batch_size)
         self.data = ray.put(for_trials(data))
         self.all_data = ray.put(data)
@@ -65,21 +67,35 @@ class Workshop:
         self._opened = ExitStack()
         self._folder = self._opened.enter_context(own_folder())  # Tune's own files: nothing of them is kept
 
-    @property
-    def teacher_is_kept(self) -> bool:
-        """Was this teacher trained before?"""
-        return self._teacher is not None
-
     def open(self) -> None:
         """Look at the nodes, and train the teacher unless it is kept. Raises InputError for a node of no use."""
         self.cluster.open()
         counting = self._task(count_flops, cpus=0).remote(to_record(self.scenario), self.data)
         if self._teacher is None:
-            self._teacher = self._train_teacher()
+            with self._training_alone():
+                self._teacher = load_teacher(self._teacher_place) or self._train_teacher()
         self.counted: NetworkFlops = self.ray.get(counting)
         self._teacher_ref = self.ray.put(self._teacher)
 
+    @contextmanager
+    def _training_alone(self) -> Iterator[None]:
+        """No other command with this cache trains this teacher meanwhile: the second one finds it trained."""
+        path, lease = self.cache.folder / "teachers" / f"{self._teacher_id}.lock", None
+        try:
+            lease = Lease.try_take(path)
+            if lease is None:
+                self._progress.stage("waiting for another command, which is training the teacher")
+                lease = Lease.wait(path)
+        except StoreError:
+            pass  # no flock there: each trains it, and the same teacher is kept twice
+        try:
+            yield
+        finally:
+            if lease is not None:
+                lease.release(remove=True)
+
     def _train_teacher(self) -> Teacher:
+        self._progress.stage(teacher_stage(self.scenario))
         # What a trial reserves, there is a place for. All CPUs of a node might never be free: a job's driver holds one.
         train, gpus = self._task(make_teacher, cpus=self.resources.cpus), self.resources.gpus
         try:
@@ -108,7 +124,7 @@ class Workshop:
             teacher=self._teacher_ref,
             counted=self.counted,
             cache=self.cache,
-            outputs=str(self.outputs_folder(plan)) if outputs else None,
+            outputs=str(self.outputs_folder / self.outputs_name(plan)) if outputs else None,
             marker=str(self.cluster.marker),
             code=this_code(),
             nodes=frozenset(self.cluster.machines),
@@ -117,11 +133,15 @@ class Workshop:
             gpus=self.resources.gpus,
         )
 
-    def outputs_folder(self, plan: RunPlan) -> Path:
-        """Where the teacher's outputs for the run's replicate are kept."""
+    @property
+    def outputs_folder(self) -> Path:
+        """Where the teacher's outputs are kept, of each replicate in a folder of its own."""
+        return self.cache.folder / "teacher_outputs"
+
+    def outputs_name(self, plan: RunPlan) -> str:
+        """The folder in it of the run's replicate."""
         cpus, gpus = self.resources.cpus, self.resources.gpus
-        name = outputs_id(self.teacher.teacher_id, plan.scenario, plan.seed, cpus=cpus, gpus=gpus)
-        return self.cache.folder / "teacher_outputs" / name
+        return outputs_id(self.teacher.teacher_id, plan.scenario, plan.seed, cpus=cpus, gpus=gpus)
 
     def ask_teacher(self, shared: Shared, epochs: list[int]) -> Any:
         """Starts the teacher on ``epochs`` and gives the reference to the cost."""

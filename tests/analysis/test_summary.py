@@ -105,6 +105,15 @@ def test_what_differs_is_never_pooled_and_is_said(other: dict[str, object]) -> N
     assert "never pooled" in notices(run_outcomes(runs, trials))[0]
 
 
+def test_energies_that_were_taken_beside_another_study_are_said() -> None:
+    runs = pd.DataFrame([run("a", "grid", 0), run("b", "grid", 1), run("c", "grid", 2)])
+    trials = pd.DataFrame([trial(name, 0, 0.8, 0.7) for name in "abc"])
+    nodes = pd.DataFrame({"run_id": [*"aabc"], "node_id": [*"xyxx"], "meters_beside_s": [0.0, 2.5, 0.0, None]})
+    [line] = notices(run_outcomes(runs, trials, nodes))
+    assert line.startswith("energies of 1 run were taken while another study (or another Ray node) ran on the same ")
+    assert notices(run_outcomes(runs, trials)) == []
+
+
 def test_different_hardware_and_meters_are_never_pooled() -> None:
     runs = pd.DataFrame([run("a", "grid", 0), run("b", "grid", 1), run("c", "grid", 2)])
     trials = pd.DataFrame(

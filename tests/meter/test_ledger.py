@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tune_kd.meter.ledger import GpuInterval, Interval, Methods, NodeLedger, Use, split
+from tune_kd.meter.ledger import Beside, GpuInterval, Interval, Methods, NodeLedger, Use, split
 
 MODEL = Methods(cpu="model", ram="model")
 TRIALS = ("a", "b", "c")
@@ -43,14 +43,22 @@ uses = st.dictionaries(
 )
 
 
+beside = st.none() | st.builds(
+    Beside,
+    trials=st.integers(0, 9),
+    cpus=st.floats(0, 64),
+    gpu_shares=st.dictionaries(st.integers(0, 3), st.floats(0, 2)),
+)
+
+
 @settings(deadline=None)
-@given(steps=st.lists(st.tuples(intervals(), uses), min_size=1, max_size=5))
+@given(steps=st.lists(st.tuples(intervals(), uses, beside), min_size=1, max_size=5))
 def test_trials_and_other_and_unreserved_idle_are_the_node_whatever_is_read(
-    steps: list[tuple[Interval, dict[str, Use]]],
+    steps: list[tuple[Interval, dict[str, Use], Beside | None]],
 ) -> None:
     ledger = NodeLedger(cpus=4, methods=MODEL, period_s=1)
-    for step, used in steps:
-        ledger.close(step, used)
+    for step, used, others in steps:
+        ledger.close(step, used, beside=others)
     totals = ledger.totals
     assert abs(totals.residual_j) <= 1e-9 * max(1.0, totals.total_j)
     for part in (totals.other_j, totals.idle_j, totals.trials_j):
@@ -141,6 +149,45 @@ def test_unlike_readers_make_a_mixed_figure() -> None:
     methods = Methods(cpu="counter", ram="model", gpu="counter")
     assert methods.combined == "mixed"
     assert Methods(cpu="counter", ram="counter").combined == "counter"
+
+
+def test_two_meters_that_see_each_other_charge_the_nodes_idle_and_ram_once() -> None:
+    mine, others = {"a": Use(cpus=2, cpu_s=1.0)}, {"b": Use(cpus=1, cpu_s=1.0), "c": Use(cpus=1, cpu_s=0.0)}
+    here = split(interval(), mine, cpus=2, methods=MODEL, beside=Beside(trials=2, cpus=2))
+    there = split(interval(), others, cpus=2, methods=MODEL, beside=Beside(trials=1, cpus=2))
+    energies = [*here.trials.values(), *there.trials.values()]
+    assert [energy.idle_j for energy in energies] == [10, 5, 5]
+    assert [energy.ram_j for energy in energies] == [5, 2.5, 2.5]
+    assert here.other_j == pytest.approx(40 + 15), "what the other meter's trials used and reserved"
+    assert here.idle_j == there.idle_j == 0
+
+
+def test_a_neighbour_that_leaves_room_changes_no_trials_energy() -> None:
+    used = {"a": Use(cpus=1, cpu_s=1.0)}
+    alone = split(interval(), used, cpus=4, methods=MODEL)
+    crowded = split(interval(), used, cpus=4, methods=MODEL, beside=Beside(trials=1, cpus=3))
+    assert crowded.trials == alone.trials
+    assert (alone.idle_j, crowded.idle_j) == (22.5, 0)
+
+
+def test_a_gpu_that_another_meters_trial_holds_too_is_nobodys_alone() -> None:
+    gpu = GpuInterval(total_j=300.0, idle_j=60.0, sm_s={"a": 0.25}, other_sm_s=0.75)
+    whole = Use(cpus=0, cpu_s=0.0, gpu_shares={0: 1.0}, exclusive=frozenset({0}))
+    both = Beside(trials=1, gpu_shares={0: 1.0})
+    paid = split(interval(gpus={0: gpu}), {"a": whole}, cpus=1, methods=MODEL, beside=both)
+    assert (paid.trials["a"].gpu_j, paid.trials["a"].idle_j) == (60, 30)
+    untold = GpuInterval(total_j=300.0, idle_j=60.0, sm_s=None)
+    paid = split(interval(gpus={0: untold}), {"a": whole}, cpus=1, methods=MODEL, beside=both)
+    assert paid.trials["a"].gpu_j == 120
+
+
+def test_time_beside_another_meters_trials_is_added_up_and_unknown_once_it_was_unknown() -> None:
+    ledger = NodeLedger(cpus=2, methods=MODEL, period_s=1)
+    for others in (Beside(), Beside(trials=1, cpus=1), Beside(trials=2, cpus=2)):
+        ledger.close(interval(duration_s=1.5), {}, beside=others)
+    assert ledger.totals.meters_beside_s == 3
+    ledger.close(interval(), {}, beside=None)
+    assert ledger.totals.meters_beside_s is None
 
 
 def test_coverage_leaves_out_gaps_and_late_readings() -> None:

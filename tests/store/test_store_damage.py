@@ -38,7 +38,7 @@ def _fault(sealed: tuple[Path, bytes], data: bytes) -> Fault | int:
 
 
 def test_a_sealed_file_is_sound_and_says_its_schema_version(sealed: tuple[Path, bytes]) -> None:
-    assert _fault(sealed, sealed[1]) == 1
+    assert _fault(sealed, sealed[1]) == 2
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -166,7 +166,7 @@ def test_missing_reports_and_missing_packed_files_are_found(store: Store) -> Non
 
 def test_a_file_of_a_newer_schema_is_named_as_such(store: Store) -> None:
     path = Path(store.location) / "runs" / "r.parquet"
-    newer = path.read_bytes().replace(b"tune-kd:schema_version\x18\x011", b"tune-kd:schema_version\x18\x019")
+    newer = path.read_bytes().replace(b"tune-kd:schema_version\x18\x012", b"tune-kd:schema_version\x18\x019")
     path.write_bytes(newer)
     assert [fault.kind for fault in store.verify()] == ["newer"]
 

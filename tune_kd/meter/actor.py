@@ -12,6 +12,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tune_kd.meter.beside import Registry
 from tune_kd.meter.node import NodeMeter, NodeSnapshot, TrialEnergy
 from tune_kd.meter.power import detect
 from tune_kd.meter.probe import open_readers
@@ -27,7 +28,7 @@ class MeterActor:
 
     def __init__(self, period_s: float, power: Mapping[str, Any]) -> None:
         self._readers, self._period_s, self._given = open_readers(detect(**power)), period_s, dict(power)
-        self._running = False
+        self._running, self._registry = False, Registry()
         self._restart()
 
     async def restart(self) -> None:
@@ -35,7 +36,7 @@ class MeterActor:
         self._restart()
 
     def _restart(self) -> None:
-        self._meter = NodeMeter(self._readers, period_s=self._period_s)
+        self._meter = NodeMeter(self._readers, period_s=self._period_s, registry=self._registry)
 
     async def run(self) -> None:
         """Close an interval every period, for as long as the actor lives. A second call returns at once."""

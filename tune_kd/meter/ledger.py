@@ -1,7 +1,8 @@
 """Who pays for an interval of a node's energy. Pure arithmetic: no clock, no process, no device.
 
-Dynamic energy goes by use, idle and RAM energy by reservation. What nobody registered used is ``other``; what
-nobody reserved is unreserved idle. Trials + other + unreserved idle = node, always.
+Dynamic energy goes by use, idle and RAM energy by reservation. What nobody registered used, and what trials of another
+meter have reserved, is ``other``; what nobody reserved is unreserved idle. Trials + other + unreserved idle = node,
+always.
 """
 
 from __future__ import annotations
@@ -49,6 +50,18 @@ class Use:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What trials of other meters have reserved of the node: how many trials, CPUs, and share of each GPU by index."""
+
+    trials: int = 0
+    cpus: float = 0.0
+    gpu_shares: Mapping[int, float] = field(default_factory=dict)
+
+
+NOBODY = Beside()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Methods:
     """How each component was measured; None for a component that was not."""
 
@@ -71,12 +84,14 @@ class Split:
     idle_j: float
 
 
-def split(interval: Interval, uses: Mapping[str, Use], *, cpus: int, methods: Methods) -> Split:
-    """Who pays for ``interval`` on a node of ``cpus`` CPUs."""
+def split(
+    interval: Interval, uses: Mapping[str, Use], *, cpus: int, methods: Methods, beside: Beside = NOBODY
+) -> Split:
+    """Who pays for ``interval`` on a node of ``cpus`` CPUs; ``beside`` are trials that another meter charges."""
     idle_j = min(interval.cpu_idle_j, interval.cpu_j)
     used = by_use(interval.cpu_j - idle_j, {trial: use.cpu_s for trial, use in uses.items()}, interval.busy_s)
-    reserved = reserved_shares({trial: use.cpus for trial, use in uses.items()}, cpus)
-    gpu_dynamic, gpu_idle = split_gpus(interval.gpus or {}, uses)
+    reserved, beside_share = reserved_shares({trial: use.cpus for trial, use in uses.items()}, cpus, beside.cpus)
+    gpu_dynamic, gpu_idle, gpu_beside_j = split_gpus(interval.gpus or {}, uses, beside)
     energies = {
         trial: Energy(
             cpu_j=used[trial],
@@ -89,11 +104,13 @@ def split(interval: Interval, uses: Mapping[str, Use], *, cpus: int, methods: Me
     }
     gpu_idle_j = sum(min(gpu.idle_j, gpu.total_j) for gpu in (interval.gpus or {}).values())
     gpu_dynamic_j = sum(gpu.total_j for gpu in (interval.gpus or {}).values()) - gpu_idle_j
-    free = 1 - math.fsum(reserved.values())
+    used_by_others_j = interval.cpu_j - idle_j - math.fsum(used.values())
+    used_by_others_j += gpu_dynamic_j - math.fsum(gpu_dynamic.values())
+    free = 1 - math.fsum(reserved.values()) - beside_share
     return Split(
         trials=energies,
-        other_j=interval.cpu_j - idle_j - math.fsum(used.values()) + gpu_dynamic_j - math.fsum(gpu_dynamic.values()),
-        idle_j=(idle_j + interval.ram_j) * free + gpu_idle_j - math.fsum(gpu_idle.values()),
+        other_j=used_by_others_j + (idle_j + interval.ram_j) * beside_share + gpu_beside_j,
+        idle_j=(idle_j + interval.ram_j) * free + gpu_idle_j - math.fsum(gpu_idle.values()) - gpu_beside_j,
     )
 
 
@@ -103,38 +120,46 @@ def by_use(joules: float, used_s: Mapping[str, float], node_s: float) -> dict[st
     return {trial: joules * seconds / whole_s if whole_s > 0 else 0.0 for trial, seconds in used_s.items()}
 
 
-def reserved_shares(reserved: Mapping[str, float], whole: float) -> dict[str, float]:
-    """The share of ``whole`` that each has reserved; of all reservations where they are more than there is."""
-    all_of_it = max(whole, math.fsum(reserved.values()))
-    return {trial: amount / all_of_it for trial, amount in reserved.items()}
+def reserved_shares(reserved: Mapping[str, float], whole: float, beside: float = 0.0) -> tuple[dict[str, float], float]:
+    """The share of ``whole`` that each has reserved, and that of ``beside``, which others have.
+
+    It is the share of all reservations where they are more than there is.
+    """
+    all_of_it = max(whole, math.fsum(reserved.values()) + beside)
+    return {trial: amount / all_of_it for trial, amount in reserved.items()}, beside / all_of_it
 
 
-def split_gpus(gpus: Mapping[int, GpuInterval], uses: Mapping[str, Use]) -> tuple[dict[str, float], dict[str, float]]:
-    """Each trial's joules of GPUs: dynamic, and idle by reservation."""
-    dynamic, idle = dict.fromkeys(uses, 0.0), dict.fromkeys(uses, 0.0)
+def split_gpus(
+    gpus: Mapping[int, GpuInterval], uses: Mapping[str, Use], beside: Beside
+) -> tuple[dict[str, float], dict[str, float], float]:
+    """Each trial's joules of GPUs: dynamic, and idle by reservation; the idle joules that others have reserved."""
+    dynamic, idle, beside_j = dict.fromkeys(uses, 0.0), dict.fromkeys(uses, 0.0), 0.0
     for index, gpu in gpus.items():
         held = {trial: share for trial, use in uses.items() if (share := use.gpu_shares.get(index, 0.0)) > 0}
+        of_others = beside.gpu_shares.get(index, 0.0)
         idle_j = min(gpu.idle_j, gpu.total_j)
-        for trial, share in reserved_shares(held, 1.0).items():
+        shares, beside_share = reserved_shares(held, 1.0, of_others)
+        beside_j += idle_j * beside_share
+        for trial, share in shares.items():
             idle[trial] += idle_j * share
-        for trial, share in dynamic_gpu_shares(index, gpu, uses, held).items():
+        for trial, share in dynamic_gpu_shares(index, gpu, uses, held, of_others).items():
             dynamic[trial] += (gpu.total_j - idle_j) * share
-    return dynamic, idle
+    return dynamic, idle, beside_j
 
 
 def dynamic_gpu_shares(
-    index: int, gpu: GpuInterval, uses: Mapping[str, Use], held: Mapping[str, float]
+    index: int, gpu: GpuInterval, uses: Mapping[str, Use], held: Mapping[str, float], of_others: float
 ) -> dict[str, float]:
     """Each trial's share of a GPU's energy above idle.
 
     All of it for the trial that has the GPU to itself; else by SM time; where that cannot be told, or nobody
     had any, by reservation among the trials that hold it.
     """
-    if len(held) == 1 and index in uses[next(iter(held))].exclusive:
+    if len(held) == 1 and not of_others and index in uses[next(iter(held))].exclusive:
         return dict.fromkeys(held, 1.0)
     if gpu.sm_s is not None and (whole_s := math.fsum(gpu.sm_s.values()) + gpu.other_sm_s) > 0:
         return {trial: seconds / whole_s for trial, seconds in gpu.sm_s.items() if trial in uses}
-    return reserved_shares(held, 0.0) if held else {}
+    return reserved_shares(held, 0.0, of_others)[0] if held else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +167,8 @@ class NodeTotals:
     """A node since its meter began, as in the store's ``nodes`` table.
 
     ``idle_j`` is the unreserved idle and RAM energy, ``residual_j`` what conservation misses: rounding.
-    ``coverage`` is the share of the time with readings at the asked rate and without a gap.
+    ``coverage`` is the share of the time with readings at the asked rate and without a gap. ``meters_beside_s`` is the
+    time with trials of other meters on the node; None where they cannot be seen.
     """
 
     total_j: float
@@ -152,13 +178,14 @@ class NodeTotals:
     samples: int
     longest_gap_s: float
     coverage: float
+    meters_beside_s: float | None
 
     @property
     def residual_j(self) -> float:
         """Node − (trials + other + unreserved idle)."""
         return self.total_j - math.fsum((self.trials_j, self.other_j, self.idle_j))
 
-    def row(self) -> dict[str, float | int]:
+    def row(self) -> dict[str, float | int | None]:
         """As columns of the store's ``nodes`` table."""
         return {
             "energy_total_j": self.total_j,
@@ -169,6 +196,7 @@ class NodeTotals:
             "samples": self.samples,
             "longest_gap_s": self.longest_gap_s,
             "coverage": self.coverage,
+            "meters_beside_s": self.meters_beside_s,
         }
 
 
@@ -182,16 +210,21 @@ class NodeLedger:
         self._longest_sample_s = 2.5 * period_s  # later than that, a reading was missed
         self._total_j = self._other_j = self._idle_j = 0.0
         self._elapsed_s = self._covered_s = self._longest_gap_s = 0.0
+        self._beside_s: float | None = 0.0
         self._samples = 0
 
-    def preview(self, trial: str, interval: Interval, uses: Mapping[str, Use]) -> Energy:
+    def preview(
+        self, trial: str, interval: Interval, uses: Mapping[str, Use], beside: Beside | None = NOBODY
+    ) -> Energy:
         """The trial's energy if the interval were closed now."""
-        open_now = split(interval, uses, cpus=self.cpus, methods=self.methods)
+        open_now = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
         return self.trials.get(trial, Energy()) + open_now.trials[trial]
 
-    def close(self, interval: Interval, uses: Mapping[str, Use], *, gap: bool = False) -> None:
-        """Charge an interval. ``gap`` flags one in which a reading failed."""
-        paid = split(interval, uses, cpus=self.cpus, methods=self.methods)
+    def close(
+        self, interval: Interval, uses: Mapping[str, Use], *, gap: bool = False, beside: Beside | None = NOBODY
+    ) -> None:
+        """Charge an interval. ``gap`` flags one in which a reading failed; ``beside`` is None where nobody knows."""
+        paid = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
         for trial, energy in paid.trials.items():
             self.trials[trial] = self.trials.get(trial, Energy()) + energy
         self._other_j += paid.other_j
@@ -200,6 +233,10 @@ class NodeLedger:
         self._total_j += interval.cpu_j + interval.ram_j + gpus_j
         self._samples += 1
         self._elapsed_s += interval.duration_s
+        if beside is None or self._beside_s is None:
+            self._beside_s = None
+        elif beside.trials:
+            self._beside_s += interval.duration_s
         self._longest_gap_s = max(self._longest_gap_s, interval.duration_s)
         if not gap and interval.duration_s <= self._longest_sample_s:
             self._covered_s += interval.duration_s
@@ -215,4 +252,5 @@ class NodeLedger:
             samples=self._samples,
             longest_gap_s=self._longest_gap_s,
             coverage=self._covered_s / self._elapsed_s if self._elapsed_s else 1.0,
+            meters_beside_s=self._beside_s,
         )

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tune_kd.errors import InputError
+from tune_kd.meter.beside import Registry, Reservations
 from tune_kd.meter.energy import Energy
-from tune_kd.meter.ledger import NodeLedger, NodeTotals, Use
+from tune_kd.meter.ledger import NOBODY, Beside, NodeLedger, NodeTotals, Use
 from tune_kd.meter.processes import ProcessTimes
 from tune_kd.meter.readings import NodeReaders
 from tune_kd.meter.tree import ProcessTree
@@ -20,7 +21,7 @@ from tune_kd.meter.tree import ProcessTree
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEnergy:
-    """What a trial has used so far. ``co_tenants`` is the most trials that were on the node with it.
+    """What a trial has used so far. ``co_tenants`` is the most trials that were on the node with it, as far as is seen.
 
     ``state`` is ``open``, ``closed``, or ``lost`` for a process that ended without a word: up to one interval of
     its CPU time is then in the node's ``other``.
@@ -61,10 +62,11 @@ class NodeMeter:
     """Meters the trials of one node.
 
     A trial's name is opaque and of one attempt. Intervals are closed by ``tick``, ``register`` and ``unregister``,
-    which scan the processes; ``mark`` reads the counters and the trial's known processes alone.
+    which scan the processes; ``mark`` reads the counters and the trial's known processes alone. What the trials of
+    other meters have reserved is read in the ``registry``, and nothing is known of them without one.
     """
 
-    def __init__(self, readers: NodeReaders, *, period_s: float = 1.0) -> None:
+    def __init__(self, readers: NodeReaders, *, period_s: float = 1.0, registry: Registry | None = None) -> None:
         if not period_s > 0:
             raise InputError(f"the meter's period must be > 0 s, got {period_s}")
         self.period_s = period_s
@@ -73,6 +75,8 @@ class NodeMeter:
         self._seats: dict[str, _Seat] = {}
         self._trials: dict[str, TrialEnergy] = {}
         self._ended: list[str] = []
+        self._registry, self._beside = registry, None if registry is None else NOBODY
+        self._say()
         self._last = readers.read()
 
     def register(self, trial: str, pid: int, *, cpus: float, gpus: Mapping[str, float] | None = None) -> None:
@@ -90,9 +94,8 @@ class NodeMeter:
             self._end(before, "lost")
         self._seats[trial] = _Seat(ProcessTree(pid, processes), cpus, shares, exclusive)
         self._trials[trial] = TrialEnergy(energy=self._nothing(), co_tenants=0)
-        for name in self._seats:
-            most = max(self._trials[name].co_tenants, len(self._seats) - 1)
-            self._trials[name] = replace(self._trials[name], co_tenants=most)
+        self._say()
+        self._count_tenants()
 
     def unregister(self, trial: str) -> TrialEnergy:
         """Close the trial's account, here and now. One that is closed stays as it is; an unknown one is a KeyError."""
@@ -110,7 +113,7 @@ class NodeMeter:
         interval = self._readers.between(self._last, self._readers.read(), self._trial_of())
         uses = {name: other.use(0.0) for name, other in self._seats.items()}
         uses[trial] = seat.use(seat.tree.preview(processes))
-        seat.marked = _at_least(seat.marked, self._ledger.preview(trial, interval, uses))
+        seat.marked = _at_least(seat.marked, self._ledger.preview(trial, interval, uses, self._beside))
         return replace(self._trials[trial], energy=seat.marked)
 
     def tick(self) -> None:
@@ -133,7 +136,8 @@ class NodeMeter:
         methods, readers = self._ledger.methods, self._readers
         params = {
             "period_s": self.period_s,
-            "attribution": "cpu: CPU seconds; gpu: exclusive, else SM time, else reservation; idle, ram: reservation",
+            "attribution": "cpu: CPU seconds; gpu: exclusive, else SM time, else reservation; idle, ram: reservation, "
+            "also by trials of other meters",
             "power_model": readers.power.source,
             "given": dict(given or {}),
             "cpu_watts": readers.power.cpu_watts,
@@ -159,14 +163,43 @@ class NodeMeter:
         uses = {trial: seat.use(seat.tree.advance(processes)) for trial, seat in self._seats.items()}
         self._readers.learn(self._last, now)
         interval = self._readers.between(self._last, now, trial_of | self._trial_of())
-        self._ledger.close(interval, uses, gap=now.gaps > self._last.gaps)
+        self._beside = self._look_beside()
+        self._ledger.close(interval, uses, gap=now.gaps > self._last.gaps, beside=self._beside)
         self._last = now
         for trial in self._seats:
             self._trials[trial] = replace(self._trials[trial], energy=self._ledger.trials[trial])
+        self._count_tenants()
         return processes
+
+    def _look_beside(self) -> Beside | None:
+        """What trials of other meters have reserved here; None where nobody knows."""
+        found = None if self._registry is None else self._registry.others()
+        if found is None:
+            return None
+        gpus = self._readers.nvml.gpus if self._readers.nvml else ()
+        shares = {gpu.index: found.gpu_shares[gpu.uuid] for gpu in gpus if gpu.uuid in found.gpu_shares}
+        return Beside(trials=found.trials, cpus=found.cpus, gpu_shares=shares)
+
+    def _say(self) -> None:
+        """Tell the other meters what the trials of this one have reserved."""
+        if self._registry is None:
+            return
+        uuids = {gpu.index: gpu.uuid for gpu in (self._readers.nvml.gpus if self._readers.nvml else ())}
+        reserved = Reservations()
+        for seat in self._seats.values():
+            shares = {uuids[index]: share for index, share in seat.gpu_shares.items()}
+            reserved += Reservations(trials=1, cpus=seat.cpus, gpu_shares=shares)
+        self._registry.say(reserved)
+
+    def _count_tenants(self) -> None:
+        others = len(self._seats) - 1 + (self._beside.trials if self._beside else 0)
+        for name in self._seats:
+            most = max(self._trials[name].co_tenants, others)
+            self._trials[name] = replace(self._trials[name], co_tenants=most)
 
     def _end(self, trial: str, state: str) -> None:
         del self._seats[trial]
+        self._say()
         self._ended.append(trial)
         self._trials[trial] = replace(self._trials[trial], state=state)
 

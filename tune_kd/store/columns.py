@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TYPES = ("string", "int", "double", "bool", "time", "counts", "scores")  # schema.py has them in Arrow
 
@@ -198,12 +198,13 @@ NODES = (
     C("meter_params_json", "string", "", "what the meter assumed, as JSON"),
     C("energy_total_j", "double", "J", "the node while it was metered"),
     C("energy_trials_j", "double", "J", "of it: the trials"),
-    C("energy_other_j", "double", "J", "of it: other processes"),
+    C("energy_other_j", "double", "J", "of it: other processes, and idle that trials of other meters reserved"),
     C("energy_idle_j", "double", "J", "of it: idle that nobody reserved"),
     C("energy_residual_j", "double", "J", "total − trials − other − idle; 0 but for rounding"),
     C("samples", "int", "", "readings taken"),
     C("longest_gap_s", "double", "s", "longest time between two readings"),
     C("coverage", "double", "fraction", "share of the metered time with readings at the asked rate"),
+    C("meters_beside_s", "double", "s", "of the metered time: with trials of other meters; null: they are not seen"),
 )
 # fmt: on
 
