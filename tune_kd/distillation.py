@@ -34,7 +34,10 @@ class Step:
     held_out_batches: Iterator[Batch]
 
     def cross_entropy(self) -> Tensor:
-        return cross_entropy(self.student_logits, self.labels)
+        return self.hard_loss(self.student_logits, self.labels)
+
+    def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(logits, labels)
 
     def distillation(self, softening: Softening) -> Tensor:
         term = DISTILLATIONS.get(self.scenario.loss)
