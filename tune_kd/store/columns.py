@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TYPES = ("string", "int", "double", "bool", "time", "counts", "scores")  # schema.py has them in Arrow
 
@@ -105,6 +105,8 @@ RUNS = (
     C("shared_s", "double", "s", "teacher outputs computed once for all trials"),
     C("shared_co2e_g", "double", "g CO2e", "teacher outputs computed once for all trials"),
     C("split_sha256", "string", "", "hash of the train, validation and test split"),
+    C("val_images", "int", "images", "images of the validation set"),
+    C("val_prevalence", "double", "fraction", "share of the largest class of the validation set"),
     C("skipped_images", "int", "", "images that could not be decoded and were left out"),
     C("cpus_per_trial", "double", "", "CPU cores reserved for a trial"),
     C("gpus_per_trial", "double", "", "GPUs reserved for a trial"),
@@ -134,6 +136,7 @@ TRIALS = (
     C("tested_at", "time", "UTC", "when the test set was read"),
     C("epochs", "int", "epochs", "epochs that this attempt finished, without those of the attempts before", KEY),
     C("checkpoint_epoch", "int", "", "the epoch whose weights the checkpoint rule chose; 1 is the first"),
+    C("diverged_epoch", "int", "", "the first epoch whose loss, outputs or weights were not finite; null: none"),
     C("val_accuracy", "double", "fraction", "validation accuracy at checkpoint_epoch"),
     C("val_loss", "double", "", "validation loss at checkpoint_epoch"),
     C("test_accuracy", "double", "fraction", "test accuracy at checkpoint_epoch, read once"),
@@ -143,7 +146,7 @@ TRIALS = (
     C("f1_macro", "double", "fraction", "test F1, mean over classes"),
     C("kappa", "double", "", "Cohen's kappa on the test set"),
     C("prevalence", "double", "fraction", "share of the largest class of the test set"),
-    C("confusion", "counts", "images", "test confusion matrix; rows: true class, columns: predicted"),
+    C("confusion", "counts", "images", "test confusion matrix; rows: true class, columns: predicted; NaN is in none"),
     C("per_class", "scores", "fraction", "test precision, recall and F1 of each class"),
     C("inference_s", "double", "s", "prediction of the whole test set"),
     C("inference_energy_j", "double", "J", "prediction of the whole test set"),
@@ -167,6 +170,7 @@ REPORTS = (
     C("checkpoint_epoch", "int", "", "the epoch that the checkpoint rule would choose so far"),
     C("checkpoint_val_accuracy", "double", "fraction", "validation accuracy at checkpoint_epoch"),
     C("checkpoint_val_loss", "double", "", "validation loss at checkpoint_epoch"),
+    C("diverged_epoch", "int", "", "the first epoch so far whose loss, outputs or weights were not finite"),
     C("lr", "double", "", "learning rate of the epoch's first batch"),
     C("tau_mean", "double", "", "mean τ over the epoch's batches"),
     C("tau_min", "double", "", "smallest τ of the epoch"),
