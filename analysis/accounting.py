@@ -93,7 +93,9 @@ def attempt_costs(trials: pd.DataFrame, accounting: Accounting) -> pd.Series:
 def run_overheads(runs: pd.DataFrame, accounting: Accounting) -> pd.Series:
     """What each run is charged beside its trials, by run_id: what they share, and its part of the teacher."""
     currency = CURRENCIES[accounting.currency]
-    runs = columns(runs, (currency.shared, currency.teacher, "shared_flops", "policy")).set_index("run_id")
+    runs = columns(runs, (currency.shared, currency.teacher, "shared_flops", "policy", "teacher_id")).set_index(
+        "run_id"
+    )
     overhead = pd.Series(0.0, index=runs.index)
     if currency.shared:
         shared = as_float(runs[currency.shared])
@@ -101,7 +103,8 @@ def run_overheads(runs: pd.DataFrame, accounting: Accounting) -> pd.Series:
         overhead += shared.where(shared.notna() | (as_float(runs["shared_flops"]).fillna(0) > 0), 0.0)
     if accounting.teacher_runs and currency.teacher:
         teacher = as_float(runs[currency.teacher]) / accounting.teacher_runs
-        overhead += teacher.where(runs["policy"] != ALONE, 0.0)
+        taught = runs["teacher_id"].notna() | teacher.notna()  # a run that asked no teacher may have none to pay for
+        overhead += teacher.where(taught & (runs["policy"] != ALONE), 0.0)
     return overhead
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.accounting import CURRENCIES, Accounting, as_float, columns, run_costs
+from analysis.diverged import diverged_notes, diverged_trials
 from tune_kd import formats
 from tune_kd.store.incumbents import incumbents
 
@@ -41,10 +42,10 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
 
     Columns: run_id, comparison (0, 1, …: only rows of one comparison may be compared), the columns of ``SETTING`` and
     ``PLACE``, label (the policy, told apart from its variants), policy, replicate, status, counted, repeated,
-    trials (started), failed, lost, incumbent, tau, val_accuracy, test_accuracy, energy_j, flops_executed, co2e_g,
-    duration_s, epochs, g_per_kwh (of the CO2e, PUE included), meters_beside_s (the longest of its nodes). Equal
-    replicates have equal seeds. ``counted`` rows are completed, have a tested incumbent and are the latest of their
-    policy and replicate.
+    trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_accuracy,
+    test_accuracy, energy_j, flops_executed, co2e_g, duration_s, epochs, g_per_kwh (of the CO2e, PUE included),
+    meters_beside_s (the longest of its nodes). Equal replicates have equal seeds. ``counted`` rows are completed, have
+    a tested incumbent and are the latest of their policy and replicate.
     """
     wanted = ("study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed")
     rows = columns(runs, (*wanted, "replicate", "status", *(key for key in SETTING if key != "recipe")))
@@ -63,6 +64,9 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     for status in ("failed", "lost"):
         count = (trials["status"] == status).groupby(trials["run_id"]).sum()
         rows[status] = by_run.map(count).fillna(0).astype(int)
+    broken = diverged_trials(trials)
+    rows["diverged"] = by_run.map(broken["diverged"]).fillna(0).astype(int)
+    rows["diverged_at"] = [broken["diverged_at"].get(run_id, []) for run_id in by_run]
     for name, currency in CURRENCIES.items():
         rows[currency.trial] = by_run.map(run_costs(rows, trials, Accounting(currency=name)))
     rows = _with_place(rows, trials, nodes)
@@ -104,6 +108,7 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
             f"energies of {_plural(crowded, 'run')} were taken while another study (or another Ray node) ran on the "
             f"same machine: its idle and RAM power is split by what the trials of each had reserved"
         )
+    lines += diverged_notes(outcomes)
     empty = outcomes["status"].isin(COUNTED) & outcomes["val_accuracy"].isna()
     if empty.any():
         lines.append(f"{_plural(int(empty.sum()), 'run')} ended without a finished trial")

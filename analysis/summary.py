@@ -44,7 +44,8 @@ def policy_table(
     replicates (counted ones), trials (started, mean per replicate), val_accuracy_mean, val_accuracy_std,
     test_accuracy_mean, test_accuracy_std (of the validation-chosen incumbent; sample standard deviation),
     energy_j, flops_executed, co2e_g, duration_s, epochs (all attempts and what they share), energy_ratio and reference
-    (ratio of mean energies over the replicates both have), failed, lost (attempts, of all runs).
+    (ratio of mean energies over the replicates both have), failed, lost (attempts, of all runs), diverged (trials, of
+    all runs).
     """
     return tabulate(run_outcomes(runs, trials, nodes), policies=policies, reference=reference)
 
@@ -121,7 +122,7 @@ def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, ob
     row |= {cost: counted[cost].mean(skipna=False) if len(counted) else np.nan for cost in COSTS}
     energies = counted.set_index("replicate")["energy_j"], others.set_index("replicate")["energy_j"]
     row |= {"energy_ratio": mean_ratio(*energies), "reference": base}
-    return {**row, "failed": int(mine["failed"].sum()), "lost": int(mine["lost"].sum())}
+    return row | {name: int(mine[name].sum()) for name in ("failed", "lost", "diverged")}
 
 
 def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> Table:

@@ -28,7 +28,7 @@ METRICS = ("precision_macro", "recall_macro", "specificity_macro", "kappa", "pre
 
 
 def paper_frame(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """One row per comparison and method (the teacher first), ours beside the paper's, in the paper's units.
+    """One row per comparison and method (a teacher first), ours beside the paper's, in the paper's units.
 
     Columns: comparison, dataset, teacher, student, loss, method, n, accuracy, spread (percent), gflops_m, energy_kwh,
     co2e_g, paper_accuracy, paper_spread, paper_gflops_m, paper_energy_kwh, paper_co2e_g, epochs, train_limit,
@@ -40,7 +40,9 @@ def paper_frame(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame
     rows = []
     for comparison, mine in outcomes.groupby("comparison", sort=True):
         setting = scenario_words(by_run.loc[mine["run_id"].iloc[0]])
-        rows.append({"comparison": comparison, **setting, **_teacher(by_run.loc[mine["run_id"]])})
+        taught = columns(by_run.loc[mine["run_id"]], ("teacher_id",)).dropna(subset=["teacher_id"])
+        if len(taught):
+            rows.append({"comparison": comparison, **setting, **_teacher(taught)})
         for _, label, group in each_policy(mine):
             method = METHODS.get(label, label)
             rows.append({"comparison": comparison, **setting, "method": method, **_ours(group, flops)})

@@ -15,6 +15,7 @@ from analysis.curves import t_interval
 from analysis.outcomes import each_policy
 from analysis.summary import shown_unit, tabulate
 from analysis.table import as_rows, number, percent
+from tune_kd.chance import no_better
 
 # What adds up to a trial's cost in a currency: the part's name and its column.
 PARTS = {
@@ -53,13 +54,18 @@ def accuracy_by_tau(outcomes: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFram
 
 
 def teacher_notes(runs: pd.DataFrame) -> list[str]:
-    """A line on each teacher: what it reached, and what its training cost, which is in no policy's cost."""
+    """A line on each teacher: what it reached, and what its training cost, which is in no policy's cost.
+
+    Another one where it reached no more than always naming the largest class does.
+    """
     lines = []
     for row in as_rows(teachers(runs)):
         costs = {"energy": row["teacher_energy_j"], "flops": row["teacher_flops"], "co2e": row["teacher_co2e_g"]}
         shown = [_in_words(name, cost) for name, cost in costs.items() if np.isfinite(cost)]
         training = f"; its training, {', '.join(shown)}, is in no policy's cost" if shown else ""
         lines.append(f"teacher: test {percent(row['teacher_test_accuracy'])} %, not ranked{training}")
+        if chance := no_better(row["teacher_val_accuracy"], row["val_prevalence"], row["val_images"]):
+            lines.append(f"teacher: {chance}")
     return lines
 
 
@@ -120,9 +126,18 @@ def learned_parameters(outcomes: pd.DataFrame, trials: pd.DataFrame) -> dict[str
 def teachers(runs: pd.DataFrame) -> pd.DataFrame:
     """The teachers that some runs had, each once: teacher_id, accuracies, and the costs of their training.
 
+    With the size of the validation set and the share of its largest class.
     They are no policy's, so nothing ranks them; columns as in ``runs``, NaN where nothing is on record.
     """
-    names = ("teacher_val_accuracy", "teacher_test_accuracy", "teacher_energy_j", "teacher_flops", "teacher_co2e_g")
+    names = (
+        "val_prevalence",
+        "val_images",
+        "teacher_val_accuracy",
+        "teacher_test_accuracy",
+        "teacher_energy_j",
+        "teacher_flops",
+        "teacher_co2e_g",
+    )
     frame = columns(runs, ("teacher_id", *names)).drop_duplicates("teacher_id").dropna(subset=["teacher_id"])
     return frame[["teacher_id"]].assign(**{name: as_float(frame[name]) for name in names}).reset_index(drop=True)
 

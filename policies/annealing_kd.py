@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def annealed_matching(student_logits: Tensor, teacher_logits: Tensor, tau: Tensor, tau_max: int) -> Tensor:
-    """The mean over batch and classes of (z_s − Φ(τ)·z_t)², a scalar; both logits are [B, n], τ is ()."""
+    """The mean over batch, anchors and classes of (z_s − Φ(τ)·z_t)², a scalar; τ is ()."""
     return F.mse_loss(student_logits, teacher_logits * (1 - (tau - 1) / tau_max))
 
 

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 class Softening(NamedTuple):
-    """How one batch is softened. Each is () for the whole batch or [B, 1] for each sample."""
+    """How one batch is softened.
+
+    Logits are [B, n] or [B, A, n], the classes last; each of a ``Softening`` is () or has the logits' dimensions with 1
+    for what it is common to: [B, 1] or [B, 1, 1] for each sample, [B, A, 1] for each anchor.
+    """
 
     tau_student: Tensor
     tau_teacher: Tensor
@@ -35,14 +39,17 @@ class TrainingStep(Protocol):
 
     number: int  # of the epoch; 0 is the first
     images: Tensor  # [B, C, H, W], normalised
-    labels: Tensor  # [B] class indices
+    labels: Tensor  # [B] or [B, A] class indices
     student: nn.Module  # in training mode
-    student_logits: Tensor  # [B, n], with their graph
-    teacher_logits: Tensor | None  # [B, n], without one; None in an epoch without the teacher
+    student_logits: Tensor  # [B, n] or [B, A, n], with their graph
+    teacher_logits: Tensor | None  # of the same shape, without one; None in an epoch without the teacher
     learning_rate: float  # of the step that follows
 
     def cross_entropy(self) -> Tensor:
-        """The mean cross-entropy of the student on the labels, a scalar."""
+        """The student's hard loss on the batch, a scalar."""
+
+    def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """What the labels alone make of some logits, a scalar: their mean cross-entropy."""
 
     def distillation(self, softening: Softening) -> Tensor:
         """The mean of weight·KL(q_t ‖ q_s) by the scenario's reduction, a scalar."""
@@ -51,7 +58,7 @@ class TrainingStep(Protocol):
         """The scenario's loss, a scalar: α parts of the one and 1 − α of the other."""
 
     def logits_at(self, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
-        """The student's logits, [B, n], at other ``weights``, by name; its own and its statistics stay as they are."""
+        """The student's logits at other ``weights``, by name; its own and its statistics stay as they are."""
 
     def held_out(self) -> HeldOut:
         """The next batch of what :attr:`Temperature.held_out` sets aside; they come round again and again."""
@@ -61,7 +68,7 @@ class HeldOut(NamedTuple):
     """A batch of images that the student is not trained on: cut from the training set, never from validation."""
 
     images: Tensor  # [B, C, H, W], normalised, not augmented
-    labels: Tensor  # [B] class indices
+    labels: Tensor  # [B] or [B, A] class indices
 
 
 class ExtraPasses(NamedTuple):
@@ -76,7 +83,7 @@ class StepLoss(NamedTuple):
     """What is minimised, and what the report says of it."""
 
     loss: Tensor  # scalar
-    tau: Tensor | None  # the student's, () or [B, 1]; None where none was used
+    tau: Tensor | None  # the student's, as in a Softening; None where none was used
 
 
 class Temperature(nn.Module, ABC):
@@ -99,7 +106,7 @@ class Temperature(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
-        """The softening of batch ``step`` of the epoch; both logits are [B, classes].
+        """The softening of batch ``step`` of the epoch; both logits are [B, n] or [B, A, n].
 
         The teacher's are empty where nobody reads them: see :attr:`reads_teacher`.
         """

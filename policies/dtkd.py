@@ -29,17 +29,17 @@ SMALLEST_MAXIMUM = 1e-6
 
 
 def sharpness(student_logits: Tensor, teacher_logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The maximum of each sample's logits [B, n], for student and teacher, [B, 1] each and positive.
+    """The maximum of logits [..., n] over the classes, for student and teacher, [..., 1] each and positive.
 
     The published ratio means nothing where a maximum is not positive, and no guard is published. Softmax does not
     see a shift of the logits, so both networks' are then shifted to mean zero, where the logits of a
     trained network about are: the maximum is as positive as can be, and zero only where all logits are equal.
     Then τ does not matter to that network, and a floor keeps it positive.
     """
-    student, teacher = student_logits.amax(1, keepdim=True), teacher_logits.amax(1, keepdim=True)
+    student, teacher = student_logits.amax(-1, keepdim=True), teacher_logits.amax(-1, keepdim=True)
     as_published = torch.minimum(student, teacher) > SMALLEST_MAXIMUM
-    centred_student = student - student_logits.mean(1, keepdim=True)
-    centred_teacher = teacher - teacher_logits.mean(1, keepdim=True)
+    centred_student = student - student_logits.mean(-1, keepdim=True)
+    centred_teacher = teacher - teacher_logits.mean(-1, keepdim=True)
     return (
         torch.where(as_published, student, centred_student.clamp(min=SMALLEST_MAXIMUM)),
         torch.where(as_published, teacher, centred_teacher.clamp(min=SMALLEST_MAXIMUM)),

@@ -2,8 +2,8 @@
 
 Across trials: nothing, one training.
 Within a trial: τ_s and τ_t, both ``start`` at first. With every batch (``every=N``: every N) the student's next step
-is looked ahead, w′ = w − η·∇_w L(w; τ_s, τ_t), and the two move against the gradient of the cross-entropy on held-out
-images at w′.
+is looked ahead, w′ = w − η·∇_w L(w; τ_s, τ_t), and the two move against the gradient of the hard loss, the
+cross-entropy, on held-out images at w′.
 
 Source: "Meta Knowledge Distillation", arXiv 2202.07940. L is the scenario's loss with the weight τ_s·τ_t, which for a
 common τ is Hinton's τ². The gradient is exact: it goes through the student's gradient. What is looked ahead is one
@@ -24,7 +24,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from policies.base import ExtraPasses, OwnRange, Softening, StepLoss, Temperature, TrainingStep, positive
 
@@ -52,12 +51,12 @@ def look_ahead(step: TrainingStep, log_taus: Tensor) -> dict[str, Tensor]:
 
 
 def meta_gradient(step: TrainingStep, log_taus: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-    """∂/∂(log τ_s, log τ_t), [2], of the cross-entropy on held-out ``images`` at the weights of the look ahead.
+    """∂/∂(log τ_s, log τ_t), [2], of the hard loss on held-out ``images`` at the weights of the look ahead.
 
     0 under a loss that τ does not enter.
     """
     log_taus = log_taus.detach().requires_grad_()
-    loss = F.cross_entropy(step.logits_at(look_ahead(step, log_taus), images), labels)
+    loss = step.hard_loss(step.logits_at(look_ahead(step, log_taus), images), labels)
     (gradient,) = torch.autograd.grad(loss, [log_taus], allow_unused=True, materialize_grads=True)
     return gradient
 

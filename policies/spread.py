@@ -16,8 +16,8 @@ SMALLEST_DEVIATION = 0.01
 
 
 def standard_deviation(logits: Tensor) -> Tensor:
-    """Of each sample's logits [B, n] over the classes, [B, 1], with n − 1 as in the published codes; at least 0.01."""
-    return logits.std(dim=1, keepdim=True).clamp(min=SMALLEST_DEVIATION)
+    """Of logits [..., n] over the classes, [..., 1], with n − 1 as in the published codes; at least 0.01."""
+    return logits.std(dim=-1, keepdim=True).clamp(min=SMALLEST_DEVIATION)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,8 @@ class PerSample(PerBatch):
 
     def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
         generator = self.generator.manual_seed(epoch_seed(self.epoch_seed, step))
-        return hinton(self.draw(len(student_logits), generator).unsqueeze(1))
+        drawn = self.draw(len(student_logits), generator)
+        return hinton(drawn.view(-1, *[1] * (student_logits.dim() - 1)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -14,19 +16,21 @@ from policies.base import HeldOut, Policy, Softening, StepLoss, Temperature
 from search_spaces import SPACES, Space
 
 EPOCHS, STEPS, BATCH, CLASSES, SIZE = 3, 4, 5, 4, 6
+SHAPES = ((), (3,))  # what lies between batch and classes in the logits: nothing, or anchors
 
 
 def check_policy(policy: Policy, space: Space = SPACES["tau"]) -> None:
     """See that ``policy`` keeps the contract of ``policies/base.py`` in ``space``. Raises AssertionError where not.
 
-    It trains nothing: a toy student looks at random images, so it takes a moment.
+    It trains nothing: a toy student looks at random images, so it takes a moment. Its logits are [B, n], then
+    [B, A, n].
     """
     suggested, again = (suggestions(policy, space) for _ in range(2))
     assert suggested == again, "the same seed must suggest the same parameters"
     native = policy.native_trials(space)
     assert native is None or len(suggested) == min(native, MOST), f"the recipe has {native} trials to suggest"
-    for params in suggested[:2]:
-        _check_temperature(policy, params)
+    for params, anchors in product(suggested[:2], SHAPES):
+        _check_temperature(policy, params, anchors)
 
 
 MOST = 4
@@ -44,41 +48,59 @@ def suggestions(policy: Policy, space: Space) -> list[dict[str, float]]:
     return found
 
 
-def _check_temperature(policy: Policy, params: Mapping[str, float]) -> None:
+def _check_temperature(policy: Policy, params: Mapping[str, float], anchors: tuple[int, ...]) -> None:
     before = torch.get_rng_state()
-    whole = [losses for epoch in epochs(policy.temperature(params, seed=7)) for losses in epoch]
+    whole = _training(policy.temperature(params, seed=7), anchors)
     assert torch.equal(before, torch.get_rng_state()), "draw from a generator of your own, not from torch's global one"
     for step in whole:
         assert step.loss.shape == (), f"a loss must be a scalar, got the shape {tuple(step.loss.shape)}"
         assert step.loss.isfinite(), f"a loss must be finite, got {step.loss}"
         if step.tau is not None:
-            assert step.tau.shape in ((), (BATCH, 1)), f"τ must be () or [batch, 1], got {tuple(step.tau.shape)}"
+            _check_shape("τ", step.tau, (BATCH, *anchors, CLASSES))
             assert (step.tau.isfinite() & (step.tau > 0)).all(), f"τ must be finite and > 0, got {step.tau}"
-    same = [losses for epoch in epochs(policy.temperature(params, seed=7)) for losses in epoch]
+    same = _training(policy.temperature(params, seed=7), anchors)
     assert _equal(whole, same), "the same parameters and seed must give the same temperatures"
     taus = torch.cat([torch.empty(0), *(step.tau.reshape(-1) for step in whole if step.tau is not None)])
     moves = len(taus.unique()) > 1
     assert moves == policy.moves_within, f"moves_within must say whether τ moves within a trial: {moves}"
-    _check_resumed(policy, params, whole)
-    _check_blind(policy.temperature(params, seed=7), policy.temperature(params, seed=7))
+    _check_resumed(policy, params, anchors, whole)
+    _check_blind(policy.temperature(params, seed=7), policy.temperature(params, seed=7), anchors)
 
 
-def _check_resumed(policy: Policy, params: Mapping[str, float], whole: list[StepLoss]) -> None:
+def _training(temperature: Temperature, anchors: tuple[int, ...]) -> list[StepLoss]:
+    return [losses for epoch in epochs(temperature, anchors=anchors) for losses in epoch]
+
+
+def _check_shape(what: str, part: Tensor, logits: tuple[int, ...]) -> None:
+    """Has a part of a softening no dimension, or those of the logits: 1 for the classes, and 1 or all of the others?"""
+    whole = (*logits[:-1], 1)
+    fits = len(part.shape) == len(whole) and all(
+        side in (1, most) for side, most in zip(part.shape, whole, strict=True)
+    )
+    assert fits or part.shape == (), (
+        f"{what} must be () or have the dimensions of the logits, 1 for the classes, "
+        f"got {tuple(part.shape)} for logits {logits}"
+    )
+
+
+def _check_resumed(
+    policy: Policy, params: Mapping[str, float], anchors: tuple[int, ...], whole: list[StepLoss]
+) -> None:
     stopped, resumed = (policy.temperature(params, seed=7) for _ in range(2))
-    first = epochs(stopped, until=1)
+    first = epochs(stopped, until=1, anchors=anchors)
     resumed.load_state_dict(stopped.state_dict())
-    rest = epochs(resumed, since=1)
+    rest = epochs(resumed, since=1, anchors=anchors)
     found = [losses for epoch in (*first, *rest) for losses in epoch]
     assert _equal(found, whole), "a temperature must go on from its state_dict() as if it had never stopped"
 
 
-def _check_blind(temperature: Temperature, blind: Temperature) -> None:
+def _check_blind(temperature: Temperature, blind: Temperature, anchors: tuple[int, ...]) -> None:
     """Under a loss without the teacher its logits are empty for a temperature that says it does not read them."""
     for each in (temperature, blind):
         each.begin_epoch(0, EPOCHS, STEPS)
     if temperature.reads_teacher or not temperature.needs_teacher:
         return
-    step = toy_step(temperature, 0, 0)
+    step = toy_step(temperature, 0, 0, anchors)
     expected = temperature.softening(step)
     step.teacher_logits = None
     try:
@@ -88,12 +110,14 @@ def _check_blind(temperature: Temperature, blind: Temperature) -> None:
     assert same, "reads_teacher must be True where the temperature looks at the teacher's logits"
 
 
-def epochs(temperature: Temperature, since: int = 0, until: int = EPOCHS) -> list[list[StepLoss]]:
+def epochs(
+    temperature: Temperature, since: int = 0, until: int = EPOCHS, anchors: tuple[int, ...] = ()
+) -> list[list[StepLoss]]:
     """The losses of some of the ``EPOCHS`` of a toy training, epoch by epoch; only the temperature learns."""
     found = []
     for epoch in range(since, until):
         temperature.begin_epoch(epoch, EPOCHS, STEPS)
-        found.append([_trained(temperature, toy_step(temperature, epoch, step)) for step in range(STEPS)])
+        found.append([_trained(temperature, toy_step(temperature, epoch, step, anchors)) for step in range(STEPS)])
         temperature.observe({"epoch": epoch + 1, "val_accuracy": 0.5, "val_loss": 1.0, "train_loss": 1.0})
     return found
 
@@ -114,14 +138,19 @@ class ToyStep:
         self.student_logits = self.student(self.images)
 
     def cross_entropy(self) -> Tensor:
-        return F.cross_entropy(self.student_logits, self.labels)
+        return self.hard_loss(self.student_logits, self.labels)
+
+    def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits.flatten(end_dim=-2), labels.flatten())
 
     def distillation(self, softening: Softening) -> Tensor:
         assert self.teacher_logits is not None, "there is no distillation in an epoch that needs no teacher"
-        student = F.log_softmax(self.student_logits / softening.tau_student, dim=1)
-        teacher = F.log_softmax(self.teacher_logits / softening.tau_teacher, dim=1)
-        kl = F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=1)
-        return (softening.weight.reshape(-1) * kl).mean()
+        for what, part in softening._asdict().items():
+            _check_shape(what, part, tuple(self.student_logits.shape))
+        student = F.log_softmax(self.student_logits / softening.tau_student, dim=-1)
+        teacher = F.log_softmax(self.teacher_logits / softening.tau_teacher, dim=-1)
+        kl = F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=-1)
+        return (softening.weight.squeeze(-1) * kl).mean()
 
     def loss(self, softening: Softening) -> Tensor:
         return 0.9 * self.distillation(softening) + 0.1 * self.cross_entropy()
@@ -134,16 +163,22 @@ class ToyStep:
         return HeldOut(self.images, self.labels)
 
 
-def toy_step(temperature: Temperature, epoch: int, number: int) -> ToyStep:
-    """Batch ``number`` of ``epoch``: a function of the two, and nothing else."""
+def toy_step(temperature: Temperature, epoch: int, number: int, anchors: tuple[int, ...] = ()) -> ToyStep:
+    """Batch ``number`` of ``epoch``: a function of the two and of the logits' shape, and nothing else."""
     generator = torch.Generator().manual_seed(1000 * epoch + number)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        student, teacher = (nn.Sequential(nn.Flatten(), nn.Linear(SIZE * SIZE, CLASSES)) for _ in range(2))
+        student, teacher = (toy_network(anchors) for _ in range(2))
     images = torch.randn(BATCH, 1, SIZE, SIZE, generator=generator)
     logits = 3 * teacher(images).detach() if temperature.needs_teacher else None
-    labels = torch.randint(CLASSES, (BATCH,), generator=generator)
+    labels = torch.randint(CLASSES, (BATCH, *anchors), generator=generator)
     return ToyStep(number=number, images=images, labels=labels, student=student, teacher_logits=logits)
+
+
+def toy_network(anchors: tuple[int, ...]) -> nn.Module:
+    """Images to logits, [B, n] or [B, A, n], by one linear layer."""
+    linear = nn.Linear(SIZE * SIZE, math.prod(anchors) * CLASSES)
+    return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, (*anchors, CLASSES)))
 
 
 def _trained(temperature: Temperature, step: ToyStep) -> StepLoss:

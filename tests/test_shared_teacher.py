@@ -13,13 +13,14 @@ from run_events import report, started
 
 from tune_kd import teacher_outputs
 from tune_kd.budget import Ledger, parse_budget
+from tune_kd.costs import NetworkFlops
 from tune_kd.data import ImageData
 from tune_kd.data.batches import DeviceImages
 from tune_kd.errors import RunFailed
 from tune_kd.models import fast
 from tune_kd.plan import plan_study
 from tune_kd.scenario import Scenario
-from tune_kd.sharing import charged, epochs_to_share, pays
+from tune_kd.sharing import asks, charged, epochs_to_share, pays
 from tune_kd.teacher import Teacher
 from tune_kd.teacher_outputs import PassCost, TeacherOutputs, outputs_id, recorded_cost, teach
 from tune_kd.trial import Trial
@@ -233,3 +234,30 @@ def test_runs_share_where_there_may_be_several_trials(policy: str, options: dict
 def test_only_epochs_in_which_the_teacher_is_asked_are_shared(policy: str, loss: str, shared: int) -> None:
     (plan,) = plan_study(policies=[policy], settings={"loss": loss}).runs
     assert epochs_to_share(plan, steps=6) == list(range(shared))
+
+
+@pytest.mark.parametrize(
+    ("policy", "loss", "asked"),
+    [
+        ("grid", "hkd", True),
+        ("meta-kd", "hkd", True),
+        ("annealing-kd", "ce", True),
+        ("normkd", "ce", True),
+        ("student", "hkd", False),
+        ("random", "ce", False),
+        ("annealing-kd:temperature_only", "ce", False),
+    ],
+)
+def test_a_teacher_is_needed_where_policy_or_loss_asks_it(policy: str, loss: str, asked: bool) -> None:
+    (plan,) = plan_study(policies=[policy], settings={"loss": loss}).runs
+    assert asks(plan, steps=6) is asked
+
+
+def test_a_trial_that_asks_nobody_trains_without_a_teacher_and_as_with_one(
+    make_trial: MakeTrial, counted: NetworkFlops
+) -> None:
+    with_one, asking = make_trial("student"), make_trial("grid").spec
+    without = Trial(with_one.spec, with_one.data, None, with_one.place, counted)
+    assert outcomes(without) == outcomes(with_one)
+    with pytest.raises(ValueError, match="none was trained"):
+        next(Trial(asking, with_one.data, None, with_one.place, counted).fit())

@@ -33,6 +33,7 @@ class Executing(TypedDict, total=False):
     gpus_per_trial: float | None
     max_concurrent: int | None
     max_failures: int
+    train_teacher: bool  # also where no policy asks it: for its row in the tables
     share_teacher: bool | None  # ask it once for all trials of a run; None: where there may be several
     country: str | None
     carbon_intensity: float | None
@@ -148,7 +149,15 @@ PLANNED = (
     "settings",
 )
 METERED = ("cpu_watts", "ram_watts_per_gib", "idle_share")
-EXECUTED = ("address", "cpus_per_trial", "gpus_per_trial", "max_concurrent", "max_failures", "share_teacher")
+EXECUTED = (
+    "address",
+    "cpus_per_trial",
+    "gpus_per_trial",
+    "max_concurrent",
+    "max_failures",
+    "train_teacher",
+    "share_teacher",
+)
 
 
 def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:

@@ -129,6 +129,8 @@ class LineProgress(Watching):
             formats.energy(run.energy_j),
             f"took {formats.duration(run.duration_s)}",
         ]
+        if run.diverged:
+            parts.insert(2, f"{run.diverged} diverged")
         self.note(f"{run.name}: {', '.join(parts)}")
 
 
@@ -147,6 +149,8 @@ def trial_line(run: RunView, attempt: AttemptView) -> str:
     ]
     if attempt.ended and attempt.ended.status != "completed":
         parts.append(attempt.ended.status)
+    if attempt.diverged_epoch is not None:
+        parts.append(f"diverged in epoch {attempt.diverged_epoch}")
     if attempt.ended and attempt.ended.error:
         parts.append(attempt.ended.error.strip().splitlines()[-1])
     return f"{run.name}: {', '.join(parts)}"
@@ -189,6 +193,9 @@ class RichProgress(Watching):
 
     def run_ended(self, plan: RunPlan, status: str) -> None:
         super().run_ended(plan, status)
+        run = self.runs[plan.run_id]
+        if run.diverged:
+            self.note(f"{run.name}: {run.diverged} of {formats.plural(run.trials_done, 'trial')} diverged")
         self._show()
 
     def note(self, text: str) -> None:

@@ -34,7 +34,10 @@ class Step:
     held_out_batches: Iterator[Batch]
 
     def cross_entropy(self) -> Tensor:
-        return cross_entropy(self.student_logits, self.labels)
+        return self.hard_loss(self.student_logits, self.labels)
+
+    def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(logits, labels)
 
     def distillation(self, softening: Softening) -> Tensor:
         term = DISTILLATIONS.get(self.scenario.loss)
@@ -64,13 +67,23 @@ def asks_teacher(temperature: Temperature, scenario: Scenario) -> bool:
     return temperature.needs_teacher and (temperature.reads_teacher or scenario.loss in DISTILLATIONS)
 
 
+def ever_asks_teacher(temperature: Temperature, scenario: Scenario, steps: int) -> bool:
+    """Is the teacher asked in some epoch of a trial, of ``steps`` batches each? The temperature is used up."""
+    epochs = scenario.recipe.epochs
+    for epoch in range(epochs):
+        temperature.begin_epoch(epoch, epochs, steps)
+        if asks_teacher(temperature, scenario):
+            return True
+    return False
+
+
 @dataclass(kw_only=True)
 class Distillation:
     """The loss of an epoch's batches, and what the epoch's report wants to know of them."""
 
     student: nn.Module
     student_pass: Network  # what a batch passes through: the student, or it compiled
-    teacher: Network
+    teacher: Network | None  # None: none was trained, as nobody was to ask it
     temperature: Temperature
     scenario: Scenario
     alpha: float
@@ -113,5 +126,7 @@ class Distillation:
         if self.shared_logits is not None:
             start = number * self.scenario.recipe.batch_size
             return self.shared_logits[start : start + len(batch.labels)].to(batch.images.device, non_blocking=True)
+        if self.teacher is None:
+            raise ValueError("the teacher is asked in this trial, but not in one at the lowest τ: none was trained")
         with self.phases.within_step("teacher"):
             return ask(self.teacher, batch.images, self.scenario.precision)

@@ -76,6 +76,7 @@ class EpochReport:
     policy_parameters: int = 0
     checkpoint_val_accuracy: float | None = None
     checkpoint_val_loss: float | None = None
+    diverged_epoch: int | None = None  # the first epoch so far whose loss, outputs or weights were not finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ class TrialEnded:
     checkpoint_epoch: int | None = None
     val_accuracy: float | None = None
     val_loss: float | None = None
+    diverged_epoch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,14 +21,15 @@ from tune_kd.trial import Meter
 def classification_metrics(labels: np.ndarray, predictions: np.ndarray, classes: int) -> dict[str, Any]:
     """Accuracy, macro averages, Cohen's kappa and the confusion matrix, as columns of the ``trials`` table.
 
-    ``labels`` and ``predictions`` are [N] class indices. A class that is never predicted has precision 0.
+    ``labels`` and ``predictions`` are [N] class indices. A class that is never predicted has precision 0. A prediction
+    of :data:`tune_kd.training.NO_CLASS` is never right, and in no column of the confusion matrix.
     Prevalence is the largest class's share of the labels: what a constant answer would score.
     """
     every = np.arange(classes)
     confusion = confusion_matrix(labels, predictions, labels=every)
     precision, recall, f1, support = precision_recall_fscore_support(labels, predictions, labels=every, zero_division=0)
-    true_negatives = confusion.sum() - confusion.sum(axis=0) - confusion.sum(axis=1) + confusion.diagonal()
-    negatives = confusion.sum() - support
+    negatives = len(labels) - support
+    true_negatives = negatives - confusion.sum(axis=0) + confusion.diagonal()
     specificity = np.divide(true_negatives, negatives, out=np.zeros(classes), where=negatives > 0)
     return {
         "test_accuracy": float(accuracy_score(labels, predictions)),

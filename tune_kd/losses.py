@@ -1,6 +1,7 @@
-"""Distillation losses as pure functions. Logits are [B, n]; everything is computed in float32 or wider.
+"""Distillation losses as pure functions. Everything is computed in float32 or wider.
 
-Each takes a :class:`~policies.base.Softening` (τ_s, τ_t and a weight, each () or [B, 1]) and is a mean over the batch.
+Logits are [B, n] or [B, A, n], the classes last. Each term takes a :class:`~policies.base.Softening` (τ_s, τ_t and a
+weight) and is a mean over the batch and its anchors.
 Sources: Hinton et al. 2015 (HKD); Rafat et al. 2023 for CMC, DML and their altered forms with a τ. Its text sums a KL
 term over classes (``batchmean``), its code also averages over them (``classmean``: the KL term divided by n).
 """
@@ -17,12 +18,12 @@ REDUCTIONS = ("batchmean", "classmean")
 
 
 def softened_kl(student: Tensor, teacher: Tensor, softening: Softening) -> Tensor:
-    """weight·KL(q_t ‖ q_s) for each sample, [B], with q = softmax(z/τ)."""
-    log_student = F.log_softmax(student / softening.tau_student, dim=1)
-    log_teacher = F.log_softmax(teacher / softening.tau_teacher, dim=1)
-    kl = F.kl_div(log_student, log_teacher, reduction="none", log_target=True).sum(dim=1)
+    """weight·KL(q_t ‖ q_s) of each softmax, [B] or [B, A], with q = softmax(z/τ)."""
+    log_student = F.log_softmax(student / softening.tau_student, dim=-1)
+    log_teacher = F.log_softmax(teacher / softening.tau_teacher, dim=-1)
+    kl = F.kl_div(log_student, log_teacher, reduction="none", log_target=True).sum(dim=-1)
     # A per-sample τ has a per-sample weight, which must multiply before the mean over the batch.
-    return softening.weight.reshape(-1) * kl
+    return softening.weight.squeeze(-1) * kl
 
 
 def hinton_distillation(student: Tensor, teacher: Tensor, softening: Softening, reduction: str) -> Tensor:
@@ -31,12 +32,12 @@ def hinton_distillation(student: Tensor, teacher: Tensor, softening: Softening, 
     ``weight`` is τ² for a common τ, so that the gradient is flat in τ.
     """
     term = softened_kl(wide(student), wide(teacher), softening).mean()
-    return term / student.shape[1] if reduction == "classmean" else term
+    return term / student.shape[-1] if reduction == "classmean" else term
 
 
 def cross_entropy(student: Tensor, labels: Tensor) -> Tensor:
-    """The mean cross-entropy, a scalar; ``labels`` [B] are class indices."""
-    return F.cross_entropy(wide(student), labels)
+    """The mean cross-entropy, a scalar; ``labels``, [B] or [B, A], are class indices."""
+    return F.cross_entropy(wide(student).flatten(end_dim=-2), labels.flatten())
 
 
 def logit_matching(student: Tensor, teacher: Tensor, _: Softening, reduction: str) -> Tensor:

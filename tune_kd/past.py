@@ -67,6 +67,7 @@ class KnownTrial:
             "checkpoint_epoch": last.checkpoint_epoch,
             "val_accuracy": last.checkpoint_val_accuracy,
             "val_loss": last.checkpoint_val_loss,
+            "diverged_epoch": last.diverged_epoch,
         }
 
     @property

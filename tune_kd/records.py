@@ -11,7 +11,9 @@ from importlib import metadata
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tune_kd import catalogue, house
 from tune_kd.budget import Ledger
@@ -52,6 +54,8 @@ def planned(study: Study, plan: RunPlan, data: ImageData) -> dict[str, Any]:
         "budget_text": plan.budget_text,
         "target_accuracy": plan.target_accuracy,
         "split_sha256": data.split_sha256,
+        "val_images": len(data.validation),
+        "val_prevalence": largest_share(data.validation.labels),
         "skipped_images": data.skipped_images,
         "status": "planned",
         **code(),
@@ -63,10 +67,27 @@ def scenario_sha256(scenario: Scenario) -> str:
     return hashlib.sha256(to_record(scenario).encode()).hexdigest()
 
 
-def started(row: dict[str, Any], teacher: Teacher, resources: Resources, carbon: Carbon) -> dict[str, Any]:
-    """The row of a run once it starts, or goes on."""
+def largest_share(labels: NDArray[np.int64]) -> float:
+    """The largest class's share of ``labels``: what naming it every time would score."""
+    return float(np.bincount(labels).max() / len(labels))
+
+
+def started(row: dict[str, Any], teacher: Teacher | None, resources: Resources, carbon: Carbon) -> dict[str, Any]:
+    """The row of a run once it starts, or goes on. Without a teacher nothing is said of one."""
     return {
         **row,
+        **({} if teacher is None else _taught_by(teacher, carbon)),
+        "cpus_per_trial": resources.cpus,
+        "gpus_per_trial": resources.gpus,
+        "started_at": row.get("started_at") or utc_now(),
+        "ended_at": None,
+        "error": None,
+        "status": "running",
+    }
+
+
+def _taught_by(teacher: Teacher, carbon: Carbon) -> dict[str, Any]:
+    return {
         "teacher_id": teacher.teacher_id,
         "teacher_energy_j": teacher.energy_j,
         "teacher_co2e_g": carbon.co2e_g(teacher.energy_j),
@@ -74,12 +95,6 @@ def started(row: dict[str, Any], teacher: Teacher, resources: Resources, carbon:
         "teacher_duration_s": teacher.duration_s,
         "teacher_val_accuracy": teacher.val_accuracy,
         "teacher_test_accuracy": teacher.test_accuracy,
-        "cpus_per_trial": resources.cpus,
-        "gpus_per_trial": resources.gpus,
-        "started_at": row.get("started_at") or utc_now(),
-        "ended_at": None,
-        "error": None,
-        "status": "running",
     }
 
 

@@ -14,6 +14,8 @@ from tune_kd import catalogue, checkpoints, records, user_policy
 from tune_kd.cache import Cache, cache_at
 from tune_kd.costs import build
 from tune_kd.data import ImageData
+from tune_kd.data.batches import steps_per_epoch
+from tune_kd.distillation import ever_asks_teacher
 from tune_kd.errors import InputError, unknown
 from tune_kd.examination import examine
 from tune_kd.meter.carbon import carbon
@@ -21,7 +23,7 @@ from tune_kd.meter.power import detect
 from tune_kd.meter.process import ProcessMeter
 from tune_kd.progress import Progress
 from tune_kd.runner import load_data
-from tune_kd.scenario import Scenario, from_record
+from tune_kd.scenario import from_record
 from tune_kd.store import Store
 from tune_kd.teacher import Teacher, load_teacher, obtain_teacher, save_teacher, stage, teacher_id, teacher_name
 from tune_kd.trainable import as_in_a_worker, checkpoint_name, device
@@ -80,9 +82,10 @@ def rerun(
     recorded_reports = store.reports(run_ids=[trial["run_id"]])
     reached = recorded_reports[recorded_reports.trial_id == trial_id].epoch.max()
     with as_in_a_worker(cpus):
-        teacher = _teacher(home, scenario, data, place, progress)
+        teacher = _teacher(home, data, spec, place, progress)
         progress.stage(f"training {trial_id} again, {scenario.recipe.epochs} epochs")
-        reports = Trial(spec, data, teacher.network(scenario, data), place).fit()
+        network = None if teacher is None else teacher.network(scenario, data)
+        reports = Trial(spec, data, network, place).fit()
         last = next(report for report in reports if report.epoch == reached)
         tested = examine(
             scenario.student,
@@ -98,7 +101,7 @@ def rerun(
         trial_id=trial_id,
         recorded={name: _plain(trial[name]) for name in RESULTS},
         repeated={name: _plain({**vars(last), **tested}[name]) for name in RESULTS},
-        surroundings=_surroundings(run, spec.policy, data.split_sha256, teacher.teacher_id),
+        surroundings=_surroundings(run, spec.policy, data.split_sha256, teacher),
     )
 
 
@@ -156,8 +159,12 @@ def _spec(trial: dict[str, Any], run: dict[str, Any]) -> TrialSpec:
     )
 
 
-def _teacher(home: Cache, scenario: Scenario, data: ImageData, place: Place, progress: Progress) -> Teacher:
-    """The cache's, or where it has none this scenario's, trained now and kept."""
+def _teacher(home: Cache, data: ImageData, spec: TrialSpec, place: Place, progress: Progress) -> Teacher | None:
+    """The cache's, or where it has none the scenario's, trained now and kept; None where the trial asks none."""
+    scenario = spec.scenario
+    temperature = spec.policy.temperature(spec.params, spec.seed)
+    if not ever_asks_teacher(temperature, scenario, steps_per_epoch(len(data.train), scenario.recipe.batch_size)):
+        return None
     kept = home.kept.place(teacher_name(teacher_id(scenario, data)))
     teacher = load_teacher(kept)
     if teacher is None:
@@ -207,12 +214,12 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _surroundings(run: dict[str, Any], policy: Policy, split_sha256: str, teacher: str) -> tuple[str, ...]:
+def _surroundings(run: dict[str, Any], policy: Policy, split_sha256: str, teacher: Teacher | None) -> tuple[str, ...]:
     """What is not as it was. A user's policy is repeated as its record has it, also where its file has changed."""
     here = {
         "policy_sha256": catalogue.policy_sha256(policy, now=True),
         "split_sha256": split_sha256,
-        "teacher_id": teacher,
+        **({} if teacher is None else {"teacher_id": teacher.teacher_id}),
         **records.code(),
     }
     return tuple(f"{name}: {run[name]} then, {now} now" for name, now in here.items() if run[name] != now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ class AttemptView:
         self.last = report
         self.accuracies[report.epoch] = report.val_accuracy
         for tau in (report.tau_min, report.tau_max):
-            if tau is not None:
+            if tau is not None and math.isfinite(tau):
                 self.tau_low = tau if self.tau_low is None else min(self.tau_low, tau)
                 self.tau_high = tau if self.tau_high is None else max(self.tau_high, tau)
 
@@ -40,6 +41,12 @@ class AttemptView:
         # An attempt that went on from a checkpoint may have chosen an epoch of the attempt before it.
         before = self.last.checkpoint_val_accuracy
         return self.accuracies.get(self.last.checkpoint_epoch, self.last.val_accuracy if before is None else before)
+
+    @property
+    def diverged_epoch(self) -> int | None:
+        """The first epoch whose loss, outputs or weights were not finite."""
+        said = self.ended if self.last is None else self.last
+        return None if said is None else said.diverged_epoch
 
     @property
     def epochs(self) -> int:
@@ -111,6 +118,11 @@ class RunView:
     @property
     def trials_done(self) -> int:
         return self._trials_elsewhere + sum(trial.ended is not None for trial in self.trials)
+
+    @property
+    def diverged(self) -> int:
+        """How many trials are known to have diverged."""
+        return sum(trial.diverged_epoch is not None for trial in self.trials)
 
     @property
     def _trials_elsewhere(self) -> int:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from tune_kd import records, sharing, user_policy
 from tune_kd.budget import Ledger
 from tune_kd.cache import Cache, cache_at
+from tune_kd.chance import no_better
 from tune_kd.data import ImageData, load
+from tune_kd.data.batches import steps_per_epoch
 from tune_kd.errors import InputError, Interrupted, RunFailed
 from tune_kd.events import Event, Listener
 from tune_kd.interruption import interruptible, terminable
@@ -25,6 +27,7 @@ from tune_kd.scenario import Scenario
 from tune_kd.session import ray_session, resources
 from tune_kd.store import Store
 from tune_kd.target import Target
+from tune_kd.teacher import Teacher
 
 if TYPE_CHECKING:
     from tune_kd.cluster import Cluster
@@ -44,6 +47,7 @@ class Execution:
     metering: Metering = field(default_factory=Metering)
     cache: Cache = field(default_factory=cache_at)
     data_root: Path | None = None  # None: inside the cache
+    train_teacher: bool = False  # also where no policy asks it: for its row in the tables
     share_teacher: bool | None = None  # ask it once for all trials of a run; None: where there may be several
 
     def __post_init__(self) -> None:
@@ -128,9 +132,12 @@ def execute(
                 cache=execution.cache,
                 metering=execution.metering,
                 progress=progress,
+                taught=execution.train_teacher or is_taught(study, data),
             )
             stack.callback(workshop.close)
             workshop.open()
+            if workshop.teacher and (chance := worth_of(workshop.teacher, data)):
+                progress.note(f"teacher: {chance}")
             _run_all(study, rows, store, workshop, execution, progress, statuses)
     except KeyboardInterrupt:
         done = sum(status == "completed" for status in statuses.values())
@@ -172,6 +179,19 @@ def _run_all(
 
 
 @user_policy.explained()
+def is_taught(study: Study, data: ImageData) -> bool:
+    """Does some trial of the study ask the teacher? Not those of the student alone, nor those of a loss without it."""
+    steps = steps_per_epoch(len(data.train), study.scenario.recipe.batch_size)
+    return any(sharing.asks(plan, steps) for plan in study.runs)
+
+
+def worth_of(teacher: Teacher, data: ImageData) -> str | None:
+    """What is to be said of a teacher that is no better than always naming the largest class; None of a better one."""
+    labels = data.validation.labels
+    return no_better(teacher.val_accuracy, records.largest_share(labels), len(labels))
+
+
+@user_policy.explained()
 def _run(
     plan: RunPlan, row: dict[str, Any], store: Store, workshop: Workshop, execution: Execution, progress: Progress
 ) -> str:
@@ -197,7 +217,7 @@ def _run(
         workshop.cluster.restart()
         progress.run_started(plan, ledger)
         shares = sharing.pays(plan) if execution.share_teacher is None else execution.share_teacher
-        shared = workshop.share(plan, outputs=shares)
+        shared = workshop.share(plan, outputs=shares and workshop.teacher is not None)
         recorder = Recorder(store, workshop.examiner(shared), workshop.cluster.meters, execution.carbon, ledger)
         lost_nodes = record_lost_nodes(store, plan.run_id, workshop.cluster, nodes_before)
         listeners: list[Listener] = [workshop.cluster.watch, ledger, recorder, lost_nodes, progress.event]

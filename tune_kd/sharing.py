@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.budget import Ledger
-from tune_kd.distillation import asks_teacher
+from tune_kd.distillation import asks_teacher, ever_asks_teacher
 from tune_kd.plan import RunPlan
 from tune_kd.teacher_outputs import PassCost, TeacherOutputs, recorded_cost
 
@@ -30,6 +30,11 @@ def pays(plan: RunPlan) -> bool:
     if plan.budget.currency == "epochs" and plan.budget.limit <= plan.scenario.recipe.epochs:
         return False
     return plan.trials_at_most is None or plan.trials_at_most > 1
+
+
+def asks(plan: RunPlan, steps: int) -> bool:
+    """Do the run's trials ask the teacher, in some epoch of ``steps`` batches?"""
+    return ever_asks_teacher(plan.temperature(), plan.scenario, steps)
 
 
 def epochs_to_share(plan: RunPlan, steps: int) -> list[int]:

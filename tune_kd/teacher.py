@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,12 +19,13 @@ from tune_kd import checkpoints, models, training
 from tune_kd.costs import build
 from tune_kd.data import ImageData
 from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
+from tune_kd.errors import InputError, RunFailed
 from tune_kd.meter import flops
 from tune_kd.models import fast
 from tune_kd.scenario import Scenario
 from tune_kd.seeds import teacher_seed
 from tune_kd.shared_tensors import pack, unpack
-from tune_kd.teacher_weights import file_sha256, fitted, read_weights
+from tune_kd.teacher_weights import file_sha256, fitted, read_weights, some
 from tune_kd.trial import Meter
 
 
@@ -83,9 +85,9 @@ def teacher_name(identity: str) -> str:
 
 
 def load_teacher(place: Path | checkpoints.Slot) -> Teacher | None:
-    """The teacher kept at ``place``; None where there is none."""
+    """The teacher kept at ``place``; None where there is none, or one whose weights are not finite."""
     state = checkpoints.load(place)
-    return None if state is None else Teacher(**state)
+    return None if state is None or training.not_finite(state["weights"]) else Teacher(**state)
 
 
 def save_teacher(place: Path | checkpoints.Slot, teacher: Teacher) -> None:
@@ -111,7 +113,7 @@ def stage(scenario: Scenario) -> str:
 
 
 def obtain_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, meter: Meter) -> Teacher:
-    """The scenario's teacher: from its checkpoint where it names one, else trained."""
+    """The scenario's teacher: from its checkpoint where it names one, else trained. Raises InputError, RunFailed."""
     if scenario.teacher_checkpoint is None:
         return train_teacher(scenario, data, device=device, meter=meter)
     model = build(scenario.teacher, data)
@@ -130,11 +132,20 @@ def obtain_teacher(scenario: Scenario, data: ImageData, *, device: torch.device,
 def _given_weights(scenario: Scenario, model: nn.Module) -> dict[str, Tensor]:
     path = scenario.teacher_checkpoint
     assert path is not None
-    return fitted(read_weights(path), model, f"teacher checkpoint {path} does not fit {scenario.teacher}")
+    weights = fitted(read_weights(path), model, f"teacher checkpoint {path} does not fit {scenario.teacher}")
+    if broken := training.not_finite(weights):
+        raise InputError(
+            f"teacher checkpoint {path} holds weights that are not finite: {some(broken)}; "
+            f"give weights of a training that did not diverge"
+        )
+    return weights
 
 
 def train_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, meter: Meter) -> Teacher:
-    """Train the scenario's teacher on the labels alone, by its own recipe; its last epoch is what counts."""
+    """Train the scenario's teacher on the labels alone, by its own recipe; its last epoch is what counts.
+
+    Raises RunFailed in the first epoch whose loss or weights are not finite.
+    """
     started, recipe = time.perf_counter(), scenario.teacher_recipe
     seed = teacher_seed(scenario.teacher_seed)
     torch.manual_seed(seed)
@@ -151,7 +162,9 @@ def train_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, 
 
     for epoch in range(recipe.epochs):
         batches = training.training_batches(images, data, recipe, seed=seed, epoch=epoch)
-        training.train_epoch(model, batches, optimizer, schedule, loss_of)
+        loss = training.train_epoch(model, batches, optimizer, schedule, loss_of)
+        if not math.isfinite(loss) or training.not_finite(model.state_dict()):
+            raise RunFailed(_diverged(scenario, epoch + 1))
     energy = meter.mark()
     counted = flops.count(model, (data.channels, data.image_size, data.image_size))
     accuracies = _accuracies(model, data, device, scenario.precision)
@@ -163,6 +176,14 @@ def train_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, 
         energy_method=energy.method,
         duration_s=time.perf_counter() - started,
         **accuracies,
+    )
+
+
+def _diverged(scenario: Scenario, epoch: int) -> str:
+    recipe = scenario.teacher_recipe
+    return (
+        f"the teacher {scenario.teacher} diverged in epoch {epoch} of {recipe.epochs}: its loss or weights are not "
+        f"finite; its learning rate is {recipe.lr:g}, try a lower one, --set teacher_recipe.lr={recipe.lr / 10:g}"
     )
 
 

@@ -34,7 +34,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not content or not all(isinstance(w, Tensor) for w in content.values()):
-        given = f"keys {_some(content)}" if isinstance(content, Mapping) else type(content).__name__
+        given = f"keys {some(content)}" if isinstance(content, Mapping) else type(content).__name__
         raise InputError(f"teacher checkpoint {path} holds no state_dict, neither plain nor as 'model', got {given}")
     return _without_prefix(content)
 
@@ -54,7 +54,7 @@ def fitted(weights: Mapping[str, Tensor], net: nn.Module, where: str) -> dict[st
     ]
     problems = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
     if any(problems.values()):
-        said = "; ".join(f"{what}: {_some(keys)}" for what, keys in problems.items() if keys)
+        said = "; ".join(f"{what}: {some(keys)}" for what, keys in problems.items() if keys)
         raise InputError(f"{where}: {said}")
     return {key: weights.get(key, tensor) for key, tensor in wanted.items()}
 
@@ -65,12 +65,13 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _without_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    prefix = "module." if all(key.startswith("module.") for key in weights) else ""
-    return {key.removeprefix(prefix): tensor for key, tensor in weights.items()}
-
-
-def _some(names: Any) -> str:
+def some(names: Any) -> str:
+    """The first few of ``names``, and how many more there are."""
     shown = [str(name) for name in names]
     more = f" and {len(shown) - MOST_NAMES} more" if len(shown) > MOST_NAMES else ""
     return ", ".join(shown[:MOST_NAMES]) + more
+
+
+def _without_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    prefix = "module." if all(key.startswith("module.") for key in weights) else ""
+    return {key.removeprefix(prefix): tensor for key, tensor in weights.items()}

@@ -47,7 +47,7 @@ class Shared:
     policy_json: str
     replicate_seed: int
     data: ray.ObjectRef  # of ImageData, without the test images: a trial cannot see them
-    teacher: ray.ObjectRef  # of Teacher
+    teacher: ray.ObjectRef  # of Teacher, or of None where no trial of the study asks it
     counted: NetworkFlops
     cache: Cache  # the driver's; trials' checkpoints are kept in it
     outputs: str | None  # a folder in it, of the teacher's outputs; None: every trial asks the teacher itself
@@ -85,7 +85,7 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
         checkpoint=checkpoint_place(shared, spec.trial_id),
     )
     try:
-        network = teacher.network(spec.scenario, data)
+        network = None if teacher is None else teacher.network(spec.scenario, data)
         for result in results_of(Trial(spec, data, network, place, shared.counted, outputs_of(shared))):
             tune.report({**result, "unmeasured": meter.failure})
     finally:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from tune_kd.errors import InputError
 from tune_kd.scenario import Recipe
 
 EVAL_BATCH = 512
+NO_CLASS = -1  # the prediction of a network whose output is not finite
 
 
 def optimizer(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -129,20 +131,29 @@ class Evaluation(NamedTuple):
     """What a pass over labelled images gives."""
 
     loss: float  # mean cross-entropy
-    accuracy: float  # a fraction
-    predictions: Tensor  # [N] int64 on the CPU
+    accuracy: float  # the fraction of images named rightly
+    predictions: Tensor  # [N] int64 on the CPU; NO_CLASS where an output was not finite
+
+    @property
+    def finite(self) -> bool:
+        """Were all outputs and the loss finite?"""
+        return math.isfinite(self.loss) and bool((self.predictions != NO_CLASS).all())
 
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, images: DeviceImages, data: ImageData, precision: str) -> Evaluation:
-    """One pass in evaluation mode over ``images``, in their order."""
+    """One pass in evaluation mode over ``images``, in their order.
+
+    Outputs that are not finite name no class: the largest of NaNs would be the first class, and right where that is.
+    """
     model.eval()
     losses, predictions, correct = [], [], []
     for batch in eval_batches(images, batch_size=EVAL_BATCH, mean=data.mean, std=data.std):
         with autocast(batch.images.device, precision):
             logits = model(batch.images)
         losses.append(F.cross_entropy(logits.float(), batch.labels, reduction="sum"))
-        predictions.append(logits.argmax(dim=1))
+        finite = logits.isfinite().all(dim=1)
+        predictions.append(torch.where(finite, logits.argmax(dim=1), NO_CLASS))
         correct.append((predictions[-1] == batch.labels).sum())
     total = len(images)
     return Evaluation(
@@ -150,6 +161,12 @@ def evaluate(model: nn.Module, images: DeviceImages, data: ImageData, precision:
         accuracy=torch.stack(correct).sum().item() / total,
         predictions=torch.cat(predictions).cpu(),
     )
+
+
+def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
+    """The names of tensors with a NaN or an infinity in them. Waits for the device once."""
+    finite = torch.stack([tensor.isfinite().all() for tensor in weights.values()]).tolist()
+    return [name for name, sound in zip(weights, finite, strict=True) if not sound]
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

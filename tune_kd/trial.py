@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import time
@@ -25,6 +24,7 @@ from tune_kd.events import EpochReport, from_json, to_json, utc_now
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Energy
 from tune_kd.models import fast
+from tune_kd.peak_memory import peak_memory_bytes, reset_peak_memory
 from tune_kd.scenario import Scenario
 from tune_kd.seeds import epoch_seed, trial_seed
 from tune_kd.teacher_outputs import MAPPED_FROM_BYTES, TeacherOutputs
@@ -84,7 +84,7 @@ class Trial:
         self,
         spec: TrialSpec,
         data: ImageData,
-        teacher: nn.Module,
+        teacher: nn.Module | None,
         place: Place,
         counted: NetworkFlops | None = None,
         shared_outputs: TeacherOutputs | None = None,
@@ -95,12 +95,12 @@ class Trial:
         self.recipe, device = spec.scenario.recipe, place.device
         torch.manual_seed(spec.seed)
         self.student = fast.for_training(build(spec.scenario.student, data), device)
-        self.teacher = fast.for_inference(teacher, device)
+        self.teacher = None if teacher is None else fast.for_inference(teacher, device)
         self.temperature: Temperature = spec.policy.temperature(spec.params, spec.seed).to(device)
         compiled = spec.scenario.compile
         # What holds images out looks ahead through the student's gradient, which a compiled network does not have.
         self.student_pass = fast.through(self.student, compiled=compiled and not self.temperature.held_out)
-        self.teacher_pass = fast.through(self.teacher, compiled=compiled)
+        self.teacher_pass = None if self.teacher is None else fast.through(self.teacher, compiled=compiled)
         train, held_out = training.hold_out(data.train, self.temperature.held_out, spec.replicate_seed)
         self.train_images, self.held_out_images = DeviceImages(train, device), DeviceImages(held_out, device)
         self.validation_images = DeviceImages(data.validation, device)
@@ -143,7 +143,8 @@ class Trial:
             self.passed = self._passed()
             self.costs.add(self.passed)
             self.chosen.offer(self.epoch, validation, self.student)
-            self.last = self._report(lr, train_loss, validation, distillation.taus())
+            diverged = self._diverged_epoch(train_loss, validation)
+            self.last = self._report(lr, train_loss, validation, distillation.taus(), diverged)
             self.temperature.observe(vars(self.last))
             self._save()
             yield self.last
@@ -192,7 +193,16 @@ class Trial:
         asked = taught if self.shared_logits is None else 0
         return Passed(trained, taught, asked, len(self.validation_images), *self.temperature.extra_passes)
 
-    def _report(self, lr: float, train_loss: float, validation: training.Evaluation, taus: Tensor) -> EpochReport:
+    def _diverged_epoch(self, train_loss: float, validation: training.Evaluation) -> int | None:
+        """The first epoch so far whose loss, outputs or weights were not finite."""
+        if self.last is not None and self.last.diverged_epoch is not None:
+            return self.last.diverged_epoch
+        finite = math.isfinite(train_loss) and validation.finite and not training.not_finite(self.student.state_dict())
+        return None if finite else self.epoch
+
+    def _report(
+        self, lr: float, train_loss: float, validation: training.Evaluation, taus: Tensor, diverged: int | None
+    ) -> EpochReport:
         return EpochReport(
             run_id=self.spec.run_id,
             trial_id=self.spec.trial_id,
@@ -205,6 +215,7 @@ class Trial:
             checkpoint_epoch=self.chosen.epoch,
             checkpoint_val_accuracy=self.chosen.accuracy,
             checkpoint_val_loss=self.chosen.loss,
+            diverged_epoch=diverged,
             lr=lr,
             tau_mean=taus.mean().item() if len(taus) else None,
             tau_min=taus.min().item() if len(taus) else None,
@@ -278,25 +289,3 @@ class Chosen:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.epoch, self.accuracy, self.loss = state["epoch"], state["accuracy"], state["loss"]
         self._weights = state["weights"]
-
-
-CLEAR_REFS = Path("/proc/self/clear_refs")  # Linux
-
-
-def reset_peak_memory(device: torch.device) -> None:
-    """Forget the peak of whatever ran in this process before: workers are reused."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    elif CLEAR_REFS.exists():
-        with contextlib.suppress(OSError):  # a sandbox may forbid it: then the peak is the process's, not the trial's
-            CLEAR_REFS.write_text("5", encoding="ascii")
-
-
-def peak_memory_bytes(device: torch.device) -> int | None:
-    """The device's peak allocation, or this process's peak resident set, since the reset."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if CLEAR_REFS.exists():
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), None)
-    return None

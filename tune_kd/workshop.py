@@ -41,7 +41,10 @@ from tune_kd.trainable import (
 
 
 class Workshop:
-    """Everything on Ray that outlives a run: put there once, used by all of them."""
+    """Everything on Ray that outlives a run: put there once, used by all of them.
+
+    ``taught`` says whether they need the teacher; else it stays None.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Workshop:
         cache: Cache,
         metering: Metering,
         progress: Progress,
+        taught: bool = True,
     ) -> None:
         self.ray, self.resources, self.carbon, self.cache = ray, resources, carbon, cache
         self.scenario, self._progress = scenario, progress
@@ -62,20 +66,21 @@ class Workshop:
         self.all_data = ray.put(data)
         self._teacher_id = teacher_id(scenario, data)
         self._teacher_place = cache.kept.place(teacher_name(self._teacher_id))
-        self._teacher = load_teacher(self._teacher_place)
+        self.teacher = load_teacher(self._teacher_place) if taught else None
+        self.teacher_is_due = taught and self.teacher is None  # needed, and not kept from before
         self.cluster = Cluster(resources, cache=cache, metering=metering, progress=progress)
         self._opened = ExitStack()
         self._folder = self._opened.enter_context(own_folder())  # Tune's own files: nothing of them is kept
 
     def open(self) -> None:
-        """Look at the nodes, and train the teacher unless it is kept. Raises InputError for a node of no use."""
+        """Look at the nodes, and train the teacher where it is due. Raises InputError for a node of no use."""
         self.cluster.open()
         counting = self._task(count_flops, cpus=0).remote(to_record(self.scenario), self.data)
-        if self._teacher is None:
+        if self.teacher_is_due:
             with self._training_alone():
-                self._teacher = load_teacher(self._teacher_place) or self._train_teacher()
+                self.teacher = load_teacher(self._teacher_place) or self._train_teacher()
         self.counted: NetworkFlops = self.ray.get(counting)
-        self._teacher_ref = self.ray.put(self._teacher)
+        self._teacher_ref = self.ray.put(self.teacher)
 
     @contextmanager
     def _training_alone(self) -> Iterator[None]:
@@ -103,15 +108,12 @@ class Workshop:
                 train.remote(to_record(self.scenario), self.all_data, self._teacher_id, gpus)
             )
         except self.ray.exceptions.RayError as error:
+            if isinstance(cause := getattr(error, "cause", None), RunFailed):  # its text is a whole line already
+                raise cause from error
             reason = str(error).strip().splitlines()[-1]
             raise RunFailed(f"the teacher {self.scenario.teacher} could not be trained: {reason}") from error
         save_teacher(self._teacher_place, teacher)  # here: the node that trained it may have another disk
         return teacher
-
-    @property
-    def teacher(self) -> Teacher:
-        assert self._teacher is not None, "open() comes first"
-        return self._teacher
 
     def share(self, plan: RunPlan, *, outputs: bool) -> Shared:
         """What the workers of one run get; with ``outputs`` its trials share the teacher's."""
@@ -141,7 +143,7 @@ class Workshop:
     def outputs_name(self, plan: RunPlan) -> str:
         """The folder in it of the run's replicate."""
         cpus, gpus = self.resources.cpus, self.resources.gpus
-        return outputs_id(self.teacher.teacher_id, plan.scenario, plan.seed, cpus=cpus, gpus=gpus)
+        return outputs_id(self._teacher_id, plan.scenario, plan.seed, cpus=cpus, gpus=gpus)
 
     def ask_teacher(self, shared: Shared, epochs: list[int]) -> Any:
         """Starts the teacher on ``epochs`` and gives the reference to the cost."""

@@ -276,3 +276,33 @@ def test_few_replicates_are_stamped_screening() -> None:
     few, enough = make_frames(replicates=9), make_frames(replicates=10)
     assert "screening" in summary.summary_tables(few.runs, few.trials)[0].notes[0]
     assert "screening" not in summary.summary_tables(enough.runs, enough.trials)[0].notes[0]
+
+
+def test_trials_that_diverged_are_counted_and_named_by_temperature_and_epoch() -> None:
+    runs = pd.DataFrame([run("a", "grid"), run("b", "stochastic")])
+    trials = pd.DataFrame(
+        [
+            trial("a", 0, 0.8, 0.7, tau=2.0, diverged_epoch=None),
+            trial("a", 1, 0.0, 0.0, tau=20.0, diverged_epoch=3),
+            trial("b", 0, 0.0, 0.0, tau=None, diverged_epoch=1),
+        ]
+    )
+    outcomes = run_outcomes(runs, trials)
+    assert [line for line in notices(outcomes) if "diverged" in line] == [
+        "1 of 2 trials of grid diverged (τ = 20, epoch 3)",
+        "1 of 1 trials of stochastic diverged (epoch 1)",
+    ]
+    table = summary.tabulate(outcomes).set_index("label")
+    assert table["diverged"].to_dict() == {"grid": 1, "stochastic": 1}
+    assert (table.loc["grid", "test_accuracy_mean"], table.loc["stochastic", "test_accuracy_mean"]) == (0.7, 0.0)
+
+
+def test_records_of_before_say_nothing_of_divergence() -> None:
+    outcomes = run_outcomes(pd.DataFrame([run("a", "grid")]), pd.DataFrame([trial("a", 0, 0.8, 0.7)]))
+    assert (outcomes["diverged"].tolist(), [line for line in notices(outcomes) if "diverged" in line]) == ([0], [])
+
+
+def test_of_many_places_where_trials_diverged_a_few_are_named() -> None:
+    trials = pd.DataFrame([trial("a", i, 0.0, 0.0, tau=2.0 + i, diverged_epoch=i + 1) for i in range(5)])
+    [line] = notices(run_outcomes(pd.DataFrame([run("a", "grid")]), trials))
+    assert line == ("5 of 5 trials of grid diverged (τ = 2, epoch 1; τ = 3, epoch 2; τ = 4, epoch 3; and 2 more)")

@@ -96,6 +96,15 @@ def test_a_teacher_is_described_and_not_ranked(records: Records) -> None:
     assert "teacher" not in set(records.outcomes["label"])
 
 
+def test_a_teacher_at_chance_is_said_to_be() -> None:
+    frames = make_frames(policies={"grid": Recipe(trials=2)}, replicates=2)
+    runs = frames.runs.assign(teacher_val_accuracy=0.104, val_prevalence=0.1, val_images=500)
+    assert views.teacher_notes(runs)[1:] == [
+        "teacher: validation 10.4 %, the largest class is 10.0 %: no better than always naming it, "
+        "as far as 500 images tell"
+    ]
+
+
 def test_confusion_matrices_are_the_incumbents_summed_over_replicates(records: Records) -> None:
     found = views.confusions(records.outcomes, records.trials)
     assert set(found) == {(0, label) for label in records.runs["policy"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -78,6 +79,24 @@ def test_a_line_a_trial_with_its_tau_accuracy_energy_and_time(clock: Clock) -> N
         "grid r0: trial 2 of 19, τ 3, 30 epochs, val 80.0 %, 30.0 mWh, 3.0 s",
         "grid r0: completed, 2 trials, best val 80.0 %, 60.0 mWh, took 2 min 05 s",
         "stochastic r0: trial 1 of 1, τ 2–20, 30 epochs, val 80.0 %, 30.0 mWh, 3.0 s",
+    ]
+
+
+def test_a_trial_that_diverged_is_named_where_it_ends_and_counted_where_its_run_ends(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for display in (LineProgress(clock=clock), RichProgress(Console(stderr=True, width=100), clock)):
+        planned = study(("grid",))
+        [run] = planned.runs
+        display.study_started(planned, "./runs")
+        play(display, run, [*trial(run, 0, epochs=3), *trial(run, 1, epochs=3, diverged_epoch=2, tau_min=math.nan)])
+        display.run_ended(run, "completed")
+        display.close()
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "diverged" in line] == [
+        "grid r0: trial 2 of 19, τ 3, 3 epochs, val 53.0 %, 3.00 mWh, 0.3 s, diverged in epoch 2",
+        "grid r0: completed, 2 trials, 1 diverged, best val 53.0 %, 6.00 mWh, took 0.0 s",
+        "grid r0: 1 of 2 trials diverged",
     ]
 
 

@@ -57,12 +57,20 @@ class Sly(Temperature):
         return hinton(2 + teacher_logits.amax(dim=1, keepdim=True).abs())
 
 
+class Flat(Temperature):
+    """τ for each sample, but as if no logits had anchors."""
+
+    def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
+        return hinton(2 + teacher_logits.flatten(1).std(1, keepdim=True))
+
+
 COUNT = itertools.count(2)
 BREAKS = {
     "draw from a generator of your own": (Drawn, True),
     "go on from its state_dict": (Forgetful, True),
     "must be finite": (Frozen, False),
     "reads_teacher must be True": (Sly, True),
+    "have the dimensions of the logits": (Flat, True),
     "moves_within": (lambda: Constant(4.0), True),
     "the same parameters and seed": (lambda: Constant(float(next(COUNT))), False),
 }

@@ -168,6 +168,16 @@ def test_alpha_is_searched_where_the_space_has_it(ray_running, cache, tmp_path):
     assert outcome.store.trials().alpha.nunique() > 1
 
 
+def test_no_teacher_is_trained_that_nobody_asks_unless_it_is_wanted(ray_running, tmp_path):
+    options = {"settings": {**SMALL, "recipe.epochs": 1}, "cache": tmp_path / "cache"}
+    runs = tune_kd.run("student", store=tmp_path / "alone", **options).store.runs()
+    assert runs.status.item() == "completed"
+    assert runs[["teacher_id", "teacher_energy_j", "teacher_test_accuracy"]].isna().all(axis=None)
+    assert not (tmp_path / "cache" / "teachers").exists()
+    wanted = tune_kd.run("student", store=tmp_path / "beside", train_teacher=True, **options).store.runs()
+    assert wanted.teacher_test_accuracy.notna().item()
+
+
 def test_a_run_in_which_every_trial_fails_is_failed_with_the_first_error(ray_running, cache, tmp_path):
     unusable = tmp_path / "cache"
     unusable.mkdir()

@@ -58,6 +58,8 @@ def test_a_golden_store_opens_with_its_values(version: str) -> None:
     [stochastic] = [row for row in rows["reports"] if row["trial_id"] == "loose-0000"]
     assert (stochastic["tau_mean"], stochastic["tau_min"], stochastic["tau_max"]) == (7.5, 2.0, 20.0)
     assert [row["mig"] for row in rows["nodes"]] == [False, None]
+    assert {row["diverged_epoch"] for row in (*rows["trials"], *rows["reports"])} == {None}
+    assert {row["val_prevalence"] for row in rows["runs"]} == {None}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -41,7 +41,7 @@ def _trial(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         row["trial_id"].rpartition("-")[2],
         str(row["attempt"]),
-        row["status"],
+        row["status"] if row["diverged_epoch"] is None else f"{row['status']}, diverged in {row['diverged_epoch']}",
         formats.tau(row["tau"], row["tau"]),
         str(row["epochs"]),
         percent(row["val_accuracy"]),

@@ -164,6 +164,12 @@ class ExecutionOptions:
     ] = None
     max_concurrent: Annotated[int | None, option(WHERE, "Most trials at a time.", "N", default="as many as fit")] = None
     max_failures: Annotated[int, option(WHERE, "How often a trial that broke is tried again.", "N")] = 1
+    train_teacher: Annotated[
+        bool,
+        option(
+            WHERE, "Train the teacher, for its row in the tables, even if no policy asks it.", "", "--train-teacher"
+        ),
+    ] = False
     share_teacher: Annotated[
         bool | None,
         option(

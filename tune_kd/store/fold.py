@@ -67,6 +67,7 @@ def _chosen(by_epoch: Mapping[int, EpochReport], reports: list[EpochReport]) -> 
         "epochs": len(reports),
         "node_id": last.node_id,
         "checkpoint_epoch": last.checkpoint_epoch,
+        "diverged_epoch": last.diverged_epoch,
         # An attempt that went on from a checkpoint may have chosen an epoch of the attempt before it.
         "val_accuracy": chosen.val_accuracy if chosen else last.checkpoint_val_accuracy,
         "val_loss": chosen.val_loss if chosen else last.checkpoint_val_loss,
