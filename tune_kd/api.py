@@ -157,7 +157,8 @@ def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
     execution, progress = _before_reading([study], given)
     data = read_data(study, execution, progress)
     if study.needs_calibration:
-        measured = calibration.kept(study, execution) or calibration.measure(study, data, execution, progress)
+        before = calibration.kept(study, execution, data.split_sha256)
+        measured = before or calibration.measure(study, data, execution, progress)
         study = study.calibrated(measured.energy_j)
     store = _store(given, execution, progress)
     return execute(study, plan_rows(study, data, store), data, store, execution, progress)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tune_kd.data.listing import EncodedImage
+from tune_kd.data.threads import map_in_threads
 from tune_kd.errors import InputError
 
-_IMAGES_PER_TASK = 256
 _16_BITS = ("PNG", "PPM")  # formats whose integers, mode I, are 16 bits wide
 
 
@@ -35,10 +33,7 @@ def decode(encoded: Sequence[EncodedImage], *, image_size: int | None, skip_bad_
     image of another size, and, naming the first, for images that cannot be decoded: all of them, or any where
     ``skip_bad_images`` is false.
     """
-    chunks = [encoded[start : start + _IMAGES_PER_TASK] for start in range(0, len(encoded), _IMAGES_PER_TASK)]
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        results = threads.map(lambda chunk: [_decode_one(image, image_size) for image in chunk], chunks)
-        pixels = [result for chunk in results for result in chunk]
+    pixels = map_in_threads(lambda image: _decode_one(image, image_size), encoded)
     bad = [(image.name, result) for image, result in zip(encoded, pixels, strict=True) if isinstance(result, str)]
     if bad and not skip_bad_images:
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tune_kd.data.listing import EncodedImage, Listing, file_version
+from tune_kd.data.listing import EncodedImage, Listing
 from tune_kd.errors import InputError
 
 
@@ -30,7 +30,7 @@ def list_class_folders(folders: Sequence[Path], root: Path) -> Listing:
     for label, folder in enumerate(folders):
         found = make_dataset(str(folder.parent), {folder.name: label}, extensions=IMG_EXTENSIONS, allow_empty=True)
         for path in sorted(Path(name) for name, _ in found):
-            images.append(EncodedImage(path.relative_to(root).as_posix(), path, file_version(path)))
+            images.append(EncodedImage(path.relative_to(root).as_posix(), path))
             labels.append(label)
     if not images:
         raise InputError(f"no images ({', '.join(IMG_EXTENSIONS)}) in the class folders of {folders[0].parent}")

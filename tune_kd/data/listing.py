@@ -19,7 +19,6 @@ class EncodedImage(NamedTuple):
 
     name: str  # for people: "train/cat/3.png", "train.parquet row 17"
     source: Path | bytes | NDArray[np.uint8] | None  # None: a Parquet cell without bytes
-    version: tuple[int, ...]  # of the file: size in bytes, time of change in ns; the row where it has rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +59,3 @@ class Listing:
                 )
         new_label = np.array([label_of.get(name, -1) for name in self.classes], np.int64)
         return Listing(classes=classes, images=self.images, labels=new_label[self.labels])
-
-
-def file_version(path: Path) -> tuple[int, int]:
-    """(size in bytes, time of change in ns): another version of the file has another pair."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns

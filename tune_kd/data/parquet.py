@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tune_kd.data.listing import EncodedImage, Listing, file_version
+from tune_kd.data.listing import EncodedImage, Listing
 from tune_kd.errors import InputError
 
 
@@ -34,8 +34,7 @@ def list_parquet(files: Sequence[Path], root: Path, classes: tuple[str, ...] | N
         classes = names or classes
         labels.append(_labels(table["label"], name, classes))
         cells = pc.struct_field(table["image"], "bytes").to_pylist()
-        version = file_version(file)
-        images += [EncodedImage(f"{name} row {row}", cell, (*version, row)) for row, cell in enumerate(cells)]
+        images += [EncodedImage(f"{name} row {row}", cell) for row, cell in enumerate(cells)]
     if not images:
         raise InputError(f"no rows in {', '.join(file.name for file in files)} of {root}")
     every_label = np.concatenate(labels)
