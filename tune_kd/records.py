@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -51,6 +52,7 @@ def planned(study: Study, plan: RunPlan, data: ImageData) -> dict[str, Any]:
         "target_accuracy": plan.target_accuracy,
         "split_sha256": data.split_sha256,
         "skipped_images": data.skipped_images,
+        "left_out_json": json.dumps(data.left_out, ensure_ascii=False, sort_keys=True),
         "status": "planned",
         **code(),
     }

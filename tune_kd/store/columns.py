@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TYPES = ("string", "int", "double", "bool", "time", "counts", "scores")  # schema.py has them in Arrow
 
@@ -106,6 +106,7 @@ RUNS = (
     C("shared_co2e_g", "double", "g CO2e", "teacher outputs computed once for all trials"),
     C("split_sha256", "string", "", "hash of the train, validation and test split"),
     C("skipped_images", "int", "", "images that could not be decoded and were left out"),
+    C("left_out_json", "string", "", "files of the data folder that are no images, counted by what they are, as JSON"),
     C("cpus_per_trial", "double", "", "CPU cores reserved for a trial"),
     C("gpus_per_trial", "double", "", "GPUs reserved for a trial"),
     C("code_version", "string", "", "version of tune-kd"),
