@@ -29,8 +29,8 @@ SETTING = (
     "budget_limit",
     "target_accuracy",
 )
-# Of a scenario: words, and what has a column of its own. Data in another folder is the same data if its split is.
-NOT_THE_RECIPE = ("name", "description", "data", "equivalence_margin")
+# Of a scenario: words, and what has a column of its own. Data in another place are the same if their split is.
+NOT_THE_RECIPE = ("name", "description", "data", "image_column", "label_column", "equivalence_margin")
 # What a class says of itself, and of a policy of the user's own: its hash tells it from another one of the same name.
 NOT_AN_OPTION = ("adapts", "class", "file", "source")
 PLACE = ("hardware", "energy_method")

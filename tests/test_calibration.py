@@ -48,7 +48,7 @@ def test_the_trial_that_is_measured_is_in_the_middle_of_the_space(dimension: Dim
 def test_what_was_measured_is_found_for_the_same_scenario_and_hardware_only(tmp_path: Path) -> None:
     here = Execution(cache=Cache(tmp_path))
     assert calibration.kept(study_of(), here) is None
-    calibration.keep(MEASURED, study_of(), here)
+    calibration.keep(MEASURED, study_of(), here, "split")
     assert calibration.kept(study_of(budget="3trials-equivalent"), here) == MEASURED
     others = [
         (study_of(settings={"recipe.epochs": 3}), here),
@@ -58,6 +58,13 @@ def test_what_was_measured_is_found_for_the_same_scenario_and_hardware_only(tmp_
     ]
     assert [calibration.kept(study, execution) for study, execution in others] == [None] * 4
     assert len({calibration_path(study, execution) for study, execution in others}) == 4
+
+
+def test_it_is_measured_again_where_the_same_folder_holds_other_data(tmp_path: Path) -> None:
+    here = Execution(cache=Cache(tmp_path))
+    calibration.keep(MEASURED, study_of(), here, "split of then")
+    assert calibration.kept(study_of(), here, "split of then") == MEASURED
+    assert calibration.kept(study_of(), here, "split of now") is None
 
 
 def test_it_is_the_basis_of_a_forecast() -> None:

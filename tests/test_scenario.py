@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -310,3 +311,11 @@ def test_a_scenario_file_that_cannot_be_used_is_named_in_one_line(
         path.write_text(content, encoding="utf-8")
     text = refusal(load_scenario, str(path))
     assert [word for word in words if word not in text] == []
+
+
+def test_columns_that_nobody_named_leave_a_scenario_as_it_was_recorded_before() -> None:
+    plain = load_scenario("images")
+    assert not {"image_column", "label_column"} & json.loads(to_record(plain)).keys()
+    chosen = plain.changed({"label_column": "fine_label"})
+    assert from_record(to_record(chosen)).label_column == "fine_label"
+    assert from_record(to_record(plain)).label_column is None

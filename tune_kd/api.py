@@ -14,7 +14,7 @@ from tune_kd.errors import InputError
 from tune_kd.meter.carbon import carbon
 from tune_kd.metering import Metering
 from tune_kd.notices import notices
-from tune_kd.parts import execute_parts, planned_rows, read_data
+from tune_kd.parts import execute_parts, planned_rows, read_data, say
 from tune_kd.plan import Study, plan_study
 from tune_kd.progress import Progress
 from tune_kd.runner import Execution, Outcome, execute, plan_rows
@@ -87,10 +87,12 @@ def resume(run: str | None = None, *, force: bool = False, **options: Unpack[Opt
         execution = replace(execution, carbon=resuming.recorded_carbon(store, rows) or execution.carbon)
     if execution.metering == Metering():
         execution = replace(execution, metering=resuming.recorded_metering(store, rows) or execution.metering)
-    parts = resuming.studies_of(rows)
+    parts, said = resuming.studies_of(rows), set[str]()
     for part in parts:
         of_part = [row for row in rows if row["study_id"] == part.study_id]
-        resuming.check_unchanged(of_part, read_data(part, execution, progress), force=force)
+        data = read_data(part, execution, progress)
+        say(data, progress, said)
+        resuming.check_unchanged(of_part, data, force=force)
     return execute_parts(parts, {row["run_id"]: row for row in rows}, store, execution, progress)
 
 
@@ -106,6 +108,7 @@ def extend(study: str, *, force: bool = False, **options: Unpack[Options]) -> Ou
     more = extending.extend_study(store, study, given.get("replicates", 1))
     before = extending.study_rows(store, study)
     data = read_data(more, execution, progress)
+    say(data, progress, set())
     resuming.check_unchanged(before, data, force=force)
     rows = extending.take_over_changes(plan_rows(more, data, store), more, before)
     return execute(more, rows, data, store, execution, progress)
@@ -165,8 +168,10 @@ def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
     study = plan_study(policies=policies, name=name, **_take(given, PLANNED))
     execution, progress = _before_reading([study], given)
     data = read_data(study, execution, progress)
+    say(data, progress, set())
     if study.needs_calibration:
-        measured = calibration.kept(study, execution) or calibration.measure(study, data, execution, progress)
+        before = calibration.kept(study, execution, data.split_sha256)
+        measured = before or calibration.measure(study, data, execution, progress)
         study = study.calibrated(measured.energy_j)
     store = _store(given, execution, progress)
     return execute(study, plan_rows(study, data, store), data, store, execution, progress)

@@ -83,17 +83,24 @@ def calibration_path(study: Study, execution: Execution) -> Path:
     return execution.cache.folder / "calibrations" / f"{scenario_sha256(study.scenario)}-{digest}.json"
 
 
-def kept(study: Study, execution: Execution) -> Calibration | None:
-    """The calibration that was measured before; None where there is none."""
+def kept(study: Study, execution: Execution, split_sha256: str | None = None) -> Calibration | None:
+    """The calibration that was measured before; None where there is none.
+
+    With ``split_sha256`` it counts only where it was measured on that data: a folder may hold others by now.
+    """
     path = calibration_path(study, execution)
     if not path.is_file():
         return None
-    return Calibration(**json.loads(path.read_text(encoding="utf-8"))["calibration"])
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if split_sha256 is not None and record.get("split_sha256") != split_sha256:
+        return None
+    return Calibration(**record["calibration"])
 
 
-def keep(found: Calibration, study: Study, execution: Execution) -> None:
-    """Put a calibration where :func:`kept` finds it, whole or not at all."""
-    record = {"calibration": dataclasses.asdict(found), "hardware": hardware(execution)}
+def keep(found: Calibration, study: Study, execution: Execution, split_sha256: str) -> None:
+    """Put a calibration on the data with this hash where :func:`kept` finds it, whole or not at all."""
+    calibrated = dataclasses.asdict(found)
+    record = {"calibration": calibrated, "hardware": hardware(execution), "split_sha256": split_sha256}
     checkpoints.write(calibration_path(study, execution), json.dumps(record, indent=2).encode())
 
 
@@ -126,7 +133,7 @@ def measure(study: Study, data: ImageData, execution: Execution, progress: Progr
     if beside_s > 0:
         progress.note("the calibration was taken while another study ran on the same machine, and is not kept")
     else:
-        keep(found, study, execution)
+        keep(found, study, execution, data.split_sha256)
     return found
 
 

@@ -57,6 +57,9 @@ class Watching(NotesOnly):
     def study_started(self, study: Study, store: str) -> None:
         self.planned = study.runs
 
+    def data_read(self, text: str) -> None:
+        self.note(text)
+
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         run = RunView.begin(plan, ledger, self.clock())
         self.runs[plan.run_id] = run

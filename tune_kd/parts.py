@@ -8,6 +8,7 @@ from typing import Any
 
 from tune_kd import compiling, records
 from tune_kd.data import ImageData, official
+from tune_kd.data.summary import in_words, remarks
 from tune_kd.errors import Interrupted, RunFailed
 from tune_kd.plan import Study
 from tune_kd.progress import Progress
@@ -36,11 +37,23 @@ def read_data(study: Study, execution: Execution, progress: Progress) -> ImageDa
     return data
 
 
+def say(data: ImageData, progress: Progress, said: set[str]) -> None:
+    """Say what the data are and what is to be known of them, but for what was ``said`` of them already."""
+    line = in_words(data)
+    if line in said:
+        return
+    said.add(line)
+    progress.data_read(line)
+    for text in remarks(data):
+        progress.note(text)
+
+
 def planned_rows(parts: Sequence[Study], execution: Execution, progress: Progress) -> Rows:
     """The rows of all runs before they start. One data set at a time is in memory."""
-    rows = {}
+    rows, said = {}, set[str]()
     for part in parts:
         data = read_data(part, execution, progress)
+        say(data, progress, said)
         rows.update({plan.run_id: records.planned(part, plan, data) for plan in part.runs})
     return rows
 

@@ -14,6 +14,7 @@ from search_spaces import Space
 from tune_kd import catalogue, models, user_policy
 from tune_kd.budget import EQUIVALENT, Budget, parse_budget
 from tune_kd.data import NAMES
+from tune_kd.data.misread import check_whole
 from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
 from tune_kd.scenario import Scenario, load_scenario
@@ -159,6 +160,8 @@ def _scenario(
             f"there is no data folder {scenario.data!r}; give one with --data DIR, or one of these names as data: "
             f"{', '.join(NAMES)}"
         )
+    if scenario.data not in NAMES:
+        check_whole(Path(scenario.data))
     return scenario.settled()
 
 

@@ -20,6 +20,9 @@ class Progress:
     def stage(self, text: str) -> None:
         """What is being prepared: data, teacher, Ray."""
 
+    def data_read(self, text: str) -> None:
+        """The data are read: their classes, images per part and test set, in one line."""
+
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         """A run begins; ``ledger`` is its own, up to date at every event."""
 

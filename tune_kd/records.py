@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import platform
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -57,6 +58,7 @@ def planned(study: Study, plan: RunPlan, data: ImageData) -> dict[str, Any]:
         "val_images": len(data.validation),
         "val_prevalence": largest_share(data.validation.labels),
         "skipped_images": data.skipped_images,
+        "left_out_json": json.dumps(data.left_out, ensure_ascii=False, sort_keys=True),
         "status": "planned",
         **code(),
     }

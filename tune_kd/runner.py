@@ -84,6 +84,8 @@ def load_data(scenario: Scenario, cache: Path, data_root: Path | None = None) ->
         normalisation=None if given is None else (given.mean, given.std),
         data_root=official_root(cache, data_root),
         cache=cache / "data",
+        image_column=scenario.image_column,
+        label_column=scenario.label_column,
     )
 
 

@@ -26,7 +26,7 @@ ALPHA = {"hkd": 0.95, "cmc": 1.0, "cmc-tau": 1.0, "dml": 1.0, "dml-tau": 1.0, "c
 """By loss, the weight of its distillation term in the paper's text: what a scenario without alpha has."""
 
 
-ADDED_LATER = ("compile",)
+ADDED_LATER = ("compile", "image_column", "label_column")
 """Fields that older records lack: at its default, such a field is not recorded, so that the scenario stays the same."""
 
 
@@ -77,6 +77,8 @@ class Scenario(_Frozen):
     name: str
     description: str = ""
     data: str  # "digits", an official set by its name ("cifar10"), or a folder
+    image_column: str | None = None  # of Parquet files; None: image, else the only one with images
+    label_column: str | None = None  # of Parquet files; None: label, else the only one with labels
     image_size: Count | None = None  # None: as the images are
     train_limit: Count | None = None
     test_limit: Count | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from cli_records import ended, play, report, started, study, trial
 from rich.console import Console
 
 from tune_kd.budget import Ledger
+from tune_kd.data import ImageData
 from tune_kd.displays import LineProgress, NotesOnly, RichProgress, choose_progress, headline
 from tune_kd.events import Event
+from tune_kd.parts import say
 from tune_kd.plan import RunPlan
 from tune_kd.progress import Progress
 from tune_kd.run_view import RunView, time_left_s
@@ -116,6 +119,20 @@ def test_nothing_is_said_before_the_input_has_been_checked() -> None:
     output = io.StringIO()
     LineProgress(output).stage("reading the data")
     assert output.getvalue() == ""
+
+
+def test_the_data_are_said_once_however_many_parts_of_a_study_share_them(digits: ImageData) -> None:
+    output, quiet, said = io.StringIO(), io.StringIO(), set[str]()
+    noted = replace(digits, name="photos", left_out={".heic": 1200}, test_from="val/", skipped_images=3)
+    for display in (LineProgress(output), NotesOnly(quiet)):
+        for _ in range(2):
+            say(noted, display, said)
+        said.clear()
+    assert output.getvalue().splitlines() == [
+        "photos: 10 classes · 340 training, 60 validation, 270 test images · 3 more cannot be decoded · test set: val/",
+        "photos: left out: 1,200 × .heic",
+    ]
+    assert quiet.getvalue() == "photos: left out: 1,200 × .heic\n"
 
 
 def test_quiet_keeps_what_must_not_be_lost() -> None:

@@ -68,6 +68,60 @@ def class_folders_without_images(root: Path, folder: Any, parquet: Any) -> dict[
     return {}
 
 
+@refused("test/ and train/ of", "hold no class folders", "train/CLASS")
+def splits_that_hold_images_themselves(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
+    folder({"train": 10, "test": 10})
+    return {}
+
+
+@refused("train/ and val/ in", "look like splits", "give", "set/images,")
+def splits_below_one_of_several_folders(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
+    for place in ("images/train", "images/val", "labels/train"):
+        folder({"cat": 10, "dog": 10}, f"set/{place}")
+    return {}
+
+
+@refused("test/ and train/ in", "put the images of each class under each split", "train/CLASS")
+def splits_below_every_class(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
+    for name in ("cat", "dog"):
+        folder({"train": 10, "test": 10}, f"set/{name}")
+    return {}
+
+
+@refused("train/ of", "looks like a split, but car/, van/ beside it like classes", "set/train to train on it alone")
+def a_split_beside_classes(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
+    folder({"cat": 10, "dog": 10}, "set/train")
+    folder({"car": 10, "van": 10})
+    return {}
+
+
+@refused("train-0.parquet lies in what would be the class 'one'", "set/one instead")
+def parquet_files_of_two_configurations(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
+    for name in ("one", "two"):
+        parquet([0, 1] * 10, f"set/{name}/train-0.parquet")
+    return {}
+
+
+@refused("class 'dog' has no image that can be read, but 2 × .heic", ".jpg")
+def a_class_of_formats_that_are_left_out(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
+    folder({"cat": 20, "dog": 0})
+    for name in ("1", "2"):
+        (root / f"set/dog/{name}.heic").write_bytes(b"something")
+    return {}
+
+
+@refused("has one class, 'cat'", "at least 2")
+def a_single_class(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
+    folder({"cat": 20})
+    return {}
+
+
+@refused("train-1.parquet is not a readable Parquet file")
+def a_dangling_link_for_a_shard(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
+    (parquet([0, 1] * 10, "set/train-0.parquet") / "train-1.parquet").symlink_to("gone")
+    return {}
+
+
 @refused("more than one folder", "train-1, train-2")
 def two_training_sets(root: Path, folder: Any, parquet: Any) -> dict[str, Any]:
     folder({"cat": 10, "dog": 10}, "set/train-1")

@@ -252,6 +252,28 @@ def test_a_changed_image_is_read_again(make_folder: Any, tmp_path: Path) -> None
     assert load(str(root), cache=cache).split_sha256 != before
 
 
+def test_two_sets_with_equal_names_sizes_and_dates_are_two_sets(tmp_path: Path) -> None:
+    for number, name in enumerate(("first", "second")):
+        for index in range(20):
+            file = tmp_path / name / ("cat", "dog")[index % 2] / f"{index:02}.bmp"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture(100 * number + index).save(file)
+            os.utime(file, (315532800, 315532800))
+    cached = [load(str(tmp_path / name), cache=tmp_path / "cache") for name in ("first", "second")]
+    fresh = [load(str(tmp_path / name)) for name in ("first", "second")]
+    assert [everything(data) for data in cached] == [everything(data) for data in fresh]
+    assert cached[0].split_sha256 != cached[1].split_sha256
+
+
+def test_equal_contents_are_decoded_once_whatever_they_are_called(make_folder: Any, tmp_path: Path) -> None:
+    root, cache = make_folder({"cat": 10, "dog": 10}), tmp_path / "cache"
+    before = load(str(root), cache=cache).split_sha256
+    (root / "dog").rename(root / "wolf")
+    root.rename(tmp_path / "moved")
+    assert load(str(tmp_path / "moved"), cache=cache).split_sha256 == before
+    assert len(list(cache.iterdir())) == 1
+
+
 def test_every_image_size_has_its_own_cache(make_folder: Any, tmp_path: Path) -> None:
     root, cache = make_folder({"cat": 10, "dog": 10}), tmp_path / "cache"
     assert [load(str(root), image_size=size, cache=cache).image_size for size in (6, 9, None)] == [6, 9, 12]

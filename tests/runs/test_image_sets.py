@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ def pictures(tmp_path):
                 folder / f"{number}.png"
             )
     (tmp_path / "pictures" / "bee" / "7.png").write_bytes(b"no picture")
+    (tmp_path / "pictures" / "cat" / "7.heic").write_bytes(b"a format that is left out")
     return tmp_path / "pictures"
 
 
@@ -38,6 +40,7 @@ def test_a_folder_of_pictures_is_studied_and_what_cannot_be_read_is_counted(ray_
     run, trial = outcome.store.runs().iloc[0], outcome.store.trials().iloc[0]
     assert run.scenario == "images"
     assert run.skipped_images == 1
+    assert json.loads(run.left_out_json) == {".heic": 1}
     assert trial.status == "completed"
     assert np.array(trial.confusion.tolist()).shape == (3, 3)
 

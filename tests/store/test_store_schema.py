@@ -17,7 +17,7 @@ CONTRACT = {
     "runs": """study scenario scenario_json policy policy_json policy_sha256 space replicate seed track budget_currency
         budget_limit spent overshoot teacher_id teacher_energy_j teacher_flops shared_energy_j split_sha256 code_version
         code_revision code_dirty started_at ended_at status study_id teacher_val_accuracy teacher_test_accuracy
-        shared_flops shared_s shared_co2e_g equivalence_margin""",
+        shared_flops shared_s shared_co2e_g equivalence_margin skipped_images left_out_json""",
     "trials": """trial_id attempt index params_json tau alpha seed status error node_id started_at ended_at epochs
         val_accuracy test_accuracy precision_macro recall_macro specificity_macro f1_macro kappa prevalence confusion
         per_class inference_s inference_energy_j inference_co2e_g val_loss flops_executed flops_teacher flops_forward

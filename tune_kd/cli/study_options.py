@@ -12,6 +12,8 @@ from tune_kd.errors import InputError
 
 # By option, the field of the scenario that it sets.
 SHORT_FOR_SET = {
+    "image_column": "image_column",
+    "label_column": "label_column",
     "skip_bad_images": "skip_bad_images",
     "teacher": "teacher",
     "teacher_checkpoint": "teacher_checkpoint",
@@ -44,6 +46,14 @@ class PlanOptions:
     data: Annotated[
         str | None,
         option(WHAT, "A folder of images: ImageFolder layout, or Hugging Face Parquet files.", "DIR"),
+    ] = None
+    image_column: Annotated[
+        str | None,
+        option(WHAT, "Of Parquet files, the column of images.", "NAME", default="image, else the only one of images"),
+    ] = None
+    label_column: Annotated[
+        str | None,
+        option(WHAT, "Of Parquet files, the column of labels.", "NAME", default="label, else the only one of labels"),
     ] = None
     train_limit: Annotated[
         int | None, option(WHAT, "Train on a stratified part of so many images.", "N", default="all")

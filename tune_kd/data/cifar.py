@@ -39,10 +39,9 @@ class Cifar:
                 raise InputError(f"{file} {problem}")
 
     def _list(self, read: CIFAR10, train: bool) -> Listing:
-        # The archive's checksum says which pixels these are, wherever they lie: it is the version.
-        archive, part = int(self.kind.tgz_md5, 16), "train" if train else "test"
+        part = "train" if train else "test"
         return Listing(
             classes=tuple(read.classes),
-            images=[EncodedImage(f"{part} {row}", pixels, (archive, row)) for row, pixels in enumerate(read.data)],
+            images=[EncodedImage(f"{part} {row}", pixels) for row, pixels in enumerate(read.data)],
             labels=np.array(read.targets, np.int64),
         )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tune_kd.data.listing import EncodedImage
+from tune_kd.data.pointers import LFS_POINTER, is_lfs_pointer
+from tune_kd.data.threads import map_in_threads
 from tune_kd.errors import InputError
 
-_IMAGES_PER_TASK = 256
 _16_BITS = ("PNG", "PPM")  # formats whose integers, mode I, are 16 bits wide
 
 
@@ -35,10 +35,7 @@ def decode(encoded: Sequence[EncodedImage], *, image_size: int | None, skip_bad_
     image of another size, and, naming the first, for images that cannot be decoded: all of them, or any where
     ``skip_bad_images`` is false.
     """
-    chunks = [encoded[start : start + _IMAGES_PER_TASK] for start in range(0, len(encoded), _IMAGES_PER_TASK)]
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        results = threads.map(lambda chunk: [_decode_one(image, image_size) for image in chunk], chunks)
-        pixels = [result for chunk in results for result in chunk]
+    pixels = map_in_threads(lambda image: _decode_one(image, image_size), encoded)
     bad = [(image.name, result) for image, result in zip(encoded, pixels, strict=True) if isinstance(result, str)]
     if bad and not skip_bad_images:
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
@@ -61,9 +58,19 @@ def _decode_one(encoded: EncodedImage, image_size: int | None) -> NDArray[np.uin
         if image_size is not None and image.size != (image_size, image_size):
             image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
     except Exception as error:  # a broken file makes PIL raise anything from OSError to struct.error and SyntaxError
-        return " ".join(str(error).split()) or type(error).__name__
+        return _reason(encoded, error)
     pixels = np.asarray(image)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if pixels.ndim == 3 else pixels[None]
+
+
+def _reason(encoded: EncodedImage, error: Exception) -> str:
+    """Why an image cannot be decoded, in one line."""
+    source = encoded.source
+    if isinstance(source, Path) and source.is_symlink() and not source.exists():
+        return f"it is a link to {source.readlink()}, which is not there"
+    if isinstance(source, Path | bytes) and is_lfs_pointer(source):
+        return f"it is {LFS_POINTER}"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _open(encoded: EncodedImage) -> Image.Image:

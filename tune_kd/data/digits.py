@@ -15,6 +15,6 @@ def list_digits() -> Listing:
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)
     return Listing(
         classes=tuple(str(digit) for digit in range(10)),
-        images=[EncodedImage(f"digit {index}", image, ()) for index, image in enumerate(images)],
+        images=[EncodedImage(f"digit {index}", image) for index, image in enumerate(images)],
         labels=digits.target.astype(np.int64),
     )

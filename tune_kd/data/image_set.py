@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -59,6 +60,9 @@ class ImageData:
     validation: ImageSet
     test: ImageSet
     skipped_images: int = 0  # undecodable, left out on request
+    left_out: Mapping[str, int] = field(default_factory=dict)  # files that are no images, by what they are
+    test_from: str = ""  # which images are the test set, for people
+    notes: tuple[str, ...] = ()  # what else is to be known of the data set, a line each
     normalisation: tuple[Channels, Channels] | None = None  # mean and std; None: measured on the training part
 
     def __post_init__(self) -> None:

@@ -3,40 +3,64 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 
-from tune_kd.data.folder import is_image_file, list_class_folders
-from tune_kd.data.listing import Listing
+from tune_kd.data.columns import Columns
+from tune_kd.data.listing import Source
+from tune_kd.data.misread import refuse_classes_beside
+from tune_kd.data.names import TEST, TRAIN, VALID, split_kind
+from tune_kd.data.part import Part, descended, part_beside, part_of
 from tune_kd.data.tiny_imagenet import has_its_layout, list_tiny_imagenet
+from tune_kd.data.tree import Level, holds_images, look
 from tune_kd.errors import InputError
 
-_TRAIN = ("train*",)
-_TEST = ("test*",)
-_VALID = ("valid*", "val", "val[-_.0-9]*")
+_PLAIN_NAMES = {TRAIN: ("train",), TEST: ("test",), VALID: ("valid", "val")}
 
 
-def list_folder(source: str) -> tuple[Listing, Listing | None]:
-    """The training set of the folder ``source``, and its test set or None where it has none of its own.
+def list_folder(source: str, columns: Columns | None = None) -> Source:
+    """The training set of the folder ``source``, and its test set where it has one of its own.
 
-    ``train*`` is the training set, else everything that is not a test or validation set; ``test*`` is the test set,
-    else ``valid*`` or ``val``. Each is a folder of class folders, or Parquet files; or all is laid out as the official
-    Tiny ImageNet is. Both listings have the same classes. Raises InputError for a folder that is missing, is empty or
-    has none of these layouts.
+    A folder that holds nothing but another one is passed through. ``train*`` is the training set, else everything that
+    is not a test or validation set; ``test*`` is the test set, else ``valid*`` or ``val``; ``seg_train`` is such a
+    name, too. Each is a folder of class folders, or Parquet files, of which ``columns`` are read; or all is laid out as
+    the official Tiny ImageNet is. Both listings have the same classes. Raises InputError for a folder that is missing,
+    is empty, has none of these layouts, or has splits where classes should be.
     """
-    root = _existing_folder(source)
-    entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    if not entries:
-        raise InputError(f"the data folder {source!r} is empty")
-    if has_its_layout(root):  # its test images have no labels, and those in val are not in class folders
-        return list_tiny_imagenet(root)
-    test, valid = _part(entries, _TEST), _part(entries, _VALID)
-    train = _part(entries, _TRAIN) or [path for path in entries if path not in test and path not in valid]
-    training_set = _list(train, root)
-    if not (test or valid):
-        return training_set, None
-    return training_set, _list(test or valid, root, training_set.classes).relabelled(training_set.classes)
+    root, columns = _existing_folder(source), columns or Columns()
+    level = descended(root)
+    if level.is_empty:
+        raise InputError(f"the data folder {str(level.folder)!r} is empty")
+    if has_its_layout(level.folder):  # its test images have no labels, and those in val are not in class folders
+        train, test = list_tiny_imagenet(level.folder)
+        return Source(train=train, test=test, test_from=_named([level.folder / "val"], root))
+    splits = {kind: _split(level, kind) for kind in (TRAIN, TEST, VALID)}
+    named, held_out = splits[TRAIN], splits[TEST] or splits[VALID]
+    if named and named[0].is_dir() and not held_out:
+        refuse_classes_beside(named[0], level.folders)
+    pool = part_of(named) if named else part_beside(level, [*splits[TEST], *splits[VALID]])
+    read = [*(named or [*pool.tables, *pool.folders]), *held_out]
+    return _listed(pool, held_out, root, columns, _unread(level, read, root))
+
+
+def _listed(pool: Part, held_out: Sequence[Path], root: Path, columns: Columns, unread: Sequence[str]) -> Source:
+    train, test = pool.listing(root, columns), None
+    if pool.tables:  # a class folder without an image is a mistake, a name without one is usual in a part of a set
+        train = train.without_empty_classes()
+    is_parquet = bool(pool.tables)
+    if held_out:
+        part = part_of(held_out, train.classes)
+        test = part.listing(root, columns, pool.label_names(columns)).relabelled(train.classes)
+        is_parquet |= bool(part.tables)
+    return Source(
+        train=train,
+        test=test,
+        test_from=_named(held_out, root),
+        is_parquet=is_parquet,
+        left_out=dict(Counter(train.left_out) + Counter(test.left_out if test else {})),
+        notes=tuple(dict.fromkeys([*train.notes, *unread])),
+    )
 
 
 def _existing_folder(source: str) -> Path:
@@ -51,48 +75,39 @@ def _existing_folder(source: str) -> Path:
     raise InputError(f"no data folder {source!r}; {hint}give 'digits' or a folder that exists")
 
 
-def _part(entries: Sequence[Path], patterns: Sequence[str]) -> list[Path]:
-    """The folder or the Parquet files whose name fits one of ``patterns``; [] where there are none."""
-    fitting = [path for path in entries if any(fnmatch(_stem(path), pattern) for pattern in patterns)]
-    folders = [path for path in fitting if path.is_dir() and not _is_class_folder(path)]
+def _split(level: Level, kind: str) -> list[Path]:
+    """The folder or the Parquet files whose name is of this kind of split; [] where there are none."""
+    folders = [path for path in level.folders if split_kind(path.name) == kind and _is_split(path)]
     if len(folders) > 1:
-        folders = [path for path in folders if any(_stem(path) == pattern.rstrip("*") for pattern in patterns)]
-        if len(folders) != 1:
-            names = ", ".join(path.name for path in fitting)
-            raise InputError(f"more than one folder of {entries[0].parent} could be {patterns[0]}: {names}; keep one")
-    return folders or [path for path in fitting if path.suffix == ".parquet"]
+        plain = [path for path in folders if path.name.lower() in _PLAIN_NAMES[kind]]
+        if len(plain) != 1:
+            names = ", ".join(path.name for path in folders)
+            raise InputError(f"more than one folder of {level.folder} could be {kind}*: {names}; keep one")
+        folders = plain
+    return folders or [path for path in level.tables if split_kind(path.stem) == kind]
 
 
-def _stem(path: Path) -> str:
-    return (path.name if path.is_dir() else path.stem).lower()
+def _is_split(folder: Path) -> bool:
+    """Whether a folder with a split's name is one: "train" can be a class too, which holds images itself and alone."""
+    inside = look(folder)
+    return bool(inside.tables) or not inside.images or any(holds_images(path) for path in inside.folders)
 
 
-def _is_class_folder(folder: Path) -> bool:
-    """Whether the folder holds images itself: "train" and "valley" can be classes too."""
-    return any(is_image_file(path) for path in folder.iterdir())
+def _unread(level: Level, read: Sequence[Path], root: Path) -> list[str]:
+    """A note on the data beside what is read."""
+    beside = [path for path in (*level.folders, *level.tables) if path not in read and _holds_data(path)]
+    return [f"not read: {', '.join(_from(root, path) for path in beside)}"] if beside else []
 
 
-def _list(paths: Sequence[Path], root: Path, classes: tuple[str, ...] | None = None) -> Listing:
-    """The images of a part: one folder that has its name, or class folders, or Parquet files."""
-    if len(paths) == 1 and paths[0].is_dir() and not _is_class_folder(paths[0]):
-        inside = [path for path in sorted(paths[0].iterdir()) if not path.name.startswith(".")]
-        if inside:
-            return _list_layout(inside, root, classes)
-        raise InputError(f"the data folder {str(paths[0])!r} is empty")
-    return _list_layout(paths, root, classes)
+def _holds_data(path: Path) -> bool:
+    return path.is_file() or holds_images(path) or bool(look(path).tables)
 
 
-def _list_layout(paths: Sequence[Path], root: Path, classes: tuple[str, ...] | None) -> Listing:
-    files = [path for path in paths if path.suffix == ".parquet" and path.is_file()]
-    if files:
-        from tune_kd.data.parquet import list_parquet
+def _named(paths: Sequence[Path], root: Path) -> str:
+    """The folder or the files of a part, for people: ``test/``, ``test-00000-of-00002.parquet and 1 more``."""
+    names = [_from(root, path) for path in paths]
+    return " and ".join([*names[:1], *([f"{len(names) - 1} more"] if len(names) > 1 else [])])
 
-        return list_parquet(files, root, classes)
-    folders = [path for path in paths if path.is_dir()]
-    if folders:
-        return list_class_folders(folders, root)
-    found = ", ".join(path.name for path in paths[:3]) or "nothing else"
-    raise InputError(
-        f"{str(root)!r} has neither class folders of images (ImageFolder layout) nor Parquet files with the columns "
-        f"image and label (Hugging Face layout); it holds {found}"
-    )
+
+def _from(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix() + ("/" if path.is_dir() else "")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,22 +13,29 @@ from numpy.typing import NDArray
 
 from tune_kd.errors import InputError
 
+_NAMED = 3  # of many classes, so many are named
+
 
 class EncodedImage(NamedTuple):
     """One image file, one cell of a Parquet file, or pixels that need no decoding (uint8 [H, W], grey)."""
 
     name: str  # for people: "train/cat/3.png", "train.parquet row 17"
     source: Path | bytes | NDArray[np.uint8] | None  # None: a Parquet cell without bytes
-    version: tuple[int, ...]  # of the file: size in bytes, time of change in ns; the row where it has rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Encoded images, their labels, int64 [N], and the names of the classes that the labels count."""
+    """Encoded images, their labels, int64 [N], and the names of the classes that the labels count.
+
+    ``left_out`` says how much lies beside the images that is none, by what it is (``.heic``), ``notes`` what else is
+    to be known of them.
+    """
 
     classes: tuple[str, ...]
     images: Sequence[EncodedImage]
     labels: NDArray[np.int64]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -48,7 +55,15 @@ class Listing:
         )
 
     def relabelled(self, classes: tuple[str, ...]) -> Listing:
-        """The same images with labels that count ``classes``. Raises InputError for a class that is not among them."""
+        """The same images with labels that count ``classes``.
+
+        Raises InputError for a class that is not among them, or is among them twice.
+        """
+        if self.classes == classes:
+            return self
+        twice = [name for name in classes if classes.count(name) > 1]
+        if twice:
+            raise InputError(f"two classes are called {twice[0]!r}, so that the test set's cannot be told apart")
         label_of = {name: label for label, name in enumerate(classes)}
         used = np.unique(self.labels)
         for name in (self.classes[label] for label in used):
@@ -59,10 +74,30 @@ class Listing:
                     + (f"; the nearest there is {close[0]!r}" if close else "")
                 )
         new_label = np.array([label_of.get(name, -1) for name in self.classes], np.int64)
-        return Listing(classes=classes, images=self.images, labels=new_label[self.labels])
+        return replace(self, classes=classes, labels=new_label[self.labels])
+
+    def without_empty_classes(self) -> Listing:
+        """The same images, their labels counting only the classes that have one, the others noted."""
+        used = np.unique(self.labels)
+        if len(used) == len(self.classes):
+            return self
+        empty = [name for label, name in enumerate(self.classes) if label not in set(used.tolist())]
+        names = ", ".join(map(repr, empty[:_NAMED])) + (f" and {len(empty) - _NAMED} more" if empty[_NAMED:] else "")
+        return replace(
+            self,
+            classes=tuple(self.classes[label] for label in used),
+            labels=np.searchsorted(used, self.labels),
+            notes=(*self.notes, f"no training image has the class {names}: {len(used)} classes are left"),
+        )
 
 
-def file_version(path: Path) -> tuple[int, int]:
-    """(size in bytes, time of change in ns): another version of the file has another pair."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a data set holds before anything is decoded, and what is to be known of it."""
+
+    train: Listing
+    test: Listing | None = None  # None: it has no test set of its own
+    test_from: str = ""  # which folder or files that is, for people
+    is_parquet: bool = False
+    left_out: Mapping[str, int] = field(default_factory=dict)  # files that are no images, by what they are
+    notes: tuple[str, ...] = ()

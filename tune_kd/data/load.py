@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tune_kd.data.cache import decode_cached
+from tune_kd.data.columns import Columns
 from tune_kd.data.decode import Decoded
 from tune_kd.data.digits import list_digits
 from tune_kd.data.image_set import Channels, ImageData, ImageSet
 from tune_kd.data.layout import list_folder
-from tune_kd.data.listing import Listing
+from tune_kd.data.listing import Listing, Source
 from tune_kd.data.official import OFFICIAL, list_official
 from tune_kd.data.split import Indices, limit, split
 from tune_kd.errors import InputError
@@ -35,11 +36,14 @@ def load(
     normalisation: tuple[Channels, Channels] | None = None,
     data_root: Path | None = None,
     cache: Path | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
 ) -> ImageData:
     """The images of ``source``: "digits", a name in :data:`tune_kd.data.official.OFFICIAL`, or a folder.
 
-    A folder is in ImageFolder layout or of Hugging Face Parquet files. The official sets lie in ``data_root``, and
-    are downloaded to there if they do not.
+    A folder is in ImageFolder layout or of Hugging Face Parquet files, with the images in ``image_column`` and the
+    labels in ``label_column`` (None: as :class:`tune_kd.data.columns.Columns` finds them). The official sets lie in
+    ``data_root``, and are downloaded to there if they do not.
 
     The test set is the folder's ``test*``, else its ``valid*`` or ``val``, else a stratified 15 % of all. The
     validation set is a stratified ``validation_fraction`` of the training set, after ``train_limit`` has reduced that
@@ -52,7 +56,8 @@ def load(
     used, RunFailed for a download that fails.
     """
     _check(image_size, validation_fraction, split_seed)
-    pool, test_set = _list(source, data_root)
+    found = _list(source, data_root, Columns(image=image_column, label=label_column))
+    pool, test_set = found.train, found.test
     whole = pool if test_set is None else pool.joined(test_set)
     train, validation, test = _split(pool, test_set, validation_fraction, split_seed, train_limit)
     test = test[limit(whole.take(test), test_limit, seed=(split_seed, _TEST_LIMIT), name="test_limit", per_class=1)]
@@ -73,21 +78,31 @@ def load(
         validation=_gather(decoded, row[validation], whole.labels[validation]),
         test=_gather(decoded, row[test], whole.labels[test]),
         skipped_images=int((~decoded.kept).sum()),
+        left_out=found.left_out,
+        test_from=found.test_from or f"{TEST_FRACTION:.0%} of the images, split off with seed {split_seed}",
+        notes=found.notes,
         normalisation=normalisation,
     )
     _check_still_complete(data)
     return data
 
 
-def _list(source: str, data_root: Path | None) -> tuple[Listing, Listing | None]:
-    """The training set, and the test set where the source has one of its own."""
+def _list(source: str, data_root: Path | None, columns: Columns) -> Source:
+    """The training set, and the test set where the source has one of its own. There are at least two classes."""
     if source == "digits":
-        return list_digits(), None
-    if source not in OFFICIAL:
-        return list_folder(source)
-    if data_root is None:
+        found = Source(train=list_digits())
+    elif source not in OFFICIAL:
+        found = list_folder(source, columns)
+    elif data_root is None:
         raise InputError(f"data {source!r} needs a data root: the folder where it lies or is downloaded to")
-    return list_official(source, data_root)
+    else:
+        found = list_official(source, data_root, columns)
+    if columns and not found.is_parquet:
+        raise InputError(f"--image-column and --label-column are for Parquet files, and {source!r} has none")
+    if len(found.train.classes) < 2:
+        [only] = found.train.classes
+        raise InputError(f"{source!r} has one class, {only!r}; at least 2 are needed, each in a folder of its own")
+    return found
 
 
 def _split(

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.error import HTTPError
 
+from tune_kd.data.columns import Columns
 from tune_kd.data.layout import list_folder
-from tune_kd.data.listing import Listing
+from tune_kd.data.listing import Listing, Source
 from tune_kd.errors import InputError, RunFailed
 
 SILENCE_S = 30  # after which a server that says nothing is given up
@@ -81,22 +82,23 @@ def is_here(name: str, root: Path) -> bool:
     return (root / OFFICIAL[name]().folder).exists() or (root / name).is_dir()
 
 
-def list_official(name: str, root: Path) -> tuple[Listing, Listing | None]:
+def list_official(name: str, root: Path, columns: Columns | None = None) -> Source:
     """The training and the test set of the data set ``name``.
 
-    They are read from the official files in ``root``; else from ``root/name``, a folder of images or Parquet files;
-    else the official files are downloaded into ``root``. Raises InputError for a copy that is not whole, RunFailed
-    where there is none and none can be got.
+    They are read from the official files in ``root``; else from ``root/name``, a folder of images or Parquet files, of
+    which ``columns`` are read; else the official files are downloaded into ``root``. Raises InputError for a copy that
+    is not whole, RunFailed where there is none and none can be got.
     """
     official = OFFICIAL[name]()
     if not (root / official.folder).exists():
         if (root / name).is_dir():
-            return list_folder(str(root / name))
+            return list_folder(str(root / name), columns)
         fetch(name, official, root)
     try:
-        return official.read(root)
+        train, test = official.read(root)
     except InputError as error:
         raise InputError(f"{error}; remove {root / official.folder} to have {name} downloaded again") from error
+    return Source(train=train, test=test, test_from=f"that of {official.folder}/")
 
 
 def fetch(name: str, official: OfficialSet, root: Path) -> None:

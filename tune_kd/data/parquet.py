@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,60 +11,58 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tune_kd.data.listing import EncodedImage, Listing, file_version
+from tune_kd.data.columns import Columns, class_names
+from tune_kd.data.listing import EncodedImage, Listing
+from tune_kd.data.pointers import LFS_POINTER, is_lfs_pointer
 from tune_kd.errors import InputError
 
 
-def list_parquet(files: Sequence[Path], root: Path, classes: tuple[str, ...] | None = None) -> Listing:
+def list_parquet(
+    files: Sequence[Path], root: Path, columns: Columns, label_names: tuple[str, ...] | None = None
+) -> Listing:
     """The rows of ``files`` in order.
 
-    The class names are those of the files' ``huggingface`` metadata, else ``classes``, else the labels as text.
-    Raises InputError for a file that is no Parquet file, other columns, labels that are null, negative or beyond the
-    class names, and files without rows.
+    The classes are those of the files' ``huggingface`` metadata, else ``label_names``, else the labels that occur, in
+    order, each called by its number. Raises InputError for a file that is no Parquet file, other columns, labels that
+    are null, negative or beyond the class names, and files without rows.
     """
     images: list[EncodedImage] = []
     labels: list[NDArray[np.int64]] = []
+    notes: list[str] = []
     for file in files:
         name = file.relative_to(root).as_posix()
-        table = _read(file, name)
-        names = _class_names(table.schema)
-        if names and classes and names != classes and labels:
+        table, (image, label) = _read(file, name, columns)
+        names = class_names(table.schema, label)
+        if names and label_names and names != label_names and labels:
             raise InputError(f"{name} has other class names than {files[0].relative_to(root).as_posix()}")
-        classes = names or classes
-        labels.append(_labels(table["label"], name, classes))
-        cells = pc.struct_field(table["image"], "bytes").to_pylist()
-        version = file_version(file)
-        images += [EncodedImage(f"{name} row {row}", cell, (*version, row)) for row, cell in enumerate(cells)]
+        label_names = names or label_names
+        labels.append(_labels(table[label], name, label_names))
+        cells = pc.struct_field(table[image], "bytes").to_pylist()
+        images += [EncodedImage(f"{name} row {row}", cell) for row, cell in enumerate(cells)]
+        if (image, label) != ("image", "label") and not columns:
+            notes.append(f"the images are the column {image}, the labels {label}")
     if not images:
         raise InputError(f"no rows in {', '.join(file.name for file in files)} of {root}")
     every_label = np.concatenate(labels)
-    return Listing(
-        classes=classes or tuple(str(label) for label in range(int(every_label.max()) + 1)),
-        images=images,
-        labels=every_label,
-    )
+    if label_names is None:
+        return _called_by_number(images, every_label, notes)
+    return Listing(classes=label_names, images=images, labels=every_label, notes=tuple(notes))
 
 
-def _read(file: Path, name: str) -> pa.Table:
+def label_names(file: Path, columns: Columns) -> tuple[str, ...] | None:
+    """What the labels of a file, which can be read, are called; None where it does not say."""
+    schema = pq.read_schema(file)
+    return class_names(schema, columns.found_in(schema, file.name)[1])
+
+
+def _read(file: Path, name: str, columns: Columns) -> tuple[pa.Table, tuple[str, str]]:
     try:
-        _check_columns(name, pq.read_schema(file))
-        return pq.read_table(file, columns=["image", "label"])
+        chosen = columns.found_in(pq.read_schema(file), name)
+        return pq.read_table(file, columns=list(dict.fromkeys(chosen))), chosen
     except (pa.ArrowException, OSError) as error:
+        if is_lfs_pointer(file):
+            raise InputError(f"{name} is {LFS_POINTER}") from error
         raise InputError(f"{name} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
-
-
-def _check_columns(name: str, schema: pa.Schema) -> None:
-    image = schema.field("image").type if "image" in schema.names else None
-    label = schema.field("label").type if "label" in schema.names else None
-    if not (image and pa.types.is_struct(image) and image.get_field_index("bytes") >= 0):
-        raise InputError(_columns_error(name, schema))
-    if not (label and pa.types.is_integer(label)):
-        raise InputError(_columns_error(name, schema))
-
-
-def _columns_error(name: str, schema: pa.Schema) -> str:
-    found = ", ".join(f"{field.name}: {field.type}" for field in schema) or "none"
-    return f"{name} needs the columns image: struct<bytes: binary, path: string> and label: int64; its columns: {found}"
 
 
 def _labels(column: pa.ChunkedArray, name: str, classes: tuple[str, ...] | None) -> NDArray[np.int64]:
@@ -82,11 +79,12 @@ def _labels(column: pa.ChunkedArray, name: str, classes: tuple[str, ...] | None)
     return np.asarray(labels, np.int64)
 
 
-def _class_names(schema: pa.Schema) -> tuple[str, ...] | None:
-    """``ClassLabel.names`` of the column ``label`` in the metadata that the ``datasets`` library writes."""
-    try:
-        metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        names = metadata["info"]["features"]["label"]["names"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return tuple(map(str, names)) if names else None
+def _called_by_number(images: Sequence[EncodedImage], labels: NDArray[np.int64], notes: Sequence[str]) -> Listing:
+    """Labels without names: those that occur are the classes."""
+    used = np.unique(labels)
+    if used[-1] >= len(used):
+        gaps = ", not all of which occur" if used[-1] - used[0] >= len(used) else ""
+        said = f"the labels have no names and are from {used[0]} to {used[-1]}{gaps}: taken as {len(used)} classes"
+        notes = [*notes, said]
+    classes = tuple(str(label) for label in used)
+    return Listing(classes=classes, images=images, labels=np.searchsorted(used, labels), notes=tuple(notes))

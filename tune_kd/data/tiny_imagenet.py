@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tune_kd.data.folder import list_class_folders
-from tune_kd.data.listing import EncodedImage, Listing, file_version
+from tune_kd.data.listing import EncodedImage, Listing
 from tune_kd.errors import InputError
 
 _CLASSES = Path("wnids.txt")
@@ -87,7 +87,7 @@ def _annotated(folder: Path, classes: tuple[str, ...]) -> Listing:
         if wnid not in label_of:
             raise InputError(f"{table} has the line {line!r}, whose class is not in wnids.txt")
         path = table.parent / "images" / file
-        images.append(EncodedImage(path.relative_to(folder).as_posix(), path, file_version(path)))
+        images.append(EncodedImage(path.relative_to(folder).as_posix(), path))
         labels.append(label_of[wnid])
     if not images:
         raise InputError(f"{table} has no image; it must have one a line")

@@ -108,6 +108,7 @@ RUNS = (
     C("val_images", "int", "images", "images of the validation set"),
     C("val_prevalence", "double", "fraction", "share of the largest class of the validation set"),
     C("skipped_images", "int", "", "images that could not be decoded and were left out"),
+    C("left_out_json", "string", "", "files of the data folder that are no images, counted by what they are, as JSON"),
     C("cpus_per_trial", "double", "", "CPU cores reserved for a trial"),
     C("gpus_per_trial", "double", "", "GPUs reserved for a trial"),
     C("code_version", "string", "", "version of tune-kd"),
