@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,8 @@ from tune_kd import catalogue, records
 from tune_kd.budget import Budget
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError, unknown
+from tune_kd.execution_options import Execution
+from tune_kd.keywords import changed
 from tune_kd.meter.carbon import Carbon
 from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan, Study
@@ -110,6 +113,16 @@ def plan_of(row: Mapping[str, Any]) -> RunPlan:
     )
 
 
+def as_recorded(execution: Execution, store: Store, rows: Sequence[Mapping[str, Any]]) -> Execution:
+    """The execution of a study that goes on: carbon and metering are as recorded, unless others were asked for."""
+    asked = set(changed(execution))
+    metering = None if asked & {field.name for field in fields(Metering)} else recorded_metering(store, rows)
+    if metering is not None:
+        execution = replace(execution, **asdict(metering))
+    recorded = None if asked & {"country", "carbon_intensity", "pue"} else recorded_carbon(store, rows)
+    return execution if recorded is None else execution.with_carbon(recorded)
+
+
 def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon | None:
     """The carbon intensity and PUE that the study's trials were recorded with; None where there is none yet."""
     runs, trials = store.runs(), store.trials()
@@ -130,7 +143,7 @@ def recorded_metering(store: Store, rows: Sequence[Mapping[str, Any]]) -> Meteri
     if recorded.empty:
         return None
     params = json.loads(recorded.iloc[0])
-    return Metering(period_s=params["period_s"], **params.get("given", {}))
+    return Metering(meter_period=params["period_s"], **params.get("given", {}))
 
 
 def _with_all_parts(runs: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
