@@ -81,6 +81,9 @@ def test_options_can_be_made_once_and_used_for_several_studies() -> None:
     assert [len(plan_study(policies=[name], planning=planning).runs) for name in ("grid", "tpe")] == [2, 2]
 
 
+MIX: dict[str, Any] = {"carbon_region": "DEU", "carbon_year": 2024}
+
+
 @pytest.fixture
 def extensible(digits: ImageData, tmp_path: Path) -> tuple[Study, Store]:
     """A study with a trial, recorded with a carbon intensity of 380 g/kWh and a PUE of 1.5."""
@@ -89,7 +92,7 @@ def extensible(digits: ImageData, tmp_path: Path) -> tuple[Study, Store]:
     run_id = study.runs[0].run_id
     with store.journal(run_id, f"{run_id}-0000", 0) as journal:
         started = run_events.started(f"{run_id}-0000", 0)
-        journal.append(replace(started, run_id=run_id, carbon_g_per_kwh=380.0, pue=1.5, carbon_source="a mix"))
+        journal.append(replace(started, run_id=run_id, carbon_g_per_kwh=380.0, pue=1.5, carbon_source="a mix", **MIX))
         journal.append(replace(run_events.ended(f"{run_id}-0000", 0), run_id=run_id))
     store.seal(run_id, f"{run_id}-0000", 0)
     store.write_nodes(run_id, [{"node_id": "n", "meter_params_json": '{"period_s": 0.5, "given": {"cpu_watts": 60}}'}])
@@ -103,6 +106,7 @@ def test_a_study_goes_on_with_the_carbon_and_the_meters_that_it_was_recorded_wit
     rows = list(resuming.records.plain_rows(store.runs()))
     execution = resuming.as_recorded(Execution(max_concurrent=2), store, rows)
     assert (execution.carbon.intensity_g_per_kwh, execution.carbon.pue, execution.carbon.source) == (380, 1.5, "a mix")
+    assert (execution.carbon.region, execution.carbon.year) == ("DEU", 2024)
     assert (execution.meter_period, execution.power(), execution.max_concurrent) == (0.5, {"cpu_watts": 60}, 2)
     assert replace(execution, max_concurrent=1).carbon == execution.carbon
 

@@ -131,8 +131,14 @@ def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon |
         return None
     first = of_study.iloc[0]
     # As plain numbers: what is computed from them lies in checkpoints, and NumPy's would be refused as code there.
-    intensity, pue = float(first.carbon_g_per_kwh), float(first.pue)
-    return Carbon(intensity_g_per_kwh=intensity, source=first.carbon_source, pue=pue)
+    known = {name: None if pd.isna(first[name]) else first[name] for name in ("carbon_region", "carbon_year")}
+    return Carbon(
+        intensity_g_per_kwh=float(first.carbon_g_per_kwh),
+        source=first.carbon_source,
+        pue=float(first.pue),
+        region=known["carbon_region"],
+        year=None if known["carbon_year"] is None else int(known["carbon_year"]),
+    )
 
 
 def recorded_metering(store: Store, rows: Sequence[Mapping[str, Any]]) -> Metering | None:

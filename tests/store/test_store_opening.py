@@ -14,6 +14,7 @@ from store_records import contents, write_whole_run
 from tune_kd.cache import default_cache
 from tune_kd.errors import InputError
 from tune_kd.store import create_store, open_store
+from tune_kd.store.columns import SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_a_store_of_a_newer_schema_is_refused_both_ways(tmp_path: Path) -> None:
     marker = tmp_path / "tune-kd-store.json"
     marker.write_text(json.dumps({**json.loads(marker.read_text()), "schema_version": 99}))
     for how in (open_store, create_store):
-        with pytest.raises(InputError, match="is of schema version 99, and this tune-kd knows up to 1"):
+        with pytest.raises(InputError, match=f"is of schema version 99, and this tune-kd knows up to {SCHEMA_VERSION}"):
             how(tmp_path)
 
 

@@ -79,7 +79,7 @@ WORDS: dict[str, Any] = {
     "cpu_watts": option(METER, "A node's CPUs at full load.", "W", default="from the CPU's model"),
     "ram_watts_per_gib": option(METER, "Memory, per GiB.", "W", default="0.3725"),
     "idle_share": option(METER, "What CPUs draw at rest, as a part of full load.", "X", default="0.1"),
-    "country": option(CARBON, "Whose energy mix, as in DEU.", "ISO3", default="the world average"),
+    "country": option(CARBON, "Whose energy mix, as in DEU or DE.", "ISO", default="the world average"),
     "carbon_intensity": option(CARBON, "Your own figure, in g CO2e/kWh.", "X", default="the country's"),
     "pue": option(CARBON, "The data centre's energy over its computers'.", "X"),
     "quiet": option(SHOWN, "No progress, only results and notices.", "", "--quiet", "-q"),
