@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from store_records import contents, run_row, write_trial, write_whole_run
 
 from tune_kd.store import Store, StoreWarning, create_store, open_store
+from tune_kd.store.columns import SCHEMA_VERSION
 from tune_kd.store.schema import to_table
 from tune_kd.store.stamp import Fault, check, encode
 
@@ -38,7 +39,7 @@ def _fault(sealed: tuple[Path, bytes], data: bytes) -> Fault | int:
 
 
 def test_a_sealed_file_is_sound_and_says_its_schema_version(sealed: tuple[Path, bytes]) -> None:
-    assert _fault(sealed, sealed[1]) == 1
+    assert _fault(sealed, sealed[1]) == SCHEMA_VERSION
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -166,7 +167,8 @@ def test_missing_reports_and_missing_packed_files_are_found(store: Store) -> Non
 
 def test_a_file_of_a_newer_schema_is_named_as_such(store: Store) -> None:
     path = Path(store.location) / "runs" / "r.parquet"
-    newer = path.read_bytes().replace(b"tune-kd:schema_version\x18\x011", b"tune-kd:schema_version\x18\x019")
+    key = b"tune-kd:schema_version\x18\x01"
+    newer = path.read_bytes().replace(key + str(SCHEMA_VERSION).encode(), key + b"9")
     path.write_bytes(newer)
     assert [fault.kind for fault in store.verify()] == ["newer"]
 

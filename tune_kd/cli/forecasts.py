@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json as jsons
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from tune_kd.cli.app import app, example
 from tune_kd.cli.options import CACHE, SEARCH, SHOWN, STORE, WHERE, option, with_options
 from tune_kd.cli.studies import POLICY_FORM, policy_names
 from tune_kd.cli.study_options import WORDS
-from tune_kd.cli.tables import Listing, show, table_of
+from tune_kd.cli.tables import Listing, print_json, show, table_of
 from tune_kd.formats import MISSING, duration, energy, plural, significant
 from tune_kd.plan_options import Planning
 
@@ -60,12 +57,12 @@ def plan(
     cost = trial_cost(study, earlier, cache)
     rows, shown = forecast(study, cost), resolution(study, earlier)
     if json:
-        print(jsons.dumps(document(rows, cost, shown), indent=2, ensure_ascii=False))
+        print_json(document(rows, cost, shown))
         return
     show(table_of(listing(rows)))
     print()
     for line in notes(rows, cost, shown):
-        typer.echo(line)
+        print(line)
 
 
 def earlier_store(where: str | Path, cache: str | Path | None) -> Store | None:
@@ -139,7 +136,9 @@ def listing(rows: list[Forecast]) -> Listing:
     ]
     if len(rows) > 1:
         cells.append(("all", str(sum(row.runs for row in rows)), "", *_costs(totals(rows))))
-    return Listing(headers=("policy", "runs", "trials a run", "time", "energy", "CO2e"), rows=cells)
+    return Listing(
+        headers=("policy", "runs", "trials a run", "time", "energy", "CO2e"), rows=cells, least=("runs", "CO2e")
+    )
 
 
 def totals(rows: list[Forecast]) -> dict[str, float | None]:

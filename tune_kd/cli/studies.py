@@ -12,6 +12,7 @@ from tune_kd.cli.app import app, example
 from tune_kd.cli.options import OPTIONS, SEARCH, option, with_options
 from tune_kd.cli.results import show_results
 from tune_kd.cli.study_options import WORDS, Shown
+from tune_kd.cli.tables import records_in
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.execution_options import Execution
 from tune_kd.keywords import changed
@@ -161,7 +162,8 @@ def run_study(start: Callable[[Progress], Outcome], execution: Execution, shown:
         if failure.outcome is not None and "completed" in failure.outcome.statuses.values():
             show_results(failure.outcome, store=str(execution.store), as_json=shown.json)
         raise
-    show_outcome(outcome, execution, shown)
+    with records_in(str(execution.store)):
+        show_outcome(outcome, execution, shown)
 
 
 def show_outcome(outcome: Outcome, execution: Execution, shown: Shown) -> None:

@@ -13,6 +13,7 @@ from tune_kd.cli.app import app, example
 from tune_kd.cli.choices import PAPER_STUDIES, SCALES, one_of
 from tune_kd.cli.options import OPTIONS, SEARCH, WHAT, option, with_options
 from tune_kd.cli.study_options import WORDS, Shown
+from tune_kd.cli.tables import records_in
 from tune_kd.errors import RunFailed
 from tune_kd.execution_options import Execution
 
@@ -92,7 +93,8 @@ def study(
     if plan_only:
         return
     outcome, failure = _run(name, chosen, execution, shown)
-    show_study(outcome, name, scale, execution, shown)
+    with records_in(str(execution.store)):
+        show_study(outcome, name, scale, execution, shown)
     if failure is not None:
         raise failure
 
@@ -100,20 +102,20 @@ def study(
 def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Execution, *, as_json: bool) -> None:
     """What each part would train and cost, a row each, and the sum."""
     from tune_kd.cli.study_costs import document, listing, notes, part_costs
-    from tune_kd.cli.tables import show, table_of
+    from tune_kd.cli.tables import print_json, show, table_of
     from tune_kd.protocol import planned_protocol
     from tune_kd.studies import STUDIES
 
     costs = [part_costs(part, execution.store, execution.cache) for part in parts]
     done_as = planned_protocol(name, scale, parts)
     if as_json:
-        print(jsons.dumps(document(name, done_as, costs), indent=2, ensure_ascii=False))
+        print_json(document(name, done_as, costs))
         return
     print(f"{name}, {done_as}: {STUDIES[name].title}\n")
     show(table_of(listing(costs)))
     print()
     for line in notes(costs):
-        typer.echo(line)
+        print(line)
 
 
 def _run(name: str, chosen: dict[str, Any], execution: Execution, shown: Shown) -> tuple[Outcome, RunFailed | None]:
@@ -138,7 +140,7 @@ def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, sh
     from analysis.table import rich_table
     from tune_kd.cli.records import read
     from tune_kd.cli.study_costs import said_of
-    from tune_kd.cli.tables import show
+    from tune_kd.cli.tables import print_json, show
     from tune_kd.studies import in_words, settled_parts
 
     study_id = outcome.study.study_id
@@ -148,7 +150,7 @@ def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, sh
     if shown.json:
         found = {"study_id": study_id, **said_of(name, done_as), "store": str(execution.store), "parts": said}
         frames = [{"title": table.title, "rows": _plain(table)} for table in tables]
-        print(jsons.dumps({**found, "tables": frames}, indent=2, ensure_ascii=False))
+        print_json({**found, "tables": frames})
         return
     for table in tables:
         print()

@@ -67,7 +67,8 @@ def listing(parts: Sequence[PartCost]) -> Listing:
     if len(parts) > 1:
         trainings = f"{sum(part.trainings for part in parts):g}"
         rows.append(("all", "", trainings, f"{sum(part.epochs for part in parts):,.0f}", *_words(_sum(parts))))
-    return Listing(headers=("part", "policies", "trainings", "epochs in all", "time", "energy", "CO2e"), rows=rows)
+    headers = ("part", "policies", "trainings", "epochs in all", "time", "energy", "CO2e")
+    return Listing(headers=headers, rows=rows, least=("epochs in all", "policies", "trainings", "CO2e"))
 
 
 def notes(parts: Sequence[PartCost]) -> list[str]:
