@@ -242,6 +242,7 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
         rows=body,
         data=rows,
         notes=[legend, *filter(None, [screening(rows)]), *notes],
+        least=("n", unit, "rank", f"× {first['reference']}", "Δ pp [95 %]"),
     )
 
 

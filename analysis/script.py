@@ -13,6 +13,7 @@ from analysis.accounting import CURRENCIES
 from analysis.outcomes import run_outcomes
 from analysis.table import FORMATS, Table, render
 from tune_kd import errors
+from tune_kd.streams import readable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,7 @@ def main(tables: Tables, doc: str | None, argv: Sequence[str] | None = None) -> 
     parser.add_argument("--by", default="energy", metavar="CURRENCY", help=f"one of {', '.join(CURRENCIES)}")
     parser.add_argument("--format", default="md", metavar="FORM", help=f"one of {', '.join(FORMATS)}")
     given = parser.parse_args(argv)
+    readable(sys.stdout)
     try:
         print(analysed(tables, given.store, currency=given.by, form=given.format))
     except (errors.InputError, errors.StoreError) as error:

@@ -141,12 +141,15 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
         costs = (row[CURRENCIES[name].trial] / worth for name, (_, worth) in shown.items())
         body.append([*cells, *map(number, costs), number(row["energy_ratio"])])
     units = [unit for unit, _ in shown.values()]
+    kept = shown[order][0] if order in shown else ""
+    ratio = f"× {first['reference']}"
     return Table(
         title=comparison_title(first),
-        headers=["policy", "n", "trials", "val %", "test %", *units, f"× {first['reference']}"],
+        headers=["policy", "n", "trials", "val %", "test %", *units, ratio],
         rows=body,
         data=rows,
         notes=[_legend(rows, order), *_broken(rows), *notes],
+        least=[name for name in ("trials", units[0], units[2], "n", "val %", ratio) if name != kept],
     )
 
 

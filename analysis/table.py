@@ -7,7 +7,6 @@ Nothing is computed here. What is missing is an em dash.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -17,9 +16,7 @@ import pandas as pd
 from tune_kd import errors
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
-    from rich.measure import Measurement
-    from rich.table import Table as RichTable
+    from tune_kd.terminal_table import FittedTable
 
 MISSING = "—"
 FORMATS = ("md", "latex", "csv", "json")
@@ -57,6 +54,7 @@ class Table:
     notes: Sequence[str] = ()
     text_columns: int = 1  # that many columns, from the left, hold words; the rest numbers, set to the right
     sections: frozenset[int] = field(default_factory=frozenset)  # rows that end a section
+    least: Sequence[str] = ()  # headers of what goes first where a terminal is narrow; then the rest, from the right
 
     def __post_init__(self) -> None:
         if wrong := [row for row in self.rows if len(row) != len(self.headers)]:
@@ -142,48 +140,24 @@ def escape_latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-def rich_table(table: Table) -> RichTable:
-    """The table for a terminal; its notes are the caption."""
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
+def rich_table(table: Table) -> FittedTable:
+    """The table for a terminal, fitted to its width when it is printed."""
+    from tune_kd.terminal_table import Column, FittedTable
 
-    caption = Text("\n".join(table.notes), style="dim") if table.notes else None
-    shown = RichTable(title=Text(table.title, style="bold"), caption=caption, box=box.SIMPLE_HEAD, title_justify="left")
-    shown.caption_justify, shown.padding, shown.pad_edge = "left", (0, 1, 0, 0), False
-    shown.show_edge = False
-    for i, header in enumerate(table.headers):
-        words = i < table.text_columns
-        shown.add_column(Text(header), justify="left" if words else "right", no_wrap=not words, overflow="fold")
-    for i, row in enumerate(table.rows):
-        cells = (Words(cell) if place < table.text_columns else Text(cell) for place, cell in enumerate(row))
-        shown.add_row(*cells, end_section=i in table.sections)
-    return shown
-
-
-@dataclass(frozen=True)
-class Words:
-    """A cell such as ``annealing:shape=cosine``: where it is narrow it breaks between its words, not within one."""
-
-    text: str
-
-    @property
-    def pieces(self) -> list[str]:
-        """What stays together."""
-        return re.findall(r"\.?[^ :=,/_.-]+[ :=,/_-]*|[ :=,/_.-]", self.text)
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        from rich.measure import Measurement
-
-        longest = max((len(piece.rstrip()) for piece in self.pieces), default=0)
-        return Measurement(longest, len(self.text)).with_maximum(options.max_width)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich.text import Text
-
-        lines = [""]
-        for piece in self.pieces:
-            if lines[-1] and len(lines[-1] + piece.rstrip()) > options.max_width:
-                lines.append("")
-            lines[-1] += piece
-        yield Text("\n".join(line.rstrip() for line in lines), overflow="fold")
+    columns = [
+        Column(
+            header=header,
+            cells=[row[place] for row in table.rows],
+            words=place < table.text_columns,
+            right=place >= table.text_columns,
+        )
+        for place, header in enumerate(table.headers)
+    ]
+    return FittedTable(
+        columns=columns,
+        least=[table.headers.index(header) for header in table.least],
+        title=table.title,
+        notes=table.notes,
+        ruled=True,
+        sections=table.sections,
+    )

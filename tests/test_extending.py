@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import run_events
+from s3_server import FlakyServer
 
+import tune_kd
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.extending import extend_study, study_rows, take_over_changes
@@ -74,3 +77,18 @@ def test_what_was_forced_is_in_the_new_rows(planned: tuple[Study, Store], digits
     assert {plan.label: rows[plan.run_id]["forced_changes"] for plan in more.runs} == {
         label: f"of {label}" for label in PLAN["policies"]
     }
+
+
+def test_journals_that_a_dead_driver_left_in_the_given_cache_are_sealed(
+    digits: ImageData, s3: FlakyServer, tmp_path: Path
+) -> None:
+    """Those of a store at a URL lie in the cache: the default one has none of them."""
+    study, url, cache = plan_study(**PLAN, name="compare"), "s3://bucket/extended/runs", tmp_path / "cache"
+    store = create_store(url, cache=cache)
+    plan_rows(study, digits, store)
+    run_id = study.runs[0].run_id
+    with store.journal(run_id, f"{run_id}-0000", 0) as journal:
+        journal.append(replace(run_events.started(f"{run_id}-0000", 0), run_id=run_id))
+    with pytest.raises(InputError, match="has 1 replicate already"):
+        tune_kd.extend(study.study_id, replicates=1, store=url, cache=cache)
+    assert store.trials().status.tolist() == ["lost"]

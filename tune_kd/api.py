@@ -1,92 +1,61 @@
-"""From Python what ``tune-kd run`` and ``tune-kd compare`` do on the command line, with the same names."""
+"""From Python what ``tune-kd run``, ``compare``, ``resume`` and ``study`` do on the command line, with the same names.
+
+The options of the command line are keywords: those of :class:`tune_kd.plan_options.Planning` say what is trained and
+how it is searched, those of :class:`tune_kd.execution_options.Execution` where it runs and how it is metered. All
+functions raise InputError before anything starts, for an unknown keyword, too; RunFailed and Interrupted after.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 from tune_kd import calibration, extending, resuming
-from tune_kd.address import check_address
-from tune_kd.cache import cache_at
 from tune_kd.errors import InputError
-from tune_kd.meter.carbon import carbon
-from tune_kd.metering import Metering
+from tune_kd.execution_options import Execution
+from tune_kd.keywords import from_keywords
 from tune_kd.notices import notices
 from tune_kd.parts import execute_parts, planned_rows, read_data, say
 from tune_kd.plan import Study, plan_study
+from tune_kd.plan_options import Planning, fields_set
 from tune_kd.progress import Progress
-from tune_kd.runner import Execution, Outcome, execute, plan_rows
+from tune_kd.runner import Outcome, execute, plan_rows
 from tune_kd.store import Store, create_store, open_store
-from tune_kd.studies import plan_parts
+from tune_kd.studies import plan_parts, sources_given
 
 
-class Executing(TypedDict, total=False):
-    """What everything that trains shares: where it runs and how it is metered, never what is trained."""
-
-    store: str | Path
-    cache: str | Path | None
-    data_root: str | Path | None  # of data sets with a name: where they lie or are downloaded to
-    address: str | None
-    cpus_per_trial: float
-    gpus_per_trial: float | None
-    max_concurrent: int | None
-    max_failures: int
-    train_teacher: bool  # also where no policy asks it: for its row in the tables
-    share_teacher: bool | None  # ask it once for all trials of a run; None: where there may be several
-    country: str | None
-    carbon_intensity: float | None
-    pue: float
-    meter_period: float  # seconds between two readings of a node
-    cpu_watts: float | None  # the power model's figures, where no counter can be read
-    ram_watts_per_gib: float | None
-    idle_share: float | None
-    progress: Progress | None
+@from_keywords
+def run(
+    policy: str = "stochastic", *, planning: Planning, execution: Execution, progress: Progress | None = None
+) -> Outcome:
+    """Run one policy."""
+    return _study([policy], "run", planning, execution, progress or Progress())
 
 
-class Options(Executing, total=False):
-    """What ``run`` and ``compare`` share; every name is also a command-line option."""
-
-    scenario: str | None  # a preset or a TOML file; digits, or images where data is given
-    space: str
-    budget: str  # a number with its unit: 20trials, 50Wh, 10min, 20trials-equivalent
-    track: str  # recipe, budget or target
-    target_accuracy: float | None  # of the target track: the validation accuracy at which a run stops
-    replicates: int
-    seed: int
-    data: str | Path | None  # a folder of images
-    train_limit: int | None
-    settings: Mapping[str, Any] | None  # fields of the scenario: {"recipe.lr": 0.05}
-
-
-def run(policy: str = "stochastic", **options: Unpack[Options]) -> Outcome:
-    """Run one policy. Raises InputError before anything starts, RunFailed and Interrupted after."""
-    return _study([policy], "run", options)
-
-
-def compare(policies: Sequence[str], **options: Unpack[Options]) -> Outcome:
+@from_keywords
+def compare(
+    policies: Sequence[str], *, planning: Planning, execution: Execution, progress: Progress | None = None
+) -> Outcome:
     """Run several policies on the same scenario under the same budget, replicate by replicate."""
     if isinstance(policies, str):
         raise InputError(f"policies must be a list of names, got the text {policies!r}")
-    return _study(policies, "compare", options)
+    return _study(policies, "compare", planning, execution, progress or Progress())
 
 
-def resume(run: str | None = None, *, force: bool = False, **options: Unpack[Options]) -> Outcome:
+@from_keywords
+def resume(
+    run: str | None = None, *, force: bool = False, execution: Execution, progress: Progress | None = None
+) -> Outcome:
     """Go on with a run or a study by its id; with the latest unfinished study by default.
 
     What has ended is not run again, and what was spent stays spent. Raises InputError where data or code are
     not what they were, unless ``force``d.
     """
-    given: dict[str, Any] = dict(options)
-    progress, execution = given.get("progress") or Progress(), _execution(given)
-    store = open_store(given.get("store", "runs"), cache=execution.cache.folder)
-    _seal_orphans(store, progress)
+    progress = progress or Progress()
+    store = _earlier_store(execution, progress)
     rows = resuming.unfinished_rows(store, run)
-    if given.get("country") is None and given.get("carbon_intensity") is None and given.get("pue", 1.0) == 1.0:
-        execution = replace(execution, carbon=resuming.recorded_carbon(store, rows) or execution.carbon)
-    if execution.metering == Metering():
-        execution = replace(execution, metering=resuming.recorded_metering(store, rows) or execution.metering)
+    execution = resuming.as_recorded(execution, store, rows)
     parts, said = resuming.studies_of(rows), set[str]()
     for part in parts:
         of_part = [row for row in rows if row["study_id"] == part.study_id]
@@ -96,17 +65,24 @@ def resume(run: str | None = None, *, force: bool = False, **options: Unpack[Opt
     return execute_parts(parts, {row["run_id"]: row for row in rows}, store, execution, progress)
 
 
-def extend(study: str, *, force: bool = False, **options: Unpack[Options]) -> Outcome:
+@from_keywords
+def extend(
+    study: str,
+    *,
+    replicates: int = 1,
+    force: bool = False,
+    execution: Execution,
+    progress: Progress | None = None,
+) -> Outcome:
     """Bring a study to ``replicates`` in all: what it has is not run again, the new ones are paired like the old.
 
     Raises InputError where there is nothing to add, or data or code are not what they were, unless ``force``d.
     """
-    given: dict[str, Any] = dict(options)
-    store = open_store(given.get("store", "runs"))
-    progress, execution = given.get("progress") or Progress(), _execution(given)
-    _seal_orphans(store, progress)
-    more = extending.extend_study(store, study, given.get("replicates", 1))
+    progress = progress or Progress()
+    store = _earlier_store(execution, progress)
+    more = extending.extend_study(store, study, replicates)
     before = extending.study_rows(store, study)
+    execution = resuming.as_recorded(execution, store, before)
     data = read_data(more, execution, progress)
     say(data, progress, set())
     resuming.check_unchanged(before, data, force=force)
@@ -114,108 +90,78 @@ def extend(study: str, *, force: bool = False, **options: Unpack[Options]) -> Ou
     return execute(more, rows, data, store, execution, progress)
 
 
+@from_keywords
 def study(
     name: str,
     *,
     scale: str = "full",
+    data: Mapping[str, str | Path] | Sequence[str] | None = None,
     sources: Mapping[str, str | Path] | None = None,
     replicates: int | None = None,
     seed: int = 0,
+    set: Mapping[str, Any] | Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
-    **options: Unpack[Executing],
+    execution: Execution,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Run one of the paper's tables or figures (:data:`tune_kd.studies.STUDIES`) at the scale full or small.
 
-    ``sources`` has a folder for a data set's name; ``settings`` set fields of every scenario. All data are found and
-    all runs planned before the first begins. Raises InputError before that, RunFailed and Interrupted after.
+    ``data`` (or ``sources``) has a folder for a data set's name; ``set`` (or ``settings``) sets fields of every
+    scenario. All data are found and all runs planned before the first begins.
     """
-    given: dict[str, Any] = dict(options)
-    parts = plan_parts(name, scale=scale, sources=sources, replicates=replicates, seed=seed, settings=settings)
-    execution, progress = _before_reading(parts, given)
+    progress = progress or Progress()
+    parts = plan_parts(
+        name,
+        scale=scale,
+        sources=sources_given(data, sources),
+        replicates=replicates,
+        seed=seed,
+        settings=fields_set(set, settings),
+    )
+    _before_reading(parts, execution, progress)
     rows = planned_rows(parts, execution, progress)
-    store = _store(given, execution, progress)
+    store = _store(execution, progress)
     for row in rows.values():
         store.write_run(row)
     return execute_parts(parts, rows, store, execution, progress)
 
 
-PLANNED = (
-    "scenario",
-    "space",
-    "budget",
-    "track",
-    "target_accuracy",
-    "replicates",
-    "seed",
-    "data",
-    "train_limit",
-    "settings",
-)
-METERED = ("cpu_watts", "ram_watts_per_gib", "idle_share")
-EXECUTED = (
-    "address",
-    "cpus_per_trial",
-    "gpus_per_trial",
-    "max_concurrent",
-    "max_failures",
-    "train_teacher",
-    "share_teacher",
-)
-
-
-def _study(policies: Sequence[str], name: str, options: Options) -> Outcome:
-    given: dict[str, Any] = dict(options)
-    study = plan_study(policies=policies, name=name, **_take(given, PLANNED))
-    execution, progress = _before_reading([study], given)
+def _study(policies: Sequence[str], name: str, planning: Planning, execution: Execution, progress: Progress) -> Outcome:
+    study = plan_study(policies=policies, name=name, planning=planning)
+    _before_reading([study], execution, progress)
     data = read_data(study, execution, progress)
     say(data, progress, set())
     if study.needs_calibration:
         before = calibration.kept(study, execution, data.split_sha256)
         measured = before or calibration.measure(study, data, execution, progress)
         study = study.calibrated(measured.energy_j)
-    store = _store(given, execution, progress)
+    store = _store(execution, progress)
     return execute(study, plan_rows(study, data, store), data, store, execution, progress)
 
 
-def _before_reading(parts: Sequence[Study], given: Mapping[str, Any]) -> tuple[Execution, Progress]:
+def _before_reading(parts: Sequence[Study], execution: Execution, progress: Progress) -> None:
     """Say what is notable about the parts and check where they are to run and be kept, all before data are read."""
-    execution, progress = _execution(given), given.get("progress") or Progress()
+    execution.check()
     for text in notices(parts):
         progress.note(text)
-    where = given.get("store", "runs")
-    if Path(where).exists():
+    if Path(execution.store).exists():
         # A wrong place is said before minutes of reading; a new one waits for good data.
-        create_store(where, cache=execution.cache.folder)
-    return execution, progress
+        create_store(execution.store, cache=execution.home.folder)
 
 
-def _store(given: Mapping[str, Any], execution: Execution, progress: Progress) -> Store:
-    store = create_store(given.get("store", "runs"), cache=execution.cache.folder)
-    _seal_orphans(store, progress)
-    return store
+def _store(execution: Execution, progress: Progress) -> Store:
+    return _sealed(create_store(execution.store, cache=execution.home.folder), progress)
 
 
-def _seal_orphans(store: Store, progress: Progress) -> None:
+def _earlier_store(execution: Execution, progress: Progress) -> Store:
+    """The store of a study that goes on."""
+    execution.check()
+    return _sealed(open_store(execution.store, cache=execution.home.folder), progress)
+
+
+def _sealed(store: Store, progress: Progress) -> Store:
     """Take in what a dead driver left on this store, so that its costs are not lost."""
     for orphan in store.seal_orphans():
         what = orphan.run_id if orphan.trial_id is None else f"{orphan.trial_id}, attempt {orphan.attempt}"
         progress.note(f"left by a driver that died, now sealed as {orphan.status}: {what}")
-
-
-def _execution(given: Mapping[str, Any]) -> Execution:
-    root, cache = given.get("data_root"), cache_at(given.get("cache"))
-    if given.get("address") is not None:
-        check_address(given["address"])
-    cache.check_folder()
-    cache.check()
-    return Execution(
-        cache=cache,
-        data_root=None if root is None else Path(root),
-        carbon=carbon(given.get("country"), given.get("carbon_intensity"), given.get("pue", 1.0)),
-        metering=Metering(period_s=given.get("meter_period", 1.0), **_take(given, METERED)),
-        **_take(given, EXECUTED),
-    )
-
-
-def _take(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: options[name] for name in names if name in options}
+    return store

@@ -18,13 +18,14 @@ from tune_kd import checkpoints
 from tune_kd.budget import Budget
 from tune_kd.data import ImageData
 from tune_kd.errors import Interrupted, RunFailed
+from tune_kd.execution_options import Execution
 from tune_kd.forecast import TrialCost
 from tune_kd.meter.power import this_machine
 from tune_kd.meter.probe import probe
 from tune_kd.plan import Study
 from tune_kd.progress import Progress
 from tune_kd.records import scenario_sha256
-from tune_kd.runner import Execution, execute, plan_rows
+from tune_kd.runner import execute, plan_rows
 from tune_kd.scratch import own_folder
 from tune_kd.store import create_store
 from tune_kd.trainable import checkpoints_folder
@@ -72,7 +73,7 @@ def hardware(execution: Execution) -> dict[str, Any]:
         "readers": {finding.reader: finding.why for finding in probe() if finding.works},
         "cpus_per_trial": execution.cpus_per_trial,
         "gpus_per_trial": execution.gpus_per_trial,
-        "power": execution.metering.power(),
+        "power": execution.power(),
     }
 
 
@@ -80,7 +81,7 @@ def calibration_path(study: Study, execution: Execution) -> Path:
     """Where the calibration for a study's scenario on this hardware is kept; τ is the middle of its space."""
     place = json.dumps({"tau": middle_tau(study.runs[0].space), **hardware(execution)}, sort_keys=True)
     digest = hashlib.sha256(place.encode()).hexdigest()[:12]
-    return execution.cache.folder / "calibrations" / f"{scenario_sha256(study.scenario)}-{digest}.json"
+    return execution.home.folder / "calibrations" / f"{scenario_sha256(study.scenario)}-{digest}.json"
 
 
 def kept(study: Study, execution: Execution, split_sha256: str | None = None) -> Calibration | None:
@@ -118,7 +119,7 @@ def measure(study: Study, data: ImageData, execution: Execution, progress: Progr
     except Interrupted:
         raise Interrupted("interrupted while calibrating: nothing was run yet, start the same command again") from None
     finally:
-        execution.cache.kept.remove_folder(checkpoints_folder(run_id))
+        execution.home.kept.remove_folder(checkpoints_folder(run_id))
     trial = trials[trials.status == "completed"].iloc[0]
     if trial.isna().energy_j or trial.energy_j <= 0:
         raise RunFailed("a budget in trials-equivalent needs energy, and nothing here measures it; see tune-kd doctor")

@@ -61,7 +61,7 @@ class Cluster:
 
     def __init__(self, resources: Resources, *, cache: Cache, metering: Metering, progress: Progress) -> None:
         self._resources, self._cache, self._progress = resources, cache, progress
-        self.meters = NodeMeters(period_s=metering.period_s, power=metering.power())
+        self.meters = NodeMeters(period_s=metering.meter_period, power=metering.power())
         # A file that only those who see the folder of the driver's cache can find.
         self.marker = cache.folder / f".seen-by-{secrets.token_hex(8)}"
         self._here = ray.get_runtime_context().get_node_id()

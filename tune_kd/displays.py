@@ -16,13 +16,13 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from tune_kd import formats
 from tune_kd.events import Event, TrialEnded
 from tune_kd.progress import Progress
 from tune_kd.run_view import AttemptView, RunView, time_left_s
+from tune_kd.terminal_table import Column, FittedTable
 
 if TYPE_CHECKING:  # a display is on the screen before torch, which these need, is loaded
     from tune_kd.budget import Ledger
@@ -32,7 +32,8 @@ if TYPE_CHECKING:  # a display is on the screen before torch, which these need, 
 Clock = Callable[[], float]
 WIDE = 100  # columns that are enough for long bars and gaps
 REDRAW_S = 0.1
-FIGURES = ("trials", "epoch", "best val", "energy", "")
+FIGURES = ("trials", "epoch", "best val", "energy", "time")
+LEAST = (1, 3, 5, 2)  # where it is narrow, the bar goes first, then the epoch, energy and trials
 
 
 class NotesOnly(Progress):
@@ -160,10 +161,7 @@ def trial_line(run: RunView, attempt: AttemptView) -> str:
 
 
 class RichProgress(Watching):
-    """A live table: a line for each run, one for the study, and what is being prepared.
-
-    On a narrow terminal the names of long policies are cut, never a figure.
-    """
+    """A live table: a line for each run, one for the study, and what is being prepared."""
 
     def __init__(self, console: Console | None = None, clock: Clock = time.monotonic) -> None:
         self.console = console or Console(stderr=True, highlight=False)
@@ -216,36 +214,47 @@ class RichProgress(Watching):
 
     def _show(self) -> None:
         # A live display cannot scroll: of many runs, the last ones that fit.
-        fitting = max(self.console.height - 5, 1)
-        self.live.update(self.renderable(list(self.runs.values())[-fitting:]))
+        runs = list(self.runs.values())[-max(self.console.height - 5, 1) :]
+        while len(runs) > 1 and self._lines(runs) > self.console.height - 1:
+            runs = runs[1:]
+        self.live.update(self.renderable(runs))
         self.shown_s = self.clock()
+
+    def _lines(self, runs: list[RunView]) -> int:
+        """How many lines these runs take: names wrap where it is narrow."""
+        return len(self.console.render_lines(self.renderable(runs), pad=False))
 
     def renderable(self, runs: list[RunView]) -> RenderableType:
         """What is on the screen now."""
         parts: list[RenderableType] = [self._table(runs)] if runs else []
         if self.preparing:
-            parts.append(Spinner("dots", Text(self.preparing)))
+            parts.append(Spinner("line" if self.console.options.ascii_only else "dots", Text(self.preparing)))
         return Group(*parts)
 
-    def _table(self, runs: list[RunView]) -> Table:
+    def _table(self, runs: list[RunView]) -> FittedTable:
         wide, now_s = self.console.width >= WIDE, self.clock()
-        rows = [(run, run.fraction, _figures(run, now_s)) for run in runs]
-        total = ("", "", "", "", self._time(now_s)) if len(self.planned) > 1 else None
-        columns = zip(FIGURES, *(figures for *_, figures in rows), total or FIGURES, strict=True)
-        widths = [max(map(len, column)) for column in columns]
-        gap, bar = (2, 20) if wide else (1, 8)
-        room = self.console.width - sum(widths) - bar - gap * (len(widths) + 1)
-        table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
-        table.add_column("run", no_wrap=True)
-        table.add_column("", width=bar)
-        for header, width in zip(FIGURES, widths, strict=True):
-            table.add_column(header, justify="right", no_wrap=True, min_width=width)
-        for run, fraction, figures in rows:
-            table.add_row(run.short_name(room), _bar(fraction), *figures)
-        if total:
+        names, bars = [run.name for run in runs], [_bar(run.fraction) for run in runs]
+        rows = [_figures(run, now_s) for run in runs]
+        if several := len(self.planned) > 1:
             done = sum(run.status is not None for run in self.runs.values())
-            table.add_row(f"{done} of {len(self.planned)} runs", _bar(self.fraction), *total, style="bold")
-        return table
+            names.append(f"{done} of {len(self.planned)} runs")
+            bars.append(_bar(self.fraction))
+            rows.append(("", "", "", "", self._time(now_s)))
+        figures = (
+            Column(header=header, cells=[row[place] for row in rows], right=True)
+            for place, header in enumerate(FIGURES)
+        )
+        return FittedTable(
+            columns=[
+                Column(header="run", cells=names, words=True),
+                Column(header="", cells=bars, width=20 if wide else 8),
+                *figures,
+            ],
+            least=LEAST,
+            gap=2 if wide else 1,
+            header_style="dim",
+            strong=frozenset([len(runs)] if several else []),
+        )
 
     def _time(self, now_s: float) -> str:
         """How long the study still takes, or took."""

@@ -232,7 +232,7 @@ def carbon_tables() -> Check:
 
     default = carbon()
     found = f"{default.intensity_g_per_kwh:g} g CO2e/kWh, {default.source}"
-    return Check(name="carbon", mark=OK, found=found, advice="--country ISO3 takes your country's")
+    return Check(name="carbon", mark=OK, found=found, advice="--country ISO takes your country's")
 
 
 def disk(name: str, folder: Path) -> Check:

@@ -31,6 +31,8 @@ class TrialStarted:
     pue: float
     carbon_g_per_kwh: float
     carbon_source: str
+    carbon_region: str | None = None  # older journals lack both
+    carbon_year: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

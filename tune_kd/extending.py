@@ -8,6 +8,7 @@ from typing import Any
 
 from tune_kd import records
 from tune_kd.errors import InputError, unknown
+from tune_kd.formats import plural
 from tune_kd.plan import RunPlan, Study
 from tune_kd.resuming import plan_of
 from tune_kd.seeds import replicate_seed
@@ -36,7 +37,9 @@ def extend_study(store: Store, study_id: str, replicates: int) -> Study:
     policies = {plan.label: plan for plan in known}.values()
     most = max(plan.replicate for plan in known) + 1
     if replicates <= most:
-        raise InputError(f"study {study_id} has {most} replicates already; --replicates must be more, got {replicates}")
+        raise InputError(
+            f"study {study_id} has {plural(most, 'replicate')} already; --replicates must be more, got {replicates}"
+        )
     runs = tuple(
         _again(plan, replicate)
         for replicate in range(replicates)

@@ -12,14 +12,14 @@ from tune_kd.errors import InputError
 class Metering:
     """Options of the node meters. None leaves the power model's own figure."""
 
-    period_s: float = 1.0
+    meter_period: float = 1.0  # seconds between two readings of a node
     cpu_watts: float | None = None  # the CPUs of a node at full load
     ram_watts_per_gib: float | None = None
     idle_share: float | None = None  # of cpu_watts, at rest
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.period_s) and self.period_s >= 0.1):
-            raise InputError(f"--meter-period must be ≥ 0.1 s, got {self.period_s:g}")
+        if not (math.isfinite(self.meter_period) and self.meter_period >= 0.1):
+            raise InputError(f"--meter-period must be ≥ 0.1 s, got {self.meter_period:g}")
         for name, value in self.power().items():
             option = f"--{name.replace('_', '-')}"
             if not (math.isfinite(value) and value >= 0):

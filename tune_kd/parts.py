@@ -10,9 +10,10 @@ from tune_kd import compiling, records
 from tune_kd.data import ImageData, official
 from tune_kd.data.summary import in_words, remarks
 from tune_kd.errors import Interrupted, RunFailed
+from tune_kd.execution_options import Execution
 from tune_kd.plan import Study
 from tune_kd.progress import Progress
-from tune_kd.runner import Execution, Outcome, execute, load_data, official_root
+from tune_kd.runner import Outcome, execute, load_data, official_root
 from tune_kd.session import ray_session
 from tune_kd.store import Store
 from tune_kd.study_ids import base_id
@@ -29,10 +30,10 @@ def read_data(study: Study, execution: Execution, progress: Progress) -> ImageDa
     """
     if study.scenario.compile:
         compiling.compiler()
-    name, root = study.scenario.data, official_root(execution.cache.folder, execution.data_root)
+    name, root = study.scenario.data, official_root(execution.home.folder, execution.data_root)
     missing = name in official.OFFICIAL and not official.is_here(name, root)
     progress.stage(f"downloading {name} into {root}" if missing else "reading the data")
-    data = load_data(study.scenario, execution.cache.folder, execution.data_root)
+    data = load_data(study.scenario, execution.home.folder, execution.data_root)
     check_networks(study.scenario, data)
     return data
 
@@ -99,5 +100,5 @@ def _interrupted(parts: Sequence[Study], store: Store, execution: Execution) -> 
     return Interrupted(
         f"interrupted: {done} of {len(study.runs)} runs are complete and every finished trial is in "
         f"{store.location}; go on with: tune-kd resume {study.study_id} --store {shlex.quote(store.location)}"
-        f"{execution.cache.option}"
+        f"{execution.home.option}"
     )

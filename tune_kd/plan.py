@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from policies import Policy
 from policies.base import Temperature
@@ -17,6 +16,8 @@ from tune_kd.data import NAMES
 from tune_kd.data.misread import check_whole
 from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
+from tune_kd.keywords import from_keywords
+from tune_kd.plan_options import Planning
 from tune_kd.scenario import Scenario, load_scenario
 from tune_kd.seeds import replicate_seed
 from tune_kd.study_ids import new_study_id, run_id
@@ -84,33 +85,14 @@ class Study:
         return replace(self, runs=tuple(runs))
 
 
-def plan_study(
-    *,
-    policies: Sequence[str],
-    scenario: str | None = None,
-    space: str = "tau",
-    budget: str = "20trials",
-    track: str = "recipe",
-    replicates: int = 1,
-    seed: int = 0,
-    target_accuracy: float | None = None,
-    data: str | Path | None = None,
-    train_limit: int | None = None,
-    settings: Mapping[str, Any] | None = None,
-    name: str = "run",
-) -> Study:
+@from_keywords
+def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run") -> Study:
     """Everything that a command will run, all of its input checked. Raises InputError in one line."""
-    if track not in TRACKS:
-        raise unknown("track", track, TRACKS)
-    check_target(track, target_accuracy)
-    if replicates < 1:
-        raise InputError(f"replicates must be ≥ 1, got {replicates}")
-    if seed < 0:
-        raise InputError(f"the seed must be ≥ 0, got {seed}")
+    _check_search(planning)
     if not policies:
         raise InputError("no policy was named; for example --policies grid,stochastic")
-    chosen = _scenario(scenario, data, train_limit, settings or {})
-    where, limit = catalogue.make_space(space), parse_budget(budget)
+    chosen = _scenario(planning)
+    where, limit = catalogue.make_space(planning.space), parse_budget(planning.budget)
     if chosen.loss == "ce" and "alpha" in where.dimensions:
         raise InputError(f"space {where.name!r} searches α, which loss 'ce' does not have; use --space tau")
     made = _distinct(policies)
@@ -126,30 +108,34 @@ def plan_study(
             policy=policy,
             label=label,
             budget=limit,
-            track=track,
+            track=planning.track,
             replicate=replicate,
-            seed=replicate_seed(seed, replicate),
-            study_seed=seed,
-            budget_text=budget,
-            target_accuracy=target_accuracy,
+            seed=replicate_seed(planning.seed, replicate),
+            study_seed=planning.seed,
+            budget_text=planning.budget,
+            target_accuracy=planning.target_accuracy,
         )
-        for replicate in range(replicates)
+        for replicate in range(planning.replicates)
         for label, policy in made
     )
     return Study(study_id=study_id, name=name, runs=runs)
 
 
-def _scenario(
-    name: str | None, data: str | Path | None, train_limit: int | None, settings: Mapping[str, Any]
-) -> Scenario:
+def _check_search(planning: Planning) -> None:
+    """The track, replicates and seed. Raises InputError."""
+    if planning.track not in TRACKS:
+        raise unknown("track", planning.track, TRACKS)
+    check_target(planning.track, planning.target_accuracy)
+    if planning.replicates < 1:
+        raise InputError(f"replicates must be ≥ 1, got {planning.replicates}")
+    if planning.seed < 0:
+        raise InputError(f"the seed must be ≥ 0, got {planning.seed}")
+
+
+def _scenario(planning: Planning) -> Scenario:
     """The named scenario, on the given data; a folder without a scenario gets the one for image sets."""
-    scenario = load_scenario(name or ("images" if data is not None else "digits"))
-    short: dict[str, Any] = {}
-    if data is not None:
-        short["data"] = str(Path(data).resolve())
-    if train_limit is not None:
-        short["train_limit"] = train_limit
-    scenario = scenario.changed({**short, **settings})
+    scenario = load_scenario(planning.scenario or ("images" if planning.data is not None else "digits"))
+    scenario = scenario.changed(planning.fields())
     for role in ("teacher", "student"):
         models.check(getattr(scenario, role), f"{role} model")
     if scenario.teacher_checkpoint is not None:

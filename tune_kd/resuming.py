@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from search_spaces import Space
@@ -11,6 +12,8 @@ from tune_kd import catalogue, records
 from tune_kd.budget import Budget
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError, unknown
+from tune_kd.execution_options import Execution
+from tune_kd.keywords import changed
 from tune_kd.meter.carbon import Carbon
 from tune_kd.metering import Metering
 from tune_kd.plan import RunPlan, Study
@@ -108,6 +111,16 @@ def plan_of(row: Mapping[str, Any]) -> RunPlan:
     )
 
 
+def as_recorded(execution: Execution, store: Store, rows: Sequence[Mapping[str, Any]]) -> Execution:
+    """The execution of a study that goes on: carbon and metering are as recorded, unless others were asked for."""
+    asked = set(changed(execution))
+    metering = None if asked & {field.name for field in fields(Metering)} else recorded_metering(store, rows)
+    if metering is not None:
+        execution = replace(execution, **asdict(metering))
+    recorded = None if asked & {"country", "carbon_intensity", "pue"} else recorded_carbon(store, rows)
+    return execution if recorded is None else execution.with_carbon(recorded)
+
+
 def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon | None:
     """The carbon intensity and PUE that the study's trials were recorded with; None where there is none yet."""
     of_study = store.trials(run_ids=_with_all_parts(store, rows))
@@ -115,8 +128,14 @@ def recorded_carbon(store: Store, rows: Sequence[Mapping[str, Any]]) -> Carbon |
         return None
     first = of_study.iloc[0]
     # As plain numbers: what is computed from them lies in checkpoints, and NumPy's would be refused as code there.
-    intensity, pue = float(first.carbon_g_per_kwh), float(first.pue)
-    return Carbon(intensity_g_per_kwh=intensity, source=first.carbon_source, pue=pue)
+    known = of_study.astype(object).where(of_study.notna(), None).iloc[0]
+    return Carbon(
+        intensity_g_per_kwh=float(first.carbon_g_per_kwh),
+        source=first.carbon_source,
+        pue=float(first.pue),
+        region=known["carbon_region"],
+        year=None if known["carbon_year"] is None else int(known["carbon_year"]),
+    )
 
 
 def recorded_metering(store: Store, rows: Sequence[Mapping[str, Any]]) -> Metering | None:
@@ -126,7 +145,7 @@ def recorded_metering(store: Store, rows: Sequence[Mapping[str, Any]]) -> Meteri
     if recorded.empty:
         return None
     params = json.loads(recorded.iloc[0])
-    return Metering(period_s=params["period_s"], **params.get("given", {}))
+    return Metering(meter_period=params["period_s"], **params.get("given", {}))
 
 
 def _with_all_parts(store: Store, rows: Sequence[Mapping[str, Any]]) -> list[str]:

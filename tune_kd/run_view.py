@@ -103,13 +103,6 @@ class RunView:
     def name(self) -> str:
         return f"{self.plan.label} r{self.plan.replicate}"
 
-    def short_name(self, most: int) -> str:
-        """The name in ``most`` characters: the policy's options are cut, the replicate is not."""
-        replicate = f" r{self.plan.replicate}"
-        room = max(most - len(replicate), 1)
-        label = self.plan.label
-        return (label if len(label) <= room else f"{label[: room - 1]}…") + replicate
-
     @property
     def trials(self) -> list[AttemptView]:
         """The latest attempt at each trial."""

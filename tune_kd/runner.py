@@ -5,21 +5,19 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tune_kd import records, sharing, user_policy
 from tune_kd.budget import Ledger
-from tune_kd.cache import Cache, cache_at
 from tune_kd.chance import no_better
 from tune_kd.data import ImageData, load
 from tune_kd.data.batches import steps_per_epoch
-from tune_kd.errors import InputError, Interrupted, RunFailed
+from tune_kd.errors import Interrupted, RunFailed
 from tune_kd.events import Event, Listener
+from tune_kd.execution_options import Execution
 from tune_kd.interruption import interruptible, terminable
-from tune_kd.meter.carbon import Carbon, carbon
-from tune_kd.metering import Metering
 from tune_kd.outputs_in_use import OutputsInUse
 from tune_kd.plan import RunPlan, Study
 from tune_kd.progress import Progress
@@ -35,30 +33,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Execution:
-    """How a study is run: what changes where and how fast, never what is trained."""
-
-    address: str | None = None
-    cpus_per_trial: float = 1
-    gpus_per_trial: float | None = None  # None: a whole one where there is any
-    max_concurrent: int | None = None  # None: as many as fit
-    max_failures: int = 1
-    carbon: Carbon = field(default_factory=carbon)
-    metering: Metering = field(default_factory=Metering)
-    cache: Cache = field(default_factory=cache_at)
-    data_root: Path | None = None  # None: inside the cache
-    train_teacher: bool = False  # also where no policy asks it: for its row in the tables
-    share_teacher: bool | None = None  # ask it once for all trials of a run; None: where there may be several
-
-    def __post_init__(self) -> None:
-        least = {"cpus_per_trial": 0.01, "gpus_per_trial": 0, "max_concurrent": 1, "max_failures": 0}
-        for name, bound in least.items():
-            value = getattr(self, name)
-            if value is not None and value < bound:
-                raise InputError(f"--{name.replace('_', '-')} must be ≥ {bound}, got {value}")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """A study that has been run: its records are in the store."""
 
@@ -67,7 +41,7 @@ class Outcome:
     statuses: dict[str, str]  # run_id: completed, stopped or failed
 
 
-def load_data(scenario: Scenario, cache: Path, data_root: Path | None = None) -> ImageData:
+def load_data(scenario: Scenario, cache: Path, data_root: str | Path | None = None) -> ImageData:
     """The scenario's images, split. Raises InputError; RunFailed where a download fails.
 
     Data sets with a name lie in ``data_root``, by default in the cache, or are downloaded to there.
@@ -89,9 +63,9 @@ def load_data(scenario: Scenario, cache: Path, data_root: Path | None = None) ->
     )
 
 
-def official_root(cache: Path, data_root: Path | None) -> Path:
+def official_root(cache: Path, data_root: str | Path | None) -> Path:
     """Where data sets with a name lie: the data root that was given, else a folder of the cache."""
-    return cache / "datasets" if data_root is None else data_root.expanduser().absolute()
+    return cache / "datasets" if data_root is None else Path(data_root).expanduser().absolute()
 
 
 def plan_rows(study: Study, data: ImageData, store: Store) -> dict[str, dict[str, Any]]:
@@ -131,8 +105,8 @@ def execute(
                 data,
                 study.scenario,
                 carbon=execution.carbon,
-                cache=execution.cache,
-                metering=execution.metering,
+                cache=execution.home,
+                metering=execution,
                 progress=progress,
                 taught=execution.train_teacher or is_taught(study, data),
             )
@@ -146,7 +120,7 @@ def execute(
         raise Interrupted(
             f"interrupted: {done} of {len(study.runs)} runs are complete and every finished trial is in "
             f"{location}; go on with: tune-kd resume {study.study_id} --store {shlex.quote(location)}"
-            f"{execution.cache.option}"
+            f"{execution.home.option}"
         ) from None
     finally:
         progress.close()

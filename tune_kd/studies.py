@@ -7,7 +7,7 @@ stratified part of the images, few epochs, one replicate; it shows that everythi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,25 @@ def plan_parts(
             continue  # a stand-in for two networks makes two parts the same
         studies.append(_renamed(planned, f"{study_id}-{slug(part.label)}" if len(wanted.parts) > 1 else study_id))
     return studies
+
+
+def sources_given(*given: Mapping[str, str | Path] | Sequence[str] | None) -> dict[str, str | Path]:
+    """The folder for each data set's name in mappings and in ``NAME=DIR`` words. Raises InputError."""
+    found: dict[str, str | Path] = {}
+    for some in given:
+        pairs = some.items() if isinstance(some, Mapping) else map(_name_and_folder, some or ())
+        for name, folder in pairs:
+            if name in found:
+                raise InputError(f"data of {name} are given twice, {found[name]} and {folder}; leave one out")
+            found[name] = folder
+    return found
+
+
+def _name_and_folder(pair: str) -> tuple[str, str]:
+    name, equals, folder = pair.partition("=")
+    if not (name and equals and folder):
+        raise InputError(f"--data takes NAME=DIR here, got {pair!r}; for example --data cifar10=photos/cifar10")
+    return name, folder
 
 
 def own_settings(part: Part, scale: str) -> dict[str, Any]:

@@ -91,6 +91,8 @@ class TuneEvents:
                 pue=self._carbon.pue,
                 carbon_g_per_kwh=self._carbon.intensity_g_per_kwh,
                 carbon_source=self._carbon.source,
+                carbon_region=self._carbon.region,
+                carbon_year=self._carbon.year,
             )
         )
 

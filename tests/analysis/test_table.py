@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from analysis.summary import SHOWN_UNITS, shown_unit
-from analysis.table import Table, Words, rich_table
+from analysis.table import Table, rich_table
+from tune_kd.terminal_table import Words
 
 
 @pytest.mark.parametrize(

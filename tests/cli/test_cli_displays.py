@@ -146,7 +146,7 @@ def test_quiet_keeps_what_must_not_be_lost() -> None:
     assert output.getvalue() == "the meter stopped: energy is unknown from here on\n"
 
 
-def test_the_live_table_fits_80_columns_and_cuts_nothing_but_names(
+def test_the_live_table_fits_80_columns_and_wraps_long_names(
     on_terminal: Callable[[int], RichProgress], clock: Clock
 ) -> None:
     display, plan = on_terminal(80), study(["grid", "annealing:shape=exponential"], replicates=2)
@@ -158,9 +158,10 @@ def test_the_live_table_fits_80_columns_and_cuts_nothing_but_names(
     play(display, annealing, [started(annealing, 0, tau=None), report(annealing, 0, 12)])
     clock.now_s += 70
     assert screen(display) == [
-        "run                               trials epoch best val   energy",
+        "run                               trials epoch best val   energy            time",
         "grid r0                  ━━━━━━━━  19/19         80.0 %  570 mWh took 1 h 02 min",
-        "annealing:shape=expo… r0 ━━━         0/1 12/30   62.0 % 12.0 mWh 1 min 45 s left",
+        "annealing:shape=         ━━━         0/1 12/30   62.0 % 12.0 mWh 1 min 45 s left",
+        "exponential r0",
         "1 of 4 runs              ━━━╸                                    1 h 07 min left",
     ]
 
@@ -185,7 +186,42 @@ def test_no_line_is_longer_than_the_terminal(
     play(display, plan.runs[11], [started(plan.runs[11], 0), report(plan.runs[11], 0, 1)])
     lines = screen(display)
     assert max(map(len, lines)) <= width
-    assert not [line for line in lines if "…" in line.partition(" r")[2]]
+    assert "…" not in "".join(lines)
+
+
+@pytest.mark.parametrize("width", range(20, 80, 4))
+def test_the_live_table_shows_whole_names_and_figures_at_any_width(
+    on_terminal: Callable[[int], RichProgress], clock: Clock, width: int
+) -> None:
+    display, plan = on_terminal(width), study(["annealing:shape=exponential", "grid"])
+    display.study_started(plan, "runs")
+    play(display, plan.runs[0], trial(plan.runs[0], 0))
+    clock.now_s = 3725
+    display.run_ended(plan.runs[0], "completed")
+    play(display, plan.runs[1], [started(plan.runs[1], 0), report(plan.runs[1], 0, 12)])
+    lines = screen(display)
+    assert max(map(len, lines)) <= width
+    assert "…" not in "".join(lines)
+    joined = "".join("".join(lines).split())
+    assert {"grid", "r0"} <= {*joined.replace("r0", " r0 ").replace("grid", " grid ").split()}
+    for header, figure in (("best val", "80.0 %"), ("energy", "30.0 mWh"), ("epoch", "12/30")):
+        if header.replace(" ", "") in "".join(lines[:2]).replace(" ", ""):
+            assert figure in "\n".join(lines)
+    assert "took 1 h 02 min" in "\n".join(lines) or "time;" in "".join(lines[-4:])
+
+
+def test_of_many_runs_the_last_ones_are_on_the_screen_though_names_wrap(
+    on_terminal: Callable[[int], RichProgress],
+) -> None:
+    display, plan = on_terminal(40), study(["annealing:shape=exponential"], replicates=12)
+    display.study_started(plan, "runs")
+    for run in plan.runs:
+        play(display, run, trial(run, 0))
+    console = Console(file=io.StringIO(), width=40, color_system=None)
+    lines = ["".join(piece.text for piece in line) for line in console.render_lines(display.live.get_renderable())]
+    assert len(lines) < display.console.height
+    assert [line for line in lines if "r11" in line]
+    assert not [line for line in lines if "r0 " in line]
 
 
 def test_the_live_table_is_drawn_and_stays_when_it_ends(

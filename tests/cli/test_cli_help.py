@@ -19,13 +19,12 @@ from tune_kd import __version__, api
 from tune_kd.cli import command_line
 from tune_kd.cli.choices import ORDERS, TRACKS, scenario_presets, spaces
 from tune_kd.cli.reference import all_commands, reference
-from tune_kd.cli.study_options import SHORT_FOR_SET, ExecutionOptions, PlanOptions, StudyOptions
+from tune_kd.cli.study_options import Shown
 from tune_kd.errors import InputError
+from tune_kd.execution_options import Execution
 from tune_kd.meter.power import IDLE_SHARE, RAM_WATTS_PER_GIB
-from tune_kd.metering import Metering
 from tune_kd.plan import TRACKS as PLANNED_TRACKS
-from tune_kd.plan import plan_study
-from tune_kd.runner import Execution
+from tune_kd.plan_options import SHORT_FOR_SET, Planning
 from tune_kd.scenario import load_scenario, scenario_names
 
 ENTRY_POINT = Path(sys.executable).with_name("tune-kd")
@@ -96,40 +95,57 @@ def test_run_and_compare_share_their_options_and_differ_in_what_they_run() -> No
 
 def test_resume_offers_what_can_change_and_nothing_that_was_planned() -> None:
     resume, run = ({parameter.name for parameter in COMMANDS[name].params} for name in ("resume", "run"))
-    planned = {field.name for field in dataclasses.fields(PlanOptions)}
-    assert resume - {"help"} == {field.name for field in dataclasses.fields(ExecutionOptions)} | {"run", "force"}
-    assert run - resume == planned | {"policy"}
+    assert resume - {"help"} == {*names(Execution), *names(Shown), "run", "force"}
+    assert run - resume == {*names(Planning), "policy"} - {"settings"}
 
 
-def test_defaults_are_those_of_the_library() -> None:
-    """The command line repeats them, as it must not load the library to show them."""
-    metering = inspect.signature(Metering).parameters
-    library = {**inspect.signature(plan_study).parameters, **inspect.signature(Execution).parameters, **metering}
-    library["meter_period"] = metering["period_s"]
-    for name, parameter in inspect.signature(StudyOptions).parameters.items():
-        if name in library and name not in ("cache", "carbon"):
-            assert parameter.default == library[name].default, name
+def names(options: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(options)]
+
+
+def test_what_the_command_line_repeats_to_load_nothing_heavy_is_as_in_the_library() -> None:
     assert TRACKS == PLANNED_TRACKS
     assert ORDERS == SORTED_BY
-    assert Path(StudyOptions.store) == Path("runs")
 
 
-def test_every_argument_of_the_library_is_an_option() -> None:
-    assert set(StudyOptions().arguments()) == set(api.Options.__annotations__) - {"progress"}
+TERMINAL = {"help", "quiet", "json", "plan_only"}
+FUNCTIONS = {"run": [api.run], "compare": [api.compare, api.extend], "resume": [api.resume], "study": [api.study]}
+PYTHON_ONLY = {"progress", "settings", "sources"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_option_is_a_keyword_of_the_python_function_with_the_same_default(name: str) -> None:
+    keywords: dict[str, Any] = {}
+    for function in reversed(FUNCTIONS[name]):
+        keywords |= inspect.signature(function).parameters
+    keywords["extend"] = keywords.get("study")  # the study that --extend names is an argument of the function
+    options = {option.name: option for option in COMMANDS[name].params if option.name not in TERMINAL}
+    assert set(options) <= set(keywords)
+    assert {*keywords} - {*options} <= PYTHON_ONLY | {"extend", "study"}
+    for option in options.values():
+        given, expected = option.get_default(COMMANDS[name].make_context(name, [], resilient_parsing=True)), None
+        if keywords[option.name].default is not inspect.Parameter.empty:
+            expected = keywords[option.name].default
+        assert given == expected, option.name
+
+
+def test_plan_takes_what_compare_takes() -> None:
+    keywords = inspect.signature(api.compare).parameters
+    assert {option.name for option in COMMANDS["plan"].params} - TERMINAL <= set(keywords)
 
 
 def test_short_options_are_set_as_fields_of_the_scenario() -> None:
-    options = StudyOptions(epochs=4, alpha=0.5, skip_bad_images=True, set=["recipe.lr=0.2"])
-    scenario = load_scenario("digits").changed(options.settings())
+    options = Planning(epochs=4, alpha=0.5, skip_bad_images=True, set=["recipe.lr=0.2"])
+    scenario = load_scenario("digits").changed(options.fields())
     assert (scenario.recipe.epochs, scenario.alpha, scenario.skip_bad_images, scenario.recipe.lr) == (4, 0.5, True, 0.2)
 
 
 @pytest.mark.parametrize("name", SHORT_FOR_SET)
 def test_a_field_set_twice_is_refused(name: str) -> None:
     given: dict[str, Any] = {name: True}
-    options = StudyOptions(**given, set=[f"{SHORT_FOR_SET[name]}=1"])
+    options = Planning(**given, set=[f"{SHORT_FOR_SET[name]}=1"])
     with pytest.raises(InputError, match=SHORT_FOR_SET[name]):
-        options.settings()
+        options.fields()
 
 
 def test_the_help_names_the_power_models_own_figures() -> None:

@@ -12,10 +12,9 @@ import pytest
 from cli_records import sealed_store, study
 
 from analysis.power import USUAL_SD, detectable
-from tune_kd.cache import Cache
 from tune_kd.calibration import Calibration, keep
 from tune_kd.cli import command_line
-from tune_kd.runner import Execution
+from tune_kd.execution_options import Execution
 
 PLAN = ["plan", "--policies", "grid,asha,stochastic", "--epochs", "30", "--replicates", "10"]
 
@@ -76,7 +75,7 @@ def test_without_records_the_calibration_is_taken(
     tmp_path: Path, bare: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured = Calibration(tau=11, epochs=30, energy_j=100.0, energy_method="model", duration_s=5.0, flops=1e9)
-    keep(measured, study(), Execution(cache=Cache(tmp_path / "cache")), "split")
+    keep(measured, study(), Execution(cache=tmp_path / "cache"), "split")
     found = planned(capsys, *PLAN, *bare, "--budget", "7trials-equivalent", "--track", "budget")
     assert [row["trials"] for row in found["policies"]] == [7, 7, 7]
     assert found["policies"][0]["energy_j"] == 7000

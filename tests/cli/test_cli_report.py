@@ -112,6 +112,21 @@ def test_a_long_policy_does_not_break_within_a_word_at_80_columns(
     assert "".join(starts) == "annealing:shape=exponential" * 2
 
 
+@pytest.mark.parametrize("width", [20, 40, 50, 60])
+@pytest.mark.parametrize("command", [["report"], ["list", "runs", "--store"]])
+def test_names_and_figures_are_whole_on_narrow_terminals(
+    command: list[str], width: int, replicated: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = said(capsys, *command, replicated).splitlines()
+    assert max(map(len, lines)) <= width
+    assert "…" not in "".join(lines)
+    first = "".join(line.partition(" ")[0] for line in lines)
+    assert "annealing" in first.replace("-", "")
+    figure = "75.0 ±0.0" if command == ["report"] else "80.0"
+    assert len([line for line in lines if figure in line]) >= (2 if command == ["report"] else 4)
+
+
 def test_machines_get_costs_and_verdicts_in_one_table(replicated: str, capsys: pytest.CaptureFixture[str]) -> None:
     [table] = json.loads(said(capsys, "report", replicated, "--format", "json"))
     assert {"energy_j", "test_accuracy_std", "verdict", "rank_best", "ratio"} <= set(table[0])

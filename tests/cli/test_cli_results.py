@@ -12,8 +12,9 @@ from cli_records import sealed_store, study
 from tune_kd.cli.records import read
 from tune_kd.cli.results import document, show_results
 from tune_kd.cli.studies import run_study
-from tune_kd.cli.study_options import ExecutionOptions
+from tune_kd.cli.study_options import Shown
 from tune_kd.errors import RunFailed
+from tune_kd.execution_options import Execution
 from tune_kd.plan import Study
 from tune_kd.progress import Progress
 from tune_kd.runner import Outcome
@@ -93,7 +94,7 @@ def test_what_worked_is_shown_before_the_failure_gets_its_line(
     outcome: Outcome, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(RunFailed, match="1 of 2 runs failed"):
-        run_study(failing(fail_one(outcome), "1 of 2 runs failed"), ExecutionOptions(quiet=True))
+        run_study(failing(fail_one(outcome), "1 of 2 runs failed"), Execution(), Shown(quiet=True))
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("grid") and "80.0" in line for line in lines)
     assert any("1 run failed" in line for line in lines)
@@ -105,12 +106,12 @@ def test_where_nothing_worked_there_is_no_table(
 ) -> None:
     nothing = Outcome(study=outcome.study, store=outcome.store, statuses=dict.fromkeys(outcome.statuses, "failed"))
     with pytest.raises(RunFailed):
-        run_study(failing(nothing if reached else None, "2 of 2 runs failed"), ExecutionOptions(quiet=True))
+        run_study(failing(nothing if reached else None, "2 of 2 runs failed"), Execution(), Shown(quiet=True))
     assert capsys.readouterr().out == ""
 
 
 def test_a_failure_is_in_the_json_document(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(RunFailed):
-        run_study(failing(fail_one(outcome), "1 of 2 runs failed"), ExecutionOptions(quiet=True, json=True))
+        run_study(failing(fail_one(outcome), "1 of 2 runs failed"), Execution(), Shown(quiet=True, json=True))
     made = json.loads(capsys.readouterr().out)
     assert [run["status"] for run in made["runs"]] == ["completed", "failed"]

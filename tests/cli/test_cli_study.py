@@ -14,13 +14,14 @@ import pytest
 from cli_records import sealed_store
 
 from tune_kd.cli import choices, command_line
-from tune_kd.cli.study import show_study, sources
-from tune_kd.cli.study_options import ExecutionOptions
+from tune_kd.cli.study import show_study
+from tune_kd.cli.study_options import Shown
 from tune_kd.errors import InputError
+from tune_kd.execution_options import Execution
 from tune_kd.plan import plan_study
 from tune_kd.runner import Outcome
 from tune_kd.store import open_store
-from tune_kd.studies import SCALES, STUDIES, plan_parts
+from tune_kd.studies import SCALES, STUDIES, plan_parts, sources_given
 
 ENTRY_POINT = str(Path(sys.executable).with_name("tune-kd"))
 
@@ -75,10 +76,10 @@ def test_the_results_say_what_was_changed_by_all_records_of_the_study_and_not_by
     store = sealed_store(tmp_path / "runs", part)
     resumed = Outcome(study=dataclasses.replace(part, runs=part.runs[:1]), store=store, statuses={})
     where = str(tmp_path / "runs")
-    show_study(resumed, "table1", "full", ExecutionOptions(store=where))
+    show_study(resumed, "table1", "full", Execution(store=where), Shown())
     text = "table1 at full scale, changed: recipe.epochs=30, replicates=2, which is not the paper’s protocol:"
     assert text in capsys.readouterr().out.splitlines()
-    show_study(resumed, "table1", "full", ExecutionOptions(store=where, json=True))
+    show_study(resumed, "table1", "full", Execution(store=where), Shown(json=True))
     found = json.loads(capsys.readouterr().out)
     assert (found["changed"], found["papers_protocol"]) == (["recipe.epochs=30", "replicates=2"], False)
 
@@ -135,10 +136,10 @@ def test_data_that_are_not_there_and_cannot_be_got_are_one_line_that_says_how_to
 
 
 def test_a_source_is_a_name_and_a_folder() -> None:
-    assert sources(["cifar10=a", "cifar100=b=c"]) == {"cifar10": "a", "cifar100": "b=c"}
+    assert sources_given(["cifar10=a", "cifar100=b=c"]) == {"cifar10": "a", "cifar100": "b=c"}
     for wrong in ("cifar10", "cifar10=", "=a"):
         with pytest.raises(InputError, match="NAME=DIR"):
-            sources([wrong])
+            sources_given([wrong])
 
 
 @pytest.mark.slow

@@ -42,10 +42,21 @@ def test_without_a_country_the_world_average_is_said_aloud() -> None:
     assert "world average" in carbon().source
 
 
-@pytest.mark.parametrize(("given", "nearest"), [("BGT", "BGR"), ("Bangladesch", "BGD"), ("germany", "DEU")])
+@pytest.mark.parametrize(
+    ("given", "nearest"), [("BGT", "BGR"), ("Bangladesch", "BGD"), ("germany", "DEU"), ("ZZ", "unknown country 'ZZ'")]
+)
 def test_an_unknown_country_is_an_error_with_the_nearest(given: str, nearest: str) -> None:
     with pytest.raises(InputError, match=nearest):
         carbon(country=given)
+
+
+@pytest.mark.parametrize(
+    ("code", "region"),
+    [("UK", "GBR"), ("gb", "GBR"), ("DE", "DEU"), ("US", "USA"), ("EL", "GRC"), ("GR", "GRC"), (" deu ", "DEU")],
+)
+def test_a_country_has_several_codes(code: str, region: str) -> None:
+    assert carbon(country=code) == carbon(country=region)
+    assert carbon(country=code).region == region
 
 
 def test_an_unknown_country_is_an_error_also_where_it_would_not_be_used() -> None:

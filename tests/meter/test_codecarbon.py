@@ -14,12 +14,16 @@ import pytest
 from codecarbon.external.hardware import CPU, MODE_CPU_LOAD
 from codecarbon.output_methods.emissions_data import EmissionsData
 from codecarbon.output_methods.file import FileOutput
+from store_records import run_row, started
 
+from tune_kd.meter.carbon import carbon
 from tune_kd.meter.codecarbon_csv import emissions, emissions_columns, emissions_row
 from tune_kd.meter.node import NodeMeter
 from tune_kd.meter.power import PowerModel, this_machine
 from tune_kd.meter.process import ProcessMeter
 from tune_kd.meter.readings import NodeReaders
+from tune_kd.store import create_store, open_store
+from tune_kd.store.schema import SCHEMAS
 
 RUN = {"run_id": "r1", "scenario": "digits", "policy": "grid", "study_id": "s1"}
 NODE = {"run_id": "r1", "node_id": "n1", "cpus": 8, "cpu_model": "A CPU", "gpus": 1, "ram_bytes": 2**34, "os": "Linux"}
@@ -37,7 +41,6 @@ TRIAL: dict[str, Any] = {
     "energy_j": 4900.0,
     "co2e_g": 2.0,
     "pue": 1.5,
-    "carbon_region": "BGD",
 }
 
 
@@ -49,11 +52,46 @@ def test_the_components_add_up_to_the_energy_consumed_with_the_pue_in_it() -> No
     assert row["cpu_power"] == pytest.approx(row["cpu_energy"] * 3.6e6 / 100)
 
 
-def test_grams_are_kilograms_there_and_the_country_has_its_name() -> None:
+def test_grams_are_kilograms_there() -> None:
     row = emissions_row(RUN, TRIAL, NODE)
     assert row["emissions"] == 0.002
     assert row["emissions_rate"] == pytest.approx(0.00002)
-    assert (row["country_iso_code"], row["country_name"]) == ("BGD", "Bangladesh")
+
+
+def test_the_country_that_a_store_has_recorded_is_in_the_row_with_its_name(tmp_path: Path) -> None:
+    store = create_store(tmp_path / "runs")
+    for run_id, recorded in (("r", carbon("BGD")), ("world", carbon())):
+        with store.journal(run_id, f"{run_id}-0000", 0) as journal:
+            place: dict[str, Any] = {"carbon_region": recorded.region, "carbon_year": recorded.year}
+            journal.append(started(run_id, 0, **place))
+        store.seal(run_id, f"{run_id}-0000", 0)
+        store.write_run(run_row(run_id))
+    rows = emissions(store.runs(), store.trials(), store.nodes())
+    assert rows[["country_iso_code", "country_name"]].fillna("").values.tolist() == [["BGD", "Bangladesh"], ["", ""]]
+    assert store.trials()["carbon_year"].isna().tolist() == [False, True]
+
+
+def test_a_store_of_before_countries_were_recorded_has_none() -> None:
+    store = open_store(Path(__file__).parents[1] / "store" / "golden" / "v1")
+    rows = emissions(store.runs(), store.trials(), store.nodes())
+    assert rows["country_iso_code"].isna().all()
+    assert len(rows) == 4
+
+
+def test_every_column_of_ours_that_the_row_is_made_of_is_one_of_the_stores() -> None:
+    class Asked(dict[str, Any]):
+        """A row that remembers which of its columns were asked for."""
+
+        def get(self, name: str, default: Any = None) -> Any:
+            asked.add(name)
+            return super().get(name, default)
+
+    for place, table in enumerate(("runs", "trials", "nodes")):
+        asked: set[str] = set()
+        given: list[dict[str, Any]] = [RUN, TRIAL, NODE]
+        given[place] = Asked(given[place])
+        emissions_row(*given)
+        assert asked <= set(SCHEMAS[table].names)
 
 
 def test_what_is_unmeasured_is_an_empty_cell() -> None:

@@ -101,6 +101,7 @@ def test_carbon_is_energy_times_pue_times_intensity(everything):
     expected = trials.energy_j / 3.6e6 * 1.67 * trials.carbon_g_per_kwh
     pd.testing.assert_series_equal(trials.co2e_g, expected, check_names=False)
     assert trials.carbon_source.str.contains("Bangladesh|BGD").all()
+    assert (set(trials.carbon_region), trials.carbon_year.notna().all()) == ({"BGD"}, True)
 
 
 def test_with_two_trials_at_a_time_the_energies_add_up_to_the_nodes_total(everything):

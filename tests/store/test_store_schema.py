@@ -22,8 +22,8 @@ CONTRACT = {
         val_accuracy test_accuracy precision_macro recall_macro specificity_macro f1_macro kappa prevalence confusion
         per_class inference_s inference_energy_j inference_co2e_g val_loss flops_executed flops_teacher flops_forward
         flops_backward flops_eval flops_paper flops_uncounted_ops energy_j energy_cpu_j energy_gpu_j energy_ram_j
-        energy_idle_j energy_test_j energy_method co2e_g pue carbon_g_per_kwh carbon_source duration_s train_s eval_s
-        teacher_s other_s peak_memory_bytes co_tenants""",
+        energy_idle_j energy_test_j energy_method co2e_g pue carbon_g_per_kwh carbon_source carbon_region carbon_year
+        duration_s train_s eval_s teacher_s other_s peak_memory_bytes co_tenants""",
     "reports": """trial_id attempt epoch at energy_j flops_executed co2e_g train_s eval_s train_loss val_loss
         val_accuracy lr tau_mean tau_min tau_max""",
     "nodes": """node_id cpu_model cpus ram_bytes gpu_model gpus gpu_driver power_limit_w mig os python torch torchvision

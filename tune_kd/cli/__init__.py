@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 import warnings
@@ -13,8 +12,10 @@ import typer
 from typer.main import get_command
 
 from tune_kd.cli.app import FAILED, WRONG_INPUT, app, say
-from tune_kd.cli.usage import one_line
+from tune_kd.cli.failures import said_of, users_line
+from tune_kd.cli.usage import fitted, one_line
 from tune_kd.interruption import terminable
+from tune_kd.streams import OutputError, Stdout, guard
 
 # isort: split  (what follows registers the commands, in the order of the help)
 from tune_kd.cli import studies as studies  # isort: skip
@@ -36,6 +37,7 @@ def main() -> None:
 
     A SIGTERM interrupts as Ctrl-C does.
     """
+    guard()
     with terminable():
         sys.exit(command_line(sys.argv[1:]))
 
@@ -44,20 +46,38 @@ def command_line(arguments: Sequence[str]) -> int:
     """Do what ``arguments`` say; the exit code."""
     warnings.showwarning = _show_warning
     try:
-        code = get_command(app).main(list(arguments), prog_name="tune-kd", standalone_mode=False)
+        command, layout = fitted(get_command(app))
+        code = command.main(list(arguments), prog_name="tune-kd", standalone_mode=False, **layout)
         sys.stdout.flush()
     except typer.TyperException as error:
         say(one_line(error))
         return WRONG_INPUT
-    except BrokenPipeError:
-        # Whoever read stdout has gone. Python would complain again when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except Exception:
-        traceback.print_exc()
-        say("this is a bug; please report it with the lines above")
-        return FAILED
+    except OutputError as error:
+        return _without_output(error)
+    except Exception as error:
+        return _failed(error)
     return code or 0
+
+
+def _without_output(error: OutputError) -> int:
+    """A reader that has gone, as of ``| head``, needs no word."""
+    if isinstance(sys.stdout, Stdout):
+        sys.stdout.give_up()
+    if not error.broken_pipe:
+        say(str(error))
+    return FAILED
+
+
+def _failed(error: Exception) -> int:
+    if (said := said_of(error)) is not None:
+        say(said)
+        return FAILED
+    traceback.print_exc()
+    if (line := users_line(error)) is not None:
+        say(f"this is not tune-kd's code: {line.filename}, line {line.lineno}, raised {type(error).__name__}")
+        return FAILED
+    say("this is a bug; please report it with the lines above")
+    return FAILED
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

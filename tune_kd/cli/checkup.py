@@ -8,14 +8,15 @@ import typer
 
 from tune_kd.cli.app import FAILED, app, example
 from tune_kd.cli.options import CACHE, OPTIONS, STORE, option
-from tune_kd.cli.tables import show
+from tune_kd.cli.tables import show, width
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from tune_kd.doctor import Check
 
 STYLES = {"ok": "green", "–": "dim", "warn": "yellow", "FAIL": "bold red"}
+NARROW = 50  # columns below which three beside each other leave too little to the third
 
 
 @app.command(epilog=example("tune-kd doctor", "tune-kd doctor --start-ray", "tune-kd doctor --address auto"))
@@ -35,16 +36,20 @@ def doctor(
 
     checks = []
     for check in examine(store=store, cache=cache_at(cache), start_ray=start_ray, address=address):
-        show(line(check))
+        show(line(check, width()))
         checks.append(check)
     if worst(checks) == FAIL:
         raise typer.Exit(FAILED)
 
 
-def line(check: Check) -> Table:
-    """A check as a row: its mark, what was looked at, what was found and below it what to do."""
+def line(check: Check, room: int) -> RenderableType:
+    """A check as a row: its mark, what was looked at, what was found and below it what to do. Narrow, as lines."""
     from rich.table import Table
     from rich.text import Text
+
+    if room < NARROW:
+        said = [f"{check.mark} {check.name}", check.found, *([f"→ {check.advice}"] if check.advice else [])]
+        return Text("\n".join(said), overflow="fold")
 
     row = Table.grid(padding=(0, 1, 0, 0))
     row.add_column(width=4)

@@ -30,6 +30,7 @@ def recompute(
     trials, reports, runs = records.trials.copy(), records.reports.copy(), records.runs.copy()
     if country is not None or carbon_intensity is not None:
         trials["carbon_g_per_kwh"], trials["carbon_source"] = given.intensity_g_per_kwh, given.source
+        trials["carbon_region"], trials["carbon_year"] = given.region, given.year
     if pue is not None:
         trials["pue"] = given.pue
     g_per_joule = (trials["pue"] * trials["carbon_g_per_kwh"] / JOULES_PER_KWH).rename("g_per_joule")

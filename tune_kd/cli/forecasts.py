@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json as jsons
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from tune_kd.cli.app import app, example
 from tune_kd.cli.options import CACHE, SEARCH, SHOWN, STORE, WHERE, option, with_options
 from tune_kd.cli.studies import POLICY_FORM, policy_names
-from tune_kd.cli.study_options import PlanOptions
-from tune_kd.cli.tables import Listing, show, table_of
+from tune_kd.cli.study_options import WORDS
+from tune_kd.cli.tables import Listing, print_json, show, table_of
 from tune_kd.formats import MISSING, duration, energy, plural, significant
+from tune_kd.plan_options import Planning
 
 if TYPE_CHECKING:
     from analysis.power import Detectable
@@ -37,7 +35,7 @@ NOTHING_MEASURED = (
         "tune-kd plan --policies grid,stochastic --budget 50Wh --track budget --json",
     )
 )
-@with_options
+@with_options(WORDS)
 def plan(
     *,
     policies: Annotated[str, option(SEARCH, f"How τ is chosen, commas between: {POLICY_FORM}.", "NAME,NAME,…")],
@@ -48,43 +46,43 @@ def plan(
     json: Annotated[
         bool, option(SHOWN, "One JSON document instead of the table, in base units.", "", "--json")
     ] = False,
-    options: PlanOptions,
+    planning: Planning,
 ) -> None:
     """Show what compare would cost, and the smallest difference it could show. Runs nothing and writes nothing."""
     from tune_kd.forecast import forecast
     from tune_kd.plan import plan_study
 
-    study = plan_study(policies=policy_names(policies), **options.planning())
-    earlier = earlier_store(store)
+    study = plan_study(policies=policy_names(policies), planning=planning)
+    earlier = earlier_store(store, cache)
     cost = trial_cost(study, earlier, cache)
     rows, shown = forecast(study, cost), resolution(study, earlier)
     if json:
-        print(jsons.dumps(document(rows, cost, shown), indent=2, ensure_ascii=False))
+        print_json(document(rows, cost, shown))
         return
     show(table_of(listing(rows)))
     print()
     for line in notes(rows, cost, shown):
-        typer.echo(line)
+        print(line)
 
 
-def earlier_store(where: str) -> Store | None:
+def earlier_store(where: str | Path, cache: str | Path | None) -> Store | None:
     """The store, or None where there is no such folder yet. Raises InputError for a folder that is none."""
+    from tune_kd.cache import cache_at
     from tune_kd.store import open_store
 
-    there = "://" in where or Path(where).expanduser().exists()
-    return open_store(where) if there else None
+    there = "://" in str(where) or Path(where).expanduser().exists()
+    return open_store(where, cache=cache_at(cache).folder) if there else None
 
 
-def trial_cost(study: Study, earlier: Store | None, cache: str | None) -> TrialCost | None:
+def trial_cost(study: Study, earlier: Store | None, cache: str | Path | None) -> TrialCost | None:
     """What a trial costs: by the records of the scenario, else by its calibration on this machine, else unknown."""
     from tune_kd import calibration, forecast
-    from tune_kd.cache import cache_at
-    from tune_kd.runner import Execution
+    from tune_kd.execution_options import Execution
 
     recorded = None if earlier is None else forecast.trial_cost(earlier, study.scenario)
     if recorded is not None:
         return recorded
-    execution = Execution(cache=cache_at(cache))
+    execution = Execution(cache=cache)
     kept = calibration.kept(study, execution)
     return None if kept is None else kept.cost(execution)
 
@@ -137,7 +135,9 @@ def listing(rows: list[Forecast]) -> Listing:
     ]
     if len(rows) > 1:
         cells.append(("all", str(sum(row.runs for row in rows)), "", *_costs(totals(rows))))
-    return Listing(headers=("policy", "runs", "trials a run", "time", "energy", "CO2e"), rows=cells)
+    return Listing(
+        headers=("policy", "runs", "trials a run", "time", "energy", "CO2e"), rows=cells, least=("runs", "CO2e")
+    )
 
 
 def totals(rows: list[Forecast]) -> dict[str, float | None]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from search_spaces import Dimension
 
 
+LEAST = ("scenario", "trials", "status")  # of the columns of runs
 WHAT = ("policies", "scenarios", "recipes", "spaces", "models", "runs")
 
 
@@ -48,7 +49,8 @@ def policies() -> Listing:
     for name, policy in POLICIES.items():
         said = said_by(policy)
         rows.append((name, said.title, said.across, said.within, options(policy)))
-    return Listing(headers=("policy", "what it is", "across trials", "within a trial", "options"), rows=rows)
+    headers = ("policy", "what it is", "across trials", "within a trial", "options")
+    return Listing(headers=headers, rows=rows, least=("options", "within a trial", "across trials"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,4 +147,4 @@ def runs(store: str) -> Listing:
     for row in plain_rows(ordered):
         reached = percent(row["best_val_accuracy"]), formats.energy(row["energy_j"])
         rows.append((row["run_id"], row["scenario"], row["status"], str(row["trials"] or 0), *reached))
-    return Listing(headers=("run", "scenario", "status", "trials", "val %", "energy"), rows=rows, gap=1)
+    return Listing(headers=("run", "scenario", "status", "trials", "val %", "energy"), rows=rows, gap=1, least=LEAST)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any, get_type_hints
+import operator
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
 from tune_kd.cli.choices import Completion
+from tune_kd.keywords import from_keywords
+
+Command = Callable[..., None]
 
 # Headings of the help.
 WHAT = "What is trained (else as in the scenario)"
@@ -47,24 +52,27 @@ def option(
     )
 
 
-def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give ``command`` every field of the class of its parameter ``options`` as an option of its own."""
-    own = _parameters(command)
-    kind = own.pop("options").annotation
-    shared = _parameters(kind)
+def with_options(words: Mapping[str, Any]) -> Callable[[Command], Command]:
+    """Give a command every field of the dataclasses that it takes as an option of its own.
 
-    @functools.wraps(command)
-    def wrapped(**given: Any) -> None:
-        command(**{name: given.pop(name) for name in own}, options=kind(**given))
+    ``words`` has what the help says of those that do not say it themselves, in the order of the help. What a field
+    takes from Python alone, a path or a mapping, is no option's type; a field without words is no option.
+    """
 
-    parameters = {**own, **shared}
-    wrapped.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
-    return wrapped
+    def decorate(command: Command) -> Command:
+        wrapped = from_keywords(command)
+        given = inspect.signature(wrapped).parameters
+        own = {name: one for name, one in given.items() if get_origin(one.annotation) is Annotated}
+        shared = {name: _option_of(given[name], words[name]) for name in words if name in given and name not in own}
+        shown = {**own, **shared}
+        wrapped.__signature__ = inspect.Signature(list(shown.values()))  # type: ignore[attr-defined]
+        wrapped.__annotations__ = {name: parameter.annotation for name, parameter in shown.items()}
+        return wrapped
+
+    return decorate
 
 
-def _parameters(called: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The keyword parameters of ``called``, their annotations evaluated."""
-    hints = get_type_hints(called, include_extras=True)
-    given = inspect.signature(called).parameters
-    return {name: parameter.replace(annotation=hints[name]) for name, parameter in given.items()}
+def _option_of(field: inspect.Parameter, words: Any) -> inspect.Parameter:
+    kinds = get_args(field.annotation) or (field.annotation,)
+    typed = [kind for kind in kinds if kind is not Path and get_origin(kind) is not Mapping]
+    return field.replace(annotation=Annotated[functools.reduce(operator.or_, typed), words])

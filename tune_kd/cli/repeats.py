@@ -15,6 +15,7 @@ from tune_kd.errors import InputError
 
 if TYPE_CHECKING:
     from tune_kd.repeat import Repeat
+    from tune_kd.store import Store
 
 Where = Annotated[str, option(OPTIONS, "Where the records are.", STORE)]
 Cache = Annotated[str | None, option(OPTIONS, "Where teachers, data and checkpoints live.", "DIR|URL", default=CACHE)]
@@ -36,10 +37,9 @@ def rerun(
     progress.stage("loading PyTorch")
     with closing(progress):
         from tune_kd import repeat
-        from tune_kd.store import open_store
 
         found = repeat.rerun(
-            trial, store=open_store(store), cache=cache, data_root=_folder(data_root), progress=progress
+            trial, store=_opened(store, cache), cache=cache, data_root=_folder(data_root), progress=progress
         )
     show(table_of(_beside(found)))
     for difference in found.surroundings:
@@ -61,13 +61,12 @@ def export(
 ) -> None:
     """Write the student that a run chose, as a state_dict and as ONNX, with its record."""
     from tune_kd.repeat import export_best
-    from tune_kd.store import open_store
 
     folder = Path(best)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder} is there already; give a new or an empty folder")
     try:
-        files = export_best(run, folder, store=open_store(store), cache=cache, data_root=_folder(data_root))
+        files = export_best(run, folder, store=_opened(store, cache), cache=cache, data_root=_folder(data_root))
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror or error}") from None
     for file in files:
@@ -82,6 +81,13 @@ def _beside(found: Repeat) -> Listing:
         pair = ("", "") if isinstance(then, list) else (str(then), str(now))
         rows.append((name, *pair, "same" if then == now else "differs"))
     return Listing(headers=("result", "recorded", "now", ""), rows=rows)
+
+
+def _opened(store: str, cache: str | None) -> Store:
+    from tune_kd.cache import cache_at
+    from tune_kd.store import open_store
+
+    return open_store(store, cache=cache_at(cache).folder)
 
 
 def _folder(given: str | None) -> Path | None:

@@ -73,7 +73,7 @@ def report(
     ] = None,
     png: Annotated[str | None, option(OPTIONS, "Write the figures as pictures, too.", "DIR", default="none")] = None,
     country: Annotated[
-        str | None, option(CARBON, "Recompute CO2e with this country's energy mix.", "ISO3", default=RECORDED)
+        str | None, option(CARBON, "Recompute CO2e with this country's energy mix.", "ISO", default=RECORDED)
     ] = None,
     carbon_intensity: Annotated[
         float | None, option(CARBON, "Recompute CO2e with so many g CO2e/kWh.", "X", default=RECORDED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tune_kd.cli.tables import print_tables
+from tune_kd.cli.tables import print_json, print_tables
 
 if TYPE_CHECKING:
     from analysis.script import Records
@@ -23,7 +23,7 @@ def show_results(outcome: Outcome, *, store: str, as_json: bool) -> None:
     records = read(outcome.store, study_id=study_id)
     policies = list(records.runs.sort_values("started_at", kind="stable")["policy"].unique())
     if as_json:
-        print(json.dumps(document(records, study_id, policies, store), indent=2, ensure_ascii=False))
+        print_json(document(records, study_id, policies, store))
         return
     print_tables(records, policies=policies)
     print(f"\nThe records are in {store}, study {study_id}.")

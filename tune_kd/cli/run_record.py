@@ -13,13 +13,14 @@ from tune_kd.store.columns import NODES, RUNS, Column
 from tune_kd.store.listing import RunRecord
 
 TRIALS = ("trial", "attempt", "status", "τ", "epochs", "val %", "test %", "energy", "took")
+LEAST = ("attempt", "took", "epochs", "val %")
 
 
 def listings(record: RunRecord) -> Iterator[Listing]:
     """The run's own row, its trials, and its nodes."""
     yield _fields("run", record.run, RUNS)
     if len(record.trials):
-        yield Listing(headers=TRIALS, rows=[_trial(row) for row in plain_rows(record.trials)])
+        yield Listing(headers=TRIALS, rows=[_trial(row) for row in plain_rows(record.trials)], least=LEAST)
     for row in plain_rows(record.nodes):
         yield _fields("node", row, NODES)
 

@@ -12,8 +12,10 @@ import typer
 from tune_kd.cli.app import app, example
 from tune_kd.cli.choices import PAPER_STUDIES, SCALES, one_of
 from tune_kd.cli.options import OPTIONS, SEARCH, WHAT, option, with_options
-from tune_kd.cli.study_options import ExecutionOptions
-from tune_kd.errors import InputError, RunFailed
+from tune_kd.cli.study_options import WORDS, Shown
+from tune_kd.cli.tables import records_in
+from tune_kd.errors import RunFailed
+from tune_kd.execution_options import Execution
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
         "tune-kd study fig3b --scale small --data cifar10=photos/cifar10 --replicates 3",
     )
 )
-@with_options
+@with_options(WORDS)
 def study(
     *,
     name: Annotated[
@@ -71,93 +73,84 @@ def study(
         option(SEARCH, "Independent repeats, each with its own seed.", "N", default="full: 5, small: 1"),
     ] = None,
     seed: Annotated[int, option(SEARCH, "What all seeds come from.", "N")] = 0,
-    options: ExecutionOptions,
+    execution: Execution,
+    shown: Shown,
 ) -> None:
     """Run one of the paper's tables or figures, and show it in the paper's layout. Shows first what it would cost."""
-    from tune_kd.scenario import parse_settings
-    from tune_kd.studies import plan_parts
+    from tune_kd.plan_options import fields_set
+    from tune_kd.studies import plan_parts, sources_given
 
     chosen: dict[str, Any] = {
         "scale": scale,
-        "sources": sources(data or []),
+        "sources": sources_given(data),
         "replicates": replicates,
         "seed": seed,
-        "settings": parse_settings(set or []),
+        "settings": fields_set(set),
     }
     parts = plan_parts(name, **chosen)
-    if plan_only or not (options.quiet or options.json):
-        show_plan(parts, name, scale, options, as_json=options.json)
+    if plan_only or not (shown.quiet or shown.json):
+        show_plan(parts, name, scale, execution, as_json=shown.json)
     if plan_only:
         return
-    outcome, failure = _run(name, chosen, options)
-    show_study(outcome, name, scale, options)
+    outcome, failure = _run(name, chosen, execution, shown)
+    with records_in(str(execution.store)):
+        show_study(outcome, name, scale, execution, shown)
     if failure is not None:
         raise failure
 
 
-def sources(pairs: Sequence[str]) -> dict[str, str]:
-    """``NAME=DIR`` words as a mapping. Raises InputError."""
-    found = {}
-    for pair in pairs:
-        name, equals, folder = pair.partition("=")
-        if not (name and equals and folder):
-            raise InputError(f"--data takes NAME=DIR here, got {pair!r}; for example --data cifar10=photos/cifar10")
-        found[name] = folder
-    return found
-
-
-def show_plan(parts: Sequence[Study], name: str, scale: str, options: ExecutionOptions, *, as_json: bool) -> None:
+def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Execution, *, as_json: bool) -> None:
     """What each part would train and cost, a row each, and the sum."""
     from tune_kd.cli.study_costs import document, listing, notes, part_costs
-    from tune_kd.cli.tables import show, table_of
+    from tune_kd.cli.tables import print_json, show, table_of
     from tune_kd.protocol import planned_protocol
     from tune_kd.studies import STUDIES
 
-    costs = [part_costs(part, options.store, options.cache) for part in parts]
+    costs = [part_costs(part, execution.store, execution.cache) for part in parts]
     done_as = planned_protocol(name, scale, parts)
     if as_json:
-        print(jsons.dumps(document(name, done_as, costs), indent=2, ensure_ascii=False))
+        print_json(document(name, done_as, costs))
         return
     print(f"{name}, {done_as}: {STUDIES[name].title}\n")
     show(table_of(listing(costs)))
     print()
     for line in notes(costs):
-        typer.echo(line)
+        print(line)
 
 
-def _run(name: str, chosen: dict[str, Any], options: ExecutionOptions) -> tuple[Outcome, RunFailed | None]:
+def _run(name: str, chosen: dict[str, Any], execution: Execution, shown: Shown) -> tuple[Outcome, RunFailed | None]:
     """The outcome, and the failure of a part where the others have something to show."""
     from tune_kd.displays import choose_progress
 
-    progress = choose_progress(quiet=options.quiet)
+    progress = choose_progress(quiet=shown.quiet)
     progress.stage("loading PyTorch and Ray")
     try:
         with closing(progress):
             from tune_kd.api import study as run_study
 
-            return run_study(name, **chosen, **options.execution(), progress=progress), None
+            return run_study(name, **chosen, execution=execution, progress=progress), None
     except RunFailed as failure:
         if failure.outcome is not None and "completed" in failure.outcome.statuses.values():
             return failure.outcome, failure
         raise
 
 
-def show_study(outcome: Outcome, name: str, scale: str, options: ExecutionOptions) -> None:
+def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, shown: Shown) -> None:
     """The study's tables, which protocol they are of, and where the records are."""
     from analysis.table import rich_table
     from tune_kd.cli.records import read
     from tune_kd.cli.study_costs import said_of
-    from tune_kd.cli.tables import show
+    from tune_kd.cli.tables import print_json, show
     from tune_kd.studies import in_words, settled_parts
 
     study_id = outcome.study.study_id
     records = read(outcome.store, study_id=study_id)
     tables, done_as = tables_of(name, outcome, records), _recorded_protocol(name, scale, records.runs)
     said = [in_words(part) for part in settled_parts(outcome.study)]
-    if options.json:
-        found = {"study_id": study_id, **said_of(name, done_as), "store": options.store, "parts": said}
+    if shown.json:
+        found = {"study_id": study_id, **said_of(name, done_as), "store": str(execution.store), "parts": said}
         frames = [{"title": table.title, "rows": _plain(table)} for table in tables]
-        print(jsons.dumps({**found, "tables": frames}, indent=2, ensure_ascii=False))
+        print_json({**found, "tables": frames})
         return
     for table in tables:
         print()
@@ -165,7 +158,7 @@ def show_study(outcome: Outcome, name: str, scale: str, options: ExecutionOption
     print(f"\n{name} at {done_as}:")
     for line in said:
         print(f"  {line}")
-    print(f"The records are in {options.store}, study {study_id}.")
+    print(f"The records are in {execution.store}, study {study_id}.")
 
 
 def tables_of(name: str, outcome: Outcome, records: Any) -> list[Table]:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.cli.forecasts import COSTS, earlier_store, totals, trial_cost
@@ -47,11 +48,11 @@ class PartCost:
         return totals(list(self.rows))
 
 
-def part_costs(study: Study, store: str, cache: str | None) -> PartCost:
+def part_costs(study: Study, store: str | Path, cache: str | Path | None) -> PartCost:
     """What a part is forecast to need."""
     from tune_kd.forecast import forecast
 
-    cost = trial_cost(study, earlier_store(store), cache)
+    cost = trial_cost(study, earlier_store(store, cache), cache)
     return PartCost(study=study, rows=forecast(study, cost), source=None if cost is None else cost.source)
 
 
@@ -66,7 +67,8 @@ def listing(parts: Sequence[PartCost]) -> Listing:
     if len(parts) > 1:
         trainings = f"{sum(part.trainings for part in parts):g}"
         rows.append(("all", "", trainings, f"{sum(part.epochs for part in parts):,.0f}", *_words(_sum(parts))))
-    return Listing(headers=("part", "policies", "trainings", "epochs in all", "time", "energy", "CO2e"), rows=rows)
+    headers = ("part", "policies", "trainings", "epochs in all", "time", "energy", "CO2e")
+    return Listing(headers=headers, rows=rows, least=("epochs in all", "policies", "trainings", "CO2e"))
 
 
 def notes(parts: Sequence[PartCost]) -> list[str]:

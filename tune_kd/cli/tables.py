@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.cli.app import say
+from tune_kd.streams import OutputError
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import RenderableType
-    from rich.table import Table as RichTable
+    from rich.console import Console, RenderableType
 
     from analysis.script import Records
     from analysis.table import Table
+    from tune_kd.terminal_table import FittedTable
 
 PIPED_WIDTH = 160
 SHORT = 20
@@ -24,41 +28,73 @@ MACHINE_FORMS = ("csv", "json")
 
 def show(*renderables: RenderableType) -> None:
     """Tables and texts on stdout; where that is no terminal, wide and without blanks at the ends of lines."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = _console()
     if console.is_terminal:
         console.print(*renderables, sep="\n")
         return
-    if "COLUMNS" not in os.environ:
-        console.width = PIPED_WIDTH
     with console.capture() as captured:
         console.print(*renderables, sep="\n")
     for line in captured.get().splitlines():
         print(line.rstrip())
 
 
+def width() -> int:
+    """How many columns there are for :func:`show`."""
+    return _console().width
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPED_WIDTH
+    return console
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout, in characters that its encoding has."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(document, indent=2, ensure_ascii=not utf8))
+
+
+@contextmanager
+def records_in(store: str) -> Iterator[None]:
+    """Where what is printed within cannot be written, the OutputError says that the records are in ``store``."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OutputError as error:
+        text = f"{error.reason}; all records are in {store}, and tune-kd report shows them"
+        raise OutputError(text, broken_pipe=error.broken_pipe) from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Rows of text under their headers, ``gap`` blanks between; the first column names what the others describe."""
+    """Rows of text under their headers, ``gap`` blanks between; the first column names what the others describe.
+
+    ``least`` are the headers of what goes first where a terminal is narrow, then the rest, from the right.
+    """
 
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
     gap: int = 2
+    least: Sequence[str] = ()
 
 
-def table_of(listing: Listing) -> RichTable:
-    """The listing for a terminal."""
-    from rich.table import Table
-    from rich.text import Text
+def table_of(listing: Listing) -> FittedTable:
+    """The listing for a terminal, fitted to its width when it is printed."""
+    from tune_kd.terminal_table import Column, FittedTable
 
-    table = Table(box=None, padding=(0, listing.gap, 0, 0), pad_edge=False, header_style="bold")
+    columns = []
     for place, header in enumerate(listing.headers):
-        # Where it is narrow, long texts wrap; short words beside them stay whole.
-        table.add_column(header, no_wrap=all(len(row[place]) <= SHORT for row in listing.rows), overflow="fold")
-    for row in listing.rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
+        cells = [row[place] for row in listing.rows]
+        # Where it is narrow, names and long texts wrap; short words beside them stay whole.
+        words = place == 0 or any(len(cell) > SHORT for cell in cells)
+        columns.append(Column(header=header, cells=cells, words=words))
+    return FittedTable(
+        columns=columns, least=[listing.headers.index(header) for header in listing.least], gap=listing.gap
+    )
 
 
 def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

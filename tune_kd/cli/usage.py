@@ -1,12 +1,32 @@
-"""What the parser found wrong with a command line, in one line of our form."""
+"""Help that fits a terminal, and what the parser found wrong with a command line, in one line of our form."""
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import typer
 
 from tune_kd.errors import nearest
+
+BOXES = 80  # columns below which the help's boxes would cut the names of options
+
+
+def fitted(command: Any) -> tuple[Any, dict[str, Any]]:
+    """The command with a help that cuts nothing on this terminal, and the settings of the parser that belong to it."""
+    columns = shutil.get_terminal_size().columns
+    if columns >= BOXES:
+        return command, {}
+    _plain(command)
+    return command, {"terminal_width": columns}
+
+
+def _plain(command: Any) -> None:
+    """Without boxes, help wraps."""
+    command.rich_markup_mode = None
+    command.short_help = command.help  # in a list of commands, whole
+    for part in getattr(command, "commands", {}).values():
+        _plain(part)
 
 
 def one_line(error: typer.TyperException) -> str:

@@ -14,6 +14,8 @@ from tune_kd.errors import InputError
 JOULES_PER_KWH = 3.6e6
 # Average new passenger car in the EU-28 in 2018 (EEA 2019), the factor behind the paper's comparison.
 CAR_G_PER_KM = 120.4
+# The European Union's codes, which ISO 3166-1 reserves for these countries and lists under others.
+RESERVED_CODES = {"UK": "GB", "EL": "GR"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +45,11 @@ class Carbon:
 
 
 def carbon(country: str | None = None, intensity_g_per_kwh: float | None = None, pue: float = 1.0) -> Carbon:
-    """The user's number, else the country's energy mix (ISO 3166-1 alpha-3), else the world average, said so.
+    """The user's number, else the country's energy mix, else the world average, said so.
 
-    Nothing is looked up over the network. Raises InputError for a country that is not in codecarbon's table,
-    and checks the country also where the user's number takes precedence.
+    A country is given by its ISO 3166-1 code, alpha-3 or alpha-2; ``UK`` and ``EL`` are known, too. Nothing is looked
+    up over the network. Raises InputError for a country that is not in codecarbon's table, and checks the country also
+    where the user's number takes precedence.
     """
     mix = None if country is None else _energy_mix(country)
     if intensity_g_per_kwh is not None:
@@ -71,14 +74,25 @@ def car_km(co2e_g: float | None) -> float | None:
     return None if co2e_g is None else co2e_g / CAR_G_PER_KM
 
 
-def country_name(code: str) -> str:
-    """The name of a country of the table, by its ISO 3166-1 alpha-3 code. Raises InputError."""
-    return str(_energy_mix(code)["country_name"])
+def country_name(code: str) -> str | None:
+    """The name of a country of the table, by its ISO 3166-1 alpha-3 code; None for one that it does not have."""
+    mix = _energy_mixes().get(code)
+    return None if mix is None else str(mix["country_name"])
+
+
+def _alpha_3(country: str) -> str:
+    """The ISO 3166-1 alpha-3 code for an alpha-2 code; any other text in capitals."""
+    code = country.strip().upper()
+    if len(code) != 2:
+        return code
+    import pycountry  # reads its tables: only where such a code is given
+
+    found = pycountry.countries.get(alpha_2=RESERVED_CODES.get(code, code))
+    return code if found is None else str(found.alpha_3)
 
 
 def _energy_mix(country: str) -> dict[str, Any]:
-    mixes = _energy_mixes()
-    mix = mixes.get(country.upper())
+    mix = _energy_mixes().get(_alpha_3(country))
     if mix is None:
         raise InputError(f"unknown country {country!r}; {_nearest_countries(country)}")
     # The table has 0 for one country whose hydropower nobody rated: unknown, not free.
@@ -97,7 +111,7 @@ def _nearest_countries(given: str, most: int = 3) -> str:
     close = difflib.get_close_matches(given.lower(), spellings, n=2 * most, cutoff=0.4)
     codes = list(dict.fromkeys(spellings[spelling] for spelling in close))[:most]
     nearest = ", ".join(f"{code} ({_energy_mixes()[code]['country_name']})" for code in codes)
-    return f"nearest: {nearest}" if codes else "give an ISO 3166-1 alpha-3 code such as BGD or DEU"
+    return f"nearest: {nearest}" if codes else "give an ISO 3166-1 code such as BGD or DEU"
 
 
 @cache

@@ -157,6 +157,8 @@ TRIALS = (
     C("pue", "double", "", "power usage effectiveness: facility over IT energy", KEY),
     C("carbon_g_per_kwh", "double", "g/kWh", "carbon intensity of the electricity"),
     C("carbon_source", "string", "", "where the intensity comes from"),
+    C("carbon_region", "string", "", "the country whose intensity it is, ISO 3166-1 alpha-3; null: no country's"),
+    C("carbon_year", "int", "", "the year that the country's intensity is of"),
 )
 
 REPORTS = (
