@@ -49,7 +49,7 @@ def list_parquet(files: Sequence[Path], root: Path, classes: tuple[str, ...] | N
 def _read(file: Path, name: str) -> pa.Table:
     try:
         _check_columns(name, pq.read_schema(file))
-        return pq.read_table(file, columns=["image", "label"])
+        return pq.read_table(file, columns=["image", "label"], partitioning=None)  # label=3/ above is no label
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{name} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
 
