@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tune_kd.errors import unknown
 from tune_kd.store.reading import Reader, to_pandas
-from tune_kd.store.views import literal
+from tune_kd.store.sql import literal
 
 if TYPE_CHECKING:
     import pandas as pd

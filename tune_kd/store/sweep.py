@@ -18,6 +18,7 @@ from tune_kd.store.lease import Lease
 from tune_kd.store.packing import Busy, maintenance
 from tune_kd.store.reading import StoreWarning
 from tune_kd.store.settle import settle
+from tune_kd.store.sql import literal
 
 if TYPE_CHECKING:
     from tune_kd.store.store import Store
@@ -83,7 +84,7 @@ def is_packed(store: Store, attempt: Attempt) -> bool:
     packed, faults = store.reader.check("trials", (), manifest.packed.get("trials", {}))
     store.reader.warn(faults)
     with views.session({"trials": packed}) as connection:
-        key = f"trial_id = {views.literal(attempt.trial['trial_id'])} AND attempt = {attempt.trial['attempt']}"
+        key = f"trial_id = {literal(attempt.trial['trial_id'])} AND attempt = {attempt.trial['attempt']}"
         return connection.sql(f"SELECT 1 FROM trials WHERE {key}").fetchall() != []
 
 
@@ -96,7 +97,7 @@ def lose_run(store: Store, run_id: str) -> Orphan | None:
     if lease is None:
         return None
     with lease:
-        [row] = store.reader.rows(f"SELECT * FROM runs WHERE run_id = {views.literal(run_id)}", ["runs"]).to_pylist()
+        [row] = store.reader.rows(f"SELECT * FROM runs WHERE run_id = {literal(run_id)}", ["runs"]).to_pylist()
         # Its driver may have ended it between the caller's look at the runs and our lease.
         lost = row["status"] == "running"
         if lost:
@@ -108,6 +109,6 @@ def lose_run(store: Store, run_id: str) -> Orphan | None:
 
 
 def _last_sign_of_life(store: Store, run: dict[str, Any]) -> Any:
-    sql = f"SELECT max(ended_at) AS ended_at FROM trials WHERE run_id = {views.literal(run['run_id'])}"
+    sql = f"SELECT max(ended_at) AS ended_at FROM trials WHERE run_id = {literal(run['run_id'])}"
     [trials] = store.reader.rows(sql, ["trials"]).to_pylist()
     return max((at for at in (trials["ended_at"], run["started_at"]) if at), default=None)
