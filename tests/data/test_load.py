@@ -88,6 +88,12 @@ def test_parquet_files_without_metadata_name_the_classes_by_their_labels(make_pa
     assert load(str(make_parquet([0, 1, 2] * 10, "set/anything.parquet"))).classes == ("0", "1", "2")
 
 
+def test_a_folder_named_like_a_column_says_nothing_of_the_images_below_it(make_parquet: Any) -> None:
+    make_parquet([0, 1] * 10, "label=1/a*b/train.parquet")
+    make_parquet([1] * 20, "label=1/aXb/train.parquet")
+    assert load(str(make_parquet([1, 0, 1], "label=1/a*b/test.parquet"))).test.labels.tolist() == [1, 0, 1]
+
+
 def test_both_layouts_of_the_same_images_are_the_same_data(make_folder: Any, make_parquet: Any) -> None:
     folder = make_folder({"cat": 20, "dog": 20})
     encoded = [path.read_bytes() for path in sorted(folder.rglob("*.png"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -32,6 +33,12 @@ def test_every_trial_repeats_bit_for_bit_without_ray(store, cache):
         repeat = rerun(trial_id, store=store, cache=cache)
         assert repeat.differences == ()
         assert repeat.surroundings == ()
+
+
+def test_a_trial_repeats_from_a_store_below_a_folder_that_is_named_like_a_column(store, cache, tmp_path):
+    copy = shutil.copytree(store.location, tmp_path / "seed=3" / "a*b" / "runs")
+    repeat = rerun(store.trials().trial_id[0], store=tune_kd.open_store(copy), cache=cache)
+    assert repeat.differences == ()
 
 
 def arithmetic() -> tuple[int, bool]:

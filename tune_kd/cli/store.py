@@ -60,9 +60,11 @@ def show_command(run: Run, *, store: Where = "./runs") -> None:
 
 @commands.command(epilog=example("tune-kd store verify", "tune-kd store verify --store laptop"))
 def verify(*, store: Where = "./runs") -> None:
-    """Check every file against its checksum; exit code 1 if one is damaged, foreign or missing."""
+    """Check every file against its checksum, and what is packed against what was sealed; exit code 1 on a fault."""
     opened = _open(store)
     faults = opened.verify()
+    for unknown in opened.uncompared():
+        say(str(unknown))
     if faults:
         show(table_of(Listing(headers=("file", "what", "why"), rows=[(f.file, f.kind, f.detail) for f in faults])))
         raise StoreError(f"{_count(len(faults), 'file')} of {store} cannot be used; reading goes on without them")

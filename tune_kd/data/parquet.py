@@ -58,7 +58,8 @@ def label_names(file: Path, columns: Columns) -> tuple[str, ...] | None:
 def _read(file: Path, name: str, columns: Columns) -> tuple[pa.Table, tuple[str, str]]:
     try:
         chosen = columns.found_in(pq.read_schema(file), name)
-        return pq.read_table(file, columns=list(dict.fromkeys(chosen))), chosen
+        # label=3/ above is no label
+        return pq.read_table(file, columns=list(dict.fromkeys(chosen)), partitioning=None), chosen
     except (pa.ArrowException, OSError) as error:
         if is_lfs_pointer(file):
             raise InputError(f"{name} is {LFS_POINTER}") from error

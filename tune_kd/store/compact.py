@@ -16,7 +16,7 @@ from tune_kd.store.columns import TABLES
 from tune_kd.store.files import Files
 from tune_kd.store.lease import Lease
 from tune_kd.store.manifest import Manifest
-from tune_kd.store.packing import ROWS_PER_FILE, Packer, maintenance
+from tune_kd.store.packing import ROWS_PER_FILE, maintenance, pack
 from tune_kd.store.reading import Reader
 from tune_kd.store.settle import settle
 from tune_kd.store.views import REWRITTEN, Part
@@ -68,11 +68,10 @@ def _pack(
     if not small:
         return []
     begun = [part for part in parts if part.packed and packed[part.path.name] < ROWS_PER_FILE // 2]
-    with Packer(files, table, manifest.generation + 1) as packer:
-        packer.add([*begun, *small])
+    written = pack(files, table, manifest.generation + 1, [*begun, *small])
     for part in begun:
         del packed[part.path.name]
-    packed.update(packer.written)
+    packed.update(written)
     gone = begun if table in REWRITTEN else [*small, *begun]
     return [part.path.name for part in gone]
 

@@ -12,10 +12,10 @@ from tune_kd.store import manifest as manifests
 from tune_kd.store import names, sealing
 from tune_kd.store.columns import TABLES
 from tune_kd.store.files import Files
-from tune_kd.store.packing import Packer, maintenance
+from tune_kd.store.packing import maintenance, pack
 from tune_kd.store.reading import Reader, Snapshot
 from tune_kd.store.settle import settle
-from tune_kd.store.views import listed, literal, quoted
+from tune_kd.store.sql import listed, literal, quoted
 
 Row = dict[str, Any]
 Key = tuple[str, int]  # trial_id, attempt
@@ -75,15 +75,14 @@ def _add(target: Files, source: Reader, common: Sequence[str]) -> None:
     """Publish all runs of ``source`` but the common ones, in one switch of the target's manifest."""
     before = manifests.read(target)
 
-    def pack(snapshot: Snapshot) -> dict[str, dict[str, int]]:
-        written = {}
-        for table, parts in snapshot.tables.items():
-            with Packer(target, table, before.generation + 1) as packer:
-                packer.add(parts, without_runs=[*common, *snapshot.manifest.removed_runs])
-            written[table] = packer.written
-        return written
+    def packed_anew(snapshot: Snapshot) -> dict[str, dict[str, int]]:
+        without = [*common, *snapshot.manifest.removed_runs]
+        return {
+            table: pack(target, table, before.generation + 1, parts, without_runs=without)
+            for table, parts in snapshot.tables.items()
+        }
 
-    written = source.consistent(list(TABLES), pack)
+    written = source.consistent(list(TABLES), packed_anew)
     if any(written.values()):
         packed = {table: {**before.packed.get(table, {}), **written[table]} for table in TABLES}
         manifests.write(target, before.next(packed=packed))

@@ -21,6 +21,7 @@ from tune_kd.store.files import Files
 from tune_kd.store.footer import may_hold
 from tune_kd.store.manifest import Manifest
 from tune_kd.store.schema import SCHEMAS
+from tune_kd.store.sql import quoted
 from tune_kd.store.stamp import Fault
 from tune_kd.store.views import Part
 
@@ -64,7 +65,7 @@ class Reader:
             if name not in schema.names:
                 raise StoreError(f"{table} has no column {name!r}; {nearest(name, schema.names)}")
         wanted = [name for name in schema.names if columns is None or name in columns]
-        select = f"SELECT {', '.join(map(views.quoted, wanted))} FROM {table} ORDER BY {', '.join(KEYS[table])}"
+        select = f"SELECT {', '.join(map(quoted, wanted))} FROM {table} ORDER BY {', '.join(KEYS[table])}"
         rows = self.rows(select, [table], runs=run_ids)
         return to_pandas(rows.cast(pa.schema([schema.field(name) for name in wanted])))
 

@@ -104,9 +104,21 @@ _FILES = """
 ## Files
 
 A store is a folder, or a URL such as `s3://bucket/prefix`, marked by `tune-kd-store.json`. Each table is a folder of
-Parquet files, which every reader opens in one line: `pd.read_parquet("runs/trials")`,
-`pl.read_parquet("runs/trials/*.parquet")`, `pq.read_table("runs/trials")`,
-`duckdb.sql("FROM 'runs/trials/*.parquet'")`.
+Parquet files, which every reader opens in one line:
+
+```python
+import duckdb, pandas as pd, polars as pl, pyarrow.dataset as ds, pyarrow.parquet as pq
+
+pd.read_parquet("runs/trials", partitioning=None)
+pl.read_parquet("runs/trials", hive_partitioning=False, glob=False)
+pq.read_table("runs/trials", partitioning=None)
+duckdb.from_arrow(ds.dataset("runs/trials", partitioning=None))
+```
+
+The options are needed: without them a folder named `seed=3` above the store may stand as data in the column `seed`, and
+`*`, `?` or `[` in a folder's name may match other folders' files. duckdb by itself reads
+`FROM read_parquet('runs/trials/*.parquet', hive_partitioning = false)`, where the path has no such character and no
+backslash but for this `*`.
 
 | file | what it is |
 |---|---|
@@ -117,9 +129,11 @@ Parquet files, which every reader opens in one line: `pd.read_parquet("runs/tria
 | `_journal/`, `_leases/`, `_staging/` | what is under way; of a store at a URL they lie in the driver's cache |
 
 Every Parquet file carries the SHA-256 of its own bytes in its footer (`tune-kd:sha256`, taken with its own 64
-characters as zeros), and its own name (`tune-kd:file`). `tune_kd.open_store` checks both, says which files it leaves
-out, and never sees a compaction half done; a plain `*.parquet` sees rows twice while small files are being deleted, and
-the old row of a run that was written again after it was packed, until the next compaction.
+characters as zeros), and its own name (`tune-kd:file`); a packed one also a digest of its rows as they were sealed
+(`tune-kd:rows`), by which `tune-kd store verify` compares what is packed with what was sealed. `tune_kd.open_store`
+checks checksum and name, says which files it leaves out, and never sees a compaction half done; a plain `*.parquet`
+sees rows twice while small files are being deleted, and the old row of a run that was written again after it was
+packed, until the next compaction.
 """
 
 

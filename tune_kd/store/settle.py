@@ -9,8 +9,9 @@ from tune_kd.store import names, views
 from tune_kd.store.columns import TABLES
 from tune_kd.store.files import Files
 from tune_kd.store.manifest import PACKED, Manifest
-from tune_kd.store.packing import Packer, remove_all
+from tune_kd.store.packing import pack, remove_all
 from tune_kd.store.reading import Reader
+from tune_kd.store.sql import listed
 from tune_kd.store.views import Part
 
 _DAY_S = 24 * 3600
@@ -55,11 +56,10 @@ def _drop_runs(reader: Reader, manifest: Manifest) -> Manifest:
         remove_all(files, table, small)
         parts, _ = reader.check(table, (), packed.get(table, {}))
         affected = [part for part in parts if _holds(table, part, gone)]
-        with Packer(files, table, manifest.generation + 1) as packer:
-            packer.add(affected, without_runs=gone)
+        written = pack(files, table, manifest.generation + 1, affected, without_runs=gone)
         replaced[table] = [part.path.name for part in affected]
         kept = {name: rows for name, rows in packed.get(table, {}).items() if name not in replaced[table]}
-        packed[table] = {**kept, **packer.written}
+        packed[table] = {**kept, **written}
     without = manifest.next(packed=packed, replaced=replaced, removed_runs=[])
     manifests.write(files, without)
     return without
@@ -68,5 +68,5 @@ def _drop_runs(reader: Reader, manifest: Manifest) -> Manifest:
 def _holds(table: str, part: Part, run_ids: list[str]) -> bool:
     """Whether a packed file has rows of one of the runs."""
     with views.session({table: [part]}) as connection:
-        wanted = views.listed(run_ids)
+        wanted = listed(run_ids)
         return connection.sql(f"SELECT 1 FROM {table} WHERE run_id IN {wanted} LIMIT 1").fetchall() != []

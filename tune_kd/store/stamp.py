@@ -16,6 +16,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tune_kd.store import parquet
 from tune_kd.store.columns import SCHEMA_VERSION
 
 _MAGIC = b"PAR1"
@@ -23,6 +24,7 @@ _DIGEST_KEY = "tune-kd:sha256"
 _BLANK = "0" * 64
 _VERSION_KEY = "tune-kd:schema_version"
 _NAME_KEY = "tune-kd:file"
+_ROWS_KEY = "tune-kd:rows"
 # Thrift's compact protocol writes a value after its key as: field type 0x18, length as a varint, bytes.
 _DIGEST = re.compile(re.escape(_DIGEST_KEY.encode()) + rb"\x18\x40([0-9a-f]{64})")
 _VERSION = re.compile(re.escape(_VERSION_KEY.encode()) + rb"\x18.([0-9]+)", re.DOTALL)
@@ -37,7 +39,7 @@ class Fault:
     """What is wrong with one file of a store."""
 
     file: str  # relative to the store: trials/….parquet
-    kind: str  # truncated, foreign, tampered, missing or newer
+    kind: str  # truncated, foreign, tampered, missing, newer, altered or contradictory
     detail: str
 
     def __str__(self) -> str:
@@ -51,7 +53,7 @@ def packer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     # Neither times nor losses and scores repeat, so that a dictionary of them would come on top; the rest repeats.
     plain = [field.name for field in schema if pa.types.is_timestamp(field.type) or _is_score(field)]
     repeating = [name for name in schema.names if name not in {*measured, *plain}]
-    return pq.ParquetWriter(
+    return parquet.writer(
         path,
         schema,
         compression="zstd",
@@ -65,20 +67,29 @@ def _is_score(field: pa.Field) -> bool:
     return pa.types.is_floating(field.type) and not (field.metadata or {}).get(b"unit")
 
 
-def close(parquet: pq.ParquetWriter, name: str) -> None:
-    """End the file, to be called ``name`` in its store, with a blank digest in its footer."""
-    version = str(SCHEMA_VERSION)
-    parquet.add_key_value_metadata({_NAME_KEY: name, _VERSION_KEY: version, _DIGEST_KEY: _BLANK})
-    parquet.close()
+def close(writer: pq.ParquetWriter, name: str, *, sealed_rows: int | None = None) -> None:
+    """End the file, to be called ``name`` in its store, with a blank digest in its footer.
+
+    ``sealed_rows`` is the digest of the rows (:mod:`tune_kd.store.rows`) as they were sealed, where it is known.
+    """
+    rows = {} if sealed_rows is None else {_ROWS_KEY: f"{sealed_rows:016x}"}
+    writer.add_key_value_metadata({_NAME_KEY: name, _VERSION_KEY: str(SCHEMA_VERSION), **rows, _DIGEST_KEY: _BLANK})
+    writer.close()
+
+
+def sealed_rows(path: Path) -> int | None:
+    """The digest of a sound file's rows as they were sealed; None where whoever packed them kept none."""
+    text = parquet.metadata(path).get(_ROWS_KEY.encode())
+    return None if text is None else int(text, 16)
 
 
 def encode(table: pa.Table, name: str) -> bytes:
     """``table``, a few rows, as the bytes of a stamped Parquet file to be called ``name`` in its store."""
     sink = pa.BufferOutputStream()
     # In a file of one row, dictionaries, statistics and compression only cost time, to the writer and to readers.
-    parquet = pq.ParquetWriter(sink, table.schema, compression="none", use_dictionary=False, write_statistics=False)
-    parquet.write_table(table)
-    close(parquet, name)
+    writer = parquet.writer(sink, table.schema, compression="none", use_dictionary=False, write_statistics=False)
+    writer.write_table(table)
+    close(writer, name)
     data = bytearray(sink.getvalue())
     start = _last(_DIGEST, data).start(1)
     data[start : start + 64] = hashlib.sha256(data).hexdigest().encode()

@@ -25,7 +25,7 @@ from tune_kd.store.reading import Reader
 from tune_kd.store.remove import remove_runs
 from tune_kd.store.stamp import Fault
 from tune_kd.store.sweep import Orphan, is_packed, sweep
-from tune_kd.store.verify import verify
+from tune_kd.store.verify import uncompared, verify
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,8 +148,12 @@ class Store:
         return compact(self.reader)
 
     def verify(self) -> list[Fault]:
-        """What is wrong with the store's files: truncated, foreign, tampered, missing or newer ones."""
+        """What is wrong with the store's files; see :func:`tune_kd.store.verify.verify` for what it looks for."""
         return verify(self.reader)
+
+    def uncompared(self) -> list[Fault]:
+        """The packed files that :meth:`verify` cannot compare with what was sealed, which an older tune-kd packed."""
+        return uncompared(self.reader)
 
     def list_runs(self) -> pd.DataFrame:
         """One row a run, the oldest first, with what its trials came to."""

@@ -18,6 +18,7 @@ from tune_kd.store.lease import Lease
 from tune_kd.store.packing import Busy, maintenance
 from tune_kd.store.reading import Reader, StoreWarning, loose_names
 from tune_kd.store.settle import settle
+from tune_kd.store.sql import literal
 
 if TYPE_CHECKING:
     from tune_kd.store.store import Store
@@ -93,7 +94,7 @@ def is_packed(store: Store, attempt: Attempt) -> bool:
     packed, faults = store.reader.check("trials", (), manifest.packed.get("trials", {}), of_run)
     store.reader.warn(faults)
     with views.session({"trials": packed}) as connection:
-        key = f"trial_id = {views.literal(attempt.trial['trial_id'])} AND attempt = {attempt.trial['attempt']}"
+        key = f"trial_id = {literal(attempt.trial['trial_id'])} AND attempt = {attempt.trial['attempt']}"
         return connection.sql(f"SELECT 1 FROM trials WHERE {key}").fetchall() != []
 
 

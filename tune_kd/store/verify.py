@@ -1,10 +1,10 @@
-"""Verification: every file of a store against its checksum, and the tables against each other."""
+"""Verification: files against their checksums, packed rows against what was sealed, tables against each other."""
 
 from __future__ import annotations
 
 from tune_kd.errors import StoreError
+from tune_kd.store import doubts, names, stamp, views
 from tune_kd.store import manifest as manifests
-from tune_kd.store import names, views
 from tune_kd.store.columns import TABLES
 from tune_kd.store.journal import read_events
 from tune_kd.store.manifest import PACKED, Manifest
@@ -19,7 +19,10 @@ _UNREPORTED = """
 
 
 def verify(reader: Reader) -> list[Fault]:
-    """What is wrong with the store's files: truncated, foreign, tampered, missing or newer ones; none is changed.
+    """What is wrong with the store's files, none of which is changed.
+
+    Truncated, foreign, tampered, missing or newer ones; packed ones that do not hold the rows that were sealed
+    (altered), or whose rows cannot be what was sealed where that was not kept (contradictory).
 
     Raises StoreError when the store is being compacted meanwhile.
     """
@@ -32,6 +35,8 @@ def verify(reader: Reader) -> list[Fault]:
             faults += broken
             sound[table] = parts
         faults += [*_strays(reader, manifest), *_unreported(sound, faults), *_damaged_journals(reader)]
+        for table, parts in sound.items():
+            faults += [*_altered(table, parts), *doubts.contradictions(table, parts)]
         changed = manifests.read(reader.files).generation != manifest.generation
     except FileNotFoundError:
         changed = True
@@ -40,11 +45,32 @@ def verify(reader: Reader) -> list[Fault]:
     return sorted(faults, key=str)
 
 
+def uncompared(reader: Reader) -> list[Fault]:
+    """The packed files of which nobody kept what was sealed, so that :func:`verify` cannot compare them."""
+    manifest = manifests.read(reader.files)
+    found: list[Fault] = []
+    for table in TABLES:
+        parts, _ = Reader(reader.files).check(table, (), manifest.packed.get(table, {}))
+        found += doubts.uncompared(table, parts)
+    return found
+
+
 def _files(reader: Reader, manifest: Manifest, table: str) -> tuple[set[str], set[str]]:
     """All that lies in a table's folder, whatever its name, and all that the manifest says should."""
     gone = set(manifest.replaced.get(table, ()))
     loose = {name for name in reader.files.names(table) if not name.startswith(PACKED)}
     return loose - gone, set(manifest.packed.get(table, {}))
+
+
+def _altered(table: str, parts: list[Part]) -> list[Fault]:
+    """Packed files whose rows, as the store reads them, are not those that were sealed."""
+    detail = "its rows are not those that were sealed"
+    sealed = ((part, stamp.sealed_rows(part.path)) for part in parts if part.packed)
+    return [
+        Fault(file=f"{table}/{part.path.name}", kind="altered", detail=detail)
+        for part, digest in sealed
+        if digest is not None and views.digest(table, [part]) != digest
+    ]
 
 
 def _strays(reader: Reader, manifest: Manifest) -> list[Fault]:

@@ -9,13 +9,19 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from tune_kd.errors import StoreError
+from tune_kd.store import parquet, rows
 from tune_kd.store.schema import SCHEMAS
+from tune_kd.store.sql import listed, quoted
 
 if TYPE_CHECKING:
     import duckdb
 
 _SETTINGS = {"TimeZone": "UTC", "autoinstall_known_extensions": False}  # a query never fetches anything
+
+_ROWS_AT_ONCE = 50_000
 
 REWRITTEN = {"runs": "run_id", "nodes": "run_id || '-' || left(sha256(node_id), 12)"}
 """Of the tables whose files may be written again after they were packed: the file's stem, from a row's columns."""
@@ -36,19 +42,23 @@ def session(
     removed_runs: Iterable[str] = (),
     *,
     only_runs: Collection[str] | None = None,
+    opened: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with a view of each table. Within, duckdb's errors become StoreError, or FileNotFoundError."""
+    """A connection with a view of each table. Within, duckdb's errors become StoreError, or FileNotFoundError.
+
+    With ``opened``, duckdb reads no file by its path: see :func:`tune_kd.store.parquet.relation`.
+    """
     import duckdb
 
     with duckdb.connect(config=_SETTINGS) as connection:
         try:
             for table, parts in tables.items():
-                union = _union(connection, table, parts)
+                union = _union(connection, table, parts, opened)
                 connection.execute(f"CREATE VIEW {table} AS {_of_runs(union, removed_runs, only_runs)}")
             yield connection
         except duckdb.Error as error:
             paths = [part.path for parts in tables.values() for part in parts]
-            if isinstance(error, duckdb.IOException) and not all(path.exists() for path in paths):
+            if not all(path.exists() for path in paths):
                 raise FileNotFoundError(str(error)) from error
             raise StoreError(f"cannot run this query: {str(error).splitlines()[0]}") from error
 
@@ -60,12 +70,46 @@ def _of_runs(select: str, removed: Iterable[str], only: Collection[str] | None) 
     return f"SELECT * FROM ({select}) WHERE {' AND '.join(rules)}" if rules else select
 
 
-def _union(connection: duckdb.DuckDBPyConnection, table: str, parts: Sequence[Part]) -> str:
+def stream(
+    table: str,
+    parts: Sequence[Part],
+    without_runs: Sequence[str] = (),
+    *,
+    order: Sequence[str] = (),
+    opened: bool = False,
+) -> Iterator[pa.Table]:
+    """The rows of some files, but for those of some runs, a few at a time, in the table's schema."""
+    select = f"SELECT * FROM {table}" + (f" ORDER BY {', '.join(order)}" if order else "")
+    with session({table: parts}, without_runs, opened=opened) as connection:
+        reader = pa.RecordBatchReader.from_stream(connection.sql(select))
+        waiting, count = [], 0
+        for batch in reader:  # of small files each is one
+            waiting.append(batch)
+            count += len(batch)
+            if count >= _ROWS_AT_ONCE:
+                yield pa.Table.from_batches(waiting).cast(SCHEMAS[table])
+                waiting, count = [], 0
+        yield pa.Table.from_batches(waiting, reader.schema).cast(SCHEMAS[table])
+
+
+def digest(table: str, parts: Sequence[Part], without_runs: Sequence[str] = (), *, opened: bool = False) -> int:
+    """The digest of the rows that :func:`stream` yields."""
+    return sum(map(rows.digest, stream(table, parts, without_runs, opened=opened))) % rows.MODULUS
+
+
+def _union(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    parts: Sequence[Part],
+    opened: bool,
+) -> str:
     # Files of one schema version have the same columns, so duckdb need not open them all to learn them.
     groups = groupby(sorted(parts), key=lambda part: (part.packed, part.version))
     selects = []
-    for (packed, _), group in groups:
-        select = _select(connection, table, [str(part.path) for part in group])
+    for (packed, version), group in groups:
+        name = f"opened_{table}_{'packed' if packed else 'loose'}_{version}"
+        source = parquet.relation(connection, name, [str(part.path) for part in group], opened=opened)
+        select = _select(connection, table, source)
         newer = [part.path.stem for part in parts if not part.packed] if packed and table in REWRITTEN else []
         selects.append(select + (f" WHERE {REWRITTEN[table]} NOT IN {listed(newer)}" if newer else ""))
     if not selects:
@@ -74,29 +118,14 @@ def _union(connection: duckdb.DuckDBPyConnection, table: str, parts: Sequence[Pa
     return " UNION ALL ".join(selects)
 
 
-def _select(connection: duckdb.DuckDBPyConnection, table: str, paths: list[str]) -> str:
+def _select(connection: duckdb.DuckDBPyConnection, table: str, source: str) -> str:
     """Today's columns of the table from files of one version: null where that version did not have one."""
     connection.register("today", SCHEMAS[table].empty_table())
     types = _columns(connection, "today")
-    known = _columns(connection, f"read_parquet({literal(paths[0])})")
+    known = _columns(connection, source)
     columns = (quoted(name) if name in known else f"NULL::{kind} AS {quoted(name)}" for name, kind in types.items())
-    return f"SELECT {', '.join(columns)} FROM read_parquet([{', '.join(map(literal, paths))}])"
+    return f"SELECT {', '.join(columns)} FROM {source}"
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
     return {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
-
-
-def quoted(name: str) -> str:
-    """``name`` as an identifier of SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """``text`` as a string of SQL."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def listed(texts: Iterable[str]) -> str:
-    """``texts`` as the right side of SQL's IN."""
-    return f"({', '.join(map(literal, texts))})"
