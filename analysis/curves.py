@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from analysis.accounting import CURRENCIES, Accounting, as_float, attempt_costs, run_overheads
-from analysis.outcomes import each_policy
-from analysis.script import Records, main
-from analysis.table import Table, as_rows, number, percent
-from tune_kd.store.incumbents import standing
+from analysis.runs.accounting import CURRENCIES, Accounting, as_float, attempt_costs, run_overheads
+from analysis.runs.outcomes import each_policy
+from analysis.rendering.command import Records, main
+from analysis.rendering.table import Table, as_rows, number, percent
+from tune_kd.store.reading.incumbents import standing
 
 COLUMNS = ("comparison", "label", "replicate", "run_id", "cost", "val_accuracy", "test_accuracy", "trial_id")
 

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from analysis.accounting import CURRENCIES
-from analysis.outcomes import notices
-from analysis.paired import LEVEL, VERDICTS, paired, replicates_needed, verdicts
-from analysis.paired import holm as holm_adjusted
-from analysis.script import Records, main
+from analysis.runs.accounting import CURRENCIES
+from analysis.runs.outcomes import notices
+from analysis.statistics.paired import LEVEL, VERDICTS, paired, replicates_needed, verdicts
+from analysis.statistics.paired import holm as holm_adjusted
+from analysis.rendering.command import Records, main
 from analysis.summary import (
     REPLICATES_TO_CONCLUDE,
     comparison_title,
@@ -29,7 +29,7 @@ from analysis.summary import (
     shown_unit,
     tabulate,
 )
-from analysis.table import MISSING, Table, as_rows, number, percent
+from analysis.rendering.table import MISSING, Table, as_rows, number, percent
 
 # fmt: off
 PAIR_COLUMNS = (

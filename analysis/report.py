@@ -15,16 +15,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import across, charts, paper, sensitivity, tables, target
-from analysis.accounting import CURRENCIES, Accounting
-from analysis.headline import headline
-from analysis.markup import bar, folded, html_table, matrix_table, most_confused_table, plain_table, tag
-from analysis.outcomes import notices
+from analysis import across, sensitivity, tables, target
+from analysis.figures import charts
+from analysis.paper import numbers
+from analysis.runs.accounting import CURRENCIES, Accounting
+from analysis.pages.headline import headline
+from analysis.rendering.markup import bar, folded, html_table, matrix_table, most_confused_table, plain_table, tag
+from analysis.runs.outcomes import notices
 from analysis.ranking import format_pairs, pair_table, ranking_tables
-from analysis.script import Records
+from analysis.rendering.command import Records
 from analysis.summary import comparison_title, format_table, screening, tabulate
-from analysis.table import as_rows, number
-from analysis.views import confusions, learned_parameters, measured, teacher_notes, versions
+from analysis.rendering.table import as_rows, number
+from analysis.figures.data import confusions, learned_parameters, measured, teacher_notes, versions
 
 LARGEST_MATRIX = 25  # classes; above, the most frequent confusions are listed instead
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -209,7 +211,7 @@ def _provenance(records: Records) -> Iterator[str]:
     yield tag("h2", "How to cite")
     version = ", ".join(row["value"] for row in known if row["what"] == "code version") or "of unknown version"
     yield tag("p", f"tune-kd {version}, with the version table above; the question and the stochastic policy:")
-    yield tag("p", " ".join((paper.__doc__ or "").split("\n\n")[1].split("Means")[0].split()))
+    yield tag("p", " ".join((numbers.__doc__ or "").split("\n\n")[1].split("Means")[0].split()))
 
 
 def main() -> int:
@@ -217,7 +219,7 @@ def main() -> int:
     import argparse
     import sys
 
-    from analysis.script import read
+    from analysis.rendering.command import read
     from tune_kd import errors
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])

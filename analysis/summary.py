@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.accounting import CURRENCIES
-from analysis.outcomes import PLACE, SETTING, notices, run_outcomes
-from analysis.table import MISSING, Table, as_rows, number, plus_minus
+from analysis.runs.accounting import CURRENCIES
+from analysis.runs.outcomes import PLACE, SETTING, notices, run_outcomes
+from analysis.rendering.table import MISSING, Table, as_rows, number, plus_minus
 from tune_kd import errors
 
 ORDERS = (*CURRENCIES, "accuracy", "named")
@@ -51,7 +51,7 @@ def policy_table(
 
 
 def tabulate(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), reference: str = "grid") -> pd.DataFrame:
-    """:func:`policy_table` from the rows of :func:`analysis.outcomes.run_outcomes`."""
+    """:func:`policy_table` from the rows of :func:`analysis.runs.outcomes.run_outcomes`."""
     place = {name: rank for rank, name in enumerate(policies)}
     rows = []
     for _, comparison in outcomes.groupby("comparison", sort=True):

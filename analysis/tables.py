@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.accounting import as_float, columns
-from analysis.outcomes import each_policy
-from analysis.paper import COMPARED, DATASETS, METHODS, PIXELS, STUDENT, TEACHER, paper_row
-from analysis.script import Records, main
-from analysis.table import Table, as_rows, number, plus_minus
+from analysis.runs.accounting import as_float, columns
+from analysis.runs.outcomes import each_policy
+from analysis.paper.numbers import COMPARED, DATASETS, METHODS, PIXELS, STUDENT, TEACHER, paper_row
+from analysis.rendering.command import Records, main
+from analysis.rendering.table import Table, as_rows, number, plus_minus
 
 JOULES_PER_KWH = 3.6e6
 METRICS = ("precision_macro", "recall_macro", "specificity_macro", "kappa", "prevalence", "f1_macro")

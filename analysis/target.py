@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from analysis.accounting import CURRENCIES, Accounting, as_float, columns
+from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns
 from analysis.curves import run_curves, t_interval
-from analysis.outcomes import each_policy
-from analysis.script import Records, main
+from analysis.runs.outcomes import each_policy
+from analysis.rendering.command import Records, main
 from analysis.summary import shown_unit
-from analysis.table import Table, as_rows, number, percent
+from analysis.rendering.table import Table, as_rows, number, percent
 
 OVER = ("completed", "failed")  # not interrupted: what was cut off from outside is not the policy's miss
 REFERENCE_TAU = 4.0  # Hinton, Vinyals & Dean 2015 and most of the field after them

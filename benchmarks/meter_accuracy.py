@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tune_kd.meter.node import NodeMeter
-from tune_kd.meter.power import PowerModel, detect
+from tune_kd.meter.power_model import PowerModel, detect
 from tune_kd.meter.readings import NodeReaders
 
 BURNER = Path(__file__).parents[1] / "tests" / "meter" / "burner.py"

@@ -15,10 +15,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.plots import save_figures
-from analysis.results import document
-from analysis.script import Records, read
-from tune_kd.scenario import Scenario, from_record, load_scenario
+from analysis.figures.plots import save_figures
+from analysis.pages.markdown import document
+from analysis.rendering.command import Records, read
+from tune_kd.config.scenario import Scenario, from_record, load_scenario
 
 DOCS = Path(__file__).parents[1] / "docs"
 STORE = DOCS / "results-store"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tune_kd.house import HOUSE, PACKAGES
+from tune_kd.own_packages import HOUSE, PACKAGES
 
 
 def copy_house(folder: Path) -> Path:

@@ -9,10 +9,10 @@ import pytest
 from tune_simulator import Simulator
 
 from policies import POLICIES
-from tune_kd.budget import SPENT
+from tune_kd.budget.ledger import SPENT
 from tune_kd.events import EpochReport, TrialEnded, TrialMetered, TrialStarted
-from tune_kd.past import past_of
-from tune_kd.plan import RunPlan, plan_study
+from tune_kd.history.run_history import past_of
+from tune_kd.planning.plan import RunPlan, plan_study
 from tune_kd.store import Store, create_store
 
 BUDGETS = {

@@ -15,7 +15,7 @@ from policies.grid import Grid
 from policies.stochastic import Stochastic
 from policies.tpe import TPE
 from search_spaces import SPACES, Dimension
-from tune_kd.catalogue import make_policy, make_space, policy_from_record, policy_record, policy_sha256
+from tune_kd.config.catalogue import make_policy, make_space, policy_from_record, policy_record, policy_sha256
 from tune_kd.errors import InputError
 
 LABELS = [*POLICIES, "annealing:shape=cosine", "stochastic:continuous=true", "tpe:startup=3"]

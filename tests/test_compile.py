@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from torch._dynamo.utils import counters
 from torch._inductor import config as inductor
 
-from tune_kd import compiling, doctor
+from tune_kd.models import compiler
+from tune_kd import doctor
 from tune_kd.cli import command_line
 from tune_kd.errors import InputError
 from tune_kd.models import fast
-from tune_kd.notices import notices
-from tune_kd.plan import plan_study
-from tune_kd.records import scenario_sha256
-from tune_kd.scenario import from_record, load_scenario, to_record
-from tune_kd.trial import Trial
+from tune_kd.planning.notices import notices
+from tune_kd.planning.plan import plan_study
+from tune_kd.history.records import scenario_sha256
+from tune_kd.config.scenario import from_record, load_scenario, to_record
+from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]
 CPU = torch.device("cpu")
@@ -30,7 +31,7 @@ COMPILED = {"compile": True}
 def missing() -> str:
     """Why nothing can be compiled here; empty where it can."""
     try:
-        compiling.compiler()
+        compiler.compiler()
     except InputError as error:
         return str(error)
     return ""

@@ -16,13 +16,14 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from policies import Policy
 from policies.base import Constant, StepLoss, Temperature, TrainingStep
-from tune_kd import models, training
+from tune_kd import models
+from tune_kd.training import loop
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.meter.carbon import Carbon
-from tune_kd.scenario import Recipe, Scenario
-from tune_kd.seeds import epoch_seed
-from tune_kd.teacher import Teacher
-from tune_kd.trial import Meter, Place, Trial, TrialSpec
+from tune_kd.config.scenario import Recipe, Scenario
+from tune_kd.config.seeds import epoch_seed
+from tune_kd.training.teacher import Teacher
+from tune_kd.training.trial import Meter, Place, Trial, TrialSpec
 
 MakeTrial = Callable[..., Trial]
 TAU, ALPHA = 4.0, 0.9
@@ -64,7 +65,7 @@ def reference_losses(trial: Trial, teacher: nn.Module, steps: int) -> list[float
     losses: list[float] = []
     for epoch in range(trial.recipe.epochs):
         seed = trial.spec.replicate_seed
-        batches = training.training_batches(trial.train_images, trial.data, trial.recipe, seed=seed, epoch=epoch)
+        batches = loop.training_batches(trial.train_images, trial.data, trial.recipe, seed=seed, epoch=epoch)
         torch.manual_seed(epoch_seed(trial.spec.seed, epoch))  # dropout
         plain = ((batch.images.contiguous(), batch.labels) for batch in batches)
         losses += reference_loop.train_epoch(student, teacher, plain, optimizer, tau=TAU, alpha=ALPHA)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tune_kd.errors import InputError
-from tune_kd.execution_options import Execution
+from tune_kd.planning.execution_options import Execution
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tune_kd import home
-from tune_kd.cache import Cache, unwritable
+from tune_kd.storage import home
+from tune_kd.storage.cache import Cache, unwritable
 from tune_kd.errors import InputError
 
 

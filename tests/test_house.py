@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tune_kd.house import HOUSE, PACKAGES
+from tune_kd.own_packages import HOUSE, PACKAGES
 
 # Where Python would take each package from: the question alone, since the answer imports torch.
 SHOW = """
@@ -98,7 +98,7 @@ def test_a_foreign_folder_without_an_init_is_named_too(tmp_path: Path) -> None:
     """A namespace package has no file, and takes the name all the same."""
     (tmp_path / "analysis").mkdir()
     (tmp_path / "analysis" / "plots.py").write_text("", encoding="utf-8")
-    done = run_script(tmp_path, "import analysis.plots\nimport tune_kd\n")
+    done = run_script(tmp_path, "import analysis.figures.plots\nimport tune_kd\n")
     assert "'analysis' is shadowed by" in done.stderr
 
 
@@ -114,8 +114,8 @@ def test_importing_tune_kd_loads_nothing_heavy(tmp_path: Path) -> None:
 
 
 WORKERS_PATH = """
-import tune_kd.house, statistics
-print(*tune_kd.house.workers_path(), sep="\\n")
+import tune_kd.own_packages, statistics
+print(*tune_kd.own_packages.workers_path(), sep="\\n")
 """
 
 

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tune_kd.interruption import interruptible, terminable, undisturbed
-from tune_kd.progress import Progress
+from tune_kd.cluster.interruption import interruptible, terminable, undisturbed
+from tune_kd.progress.base import Progress
 
 BLOCKED = "import signal; print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from policies.base import Softening, hinton
 from tune_kd.losses import DISTILLATIONS, REDUCTIONS, softened_kl
-from tune_kd.scenario import Scenario
+from tune_kd.config.scenario import Scenario
 
 hkd = functools.partial(loss_of, "hkd")
 

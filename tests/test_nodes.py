@@ -11,21 +11,22 @@ from typing import Any
 import pytest
 from pretend_ray import PretendRay
 
-from tune_kd import cluster, records, trainable
-from tune_kd.cache import Cache
-from tune_kd.cluster import Cluster, Look
+from tune_kd.cluster import nodes as cluster, worker
+from tune_kd.history import records
+from tune_kd.storage.cache import Cache
+from tune_kd.cluster.nodes import Cluster, Look
 from tune_kd.errors import InputError
 from tune_kd.meter import actor
 from tune_kd.meter.carbon import carbon
-from tune_kd.metering import Metering
-from tune_kd.progress import Progress
-from tune_kd.runner import load_data
-from tune_kd.scenario import load_scenario
-from tune_kd.session import Resources
-from tune_kd.sources import this_code
-from tune_kd.teacher import Teacher
-from tune_kd.tune_events import TuneListener
-from tune_kd.workshop import Workshop
+from tune_kd.meter.options import Metering
+from tune_kd.progress.base import Progress
+from tune_kd.execution.study import load_data
+from tune_kd.config.scenario import load_scenario
+from tune_kd.cluster.session import Resources
+from tune_kd.cluster.code import this_code
+from tune_kd.training.teacher import Teacher
+from tune_kd.execution.tune import TuneListener
+from tune_kd.execution.ray_study import Workshop
 
 TEACHER = Teacher(
     teacher_id="t",
@@ -51,7 +52,7 @@ def ray_with(monkeypatch: pytest.MonkeyPatch) -> Nodes:
             return Look(machine=records.node(node_id), code=code, sees_folder=True, problem=None)
 
         found = PretendRay(alive, {"look_at_node": look, "make_teacher": lambda _: TEACHER})
-        for module in (cluster, actor, trainable):
+        for module in (cluster, actor, worker):
             monkeypatch.setattr(module, "ray", found)
         return found
 
@@ -118,7 +119,7 @@ def test_the_teacher_has_a_place_wherever_a_trial_has(
 
 def test_the_teacher_computes_with_all_cpus_of_its_node(ray_with: Nodes) -> None:
     ray_with({HERE: {"CPU": 8.0, "GPU": 1.0}, OTHER: {"CPU": 64.0}})
-    assert trainable.cpus_of_this_node() == 8
+    assert worker.cpus_of_this_node() == 8
 
 
 def test_meters_are_asked_every_period_while_no_event_comes(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tune_kd.outputs_in_use import KEPT_FOR_RESUME_S, OutputsInUse
+from tune_kd.execution.outputs_in_use import KEPT_FOR_RESUME_S, OutputsInUse
 
 NAME = "0123456789abcdef"
 HOLDING = """

@@ -9,14 +9,15 @@ import pytest
 import run_events
 import torch
 
-from tune_kd import checkpoints, resuming
+from tune_kd.storage import checkpoints
+from tune_kd.history import resume
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
-from tune_kd.past import past_of
-from tune_kd.plan import Study, plan_study
-from tune_kd.runner import plan_rows
+from tune_kd.history.run_history import past_of
+from tune_kd.planning.plan import Study, plan_study
+from tune_kd.execution.study import plan_rows
 from tune_kd.store import Store, create_store
-from tune_kd.teacher import Teacher, teacher_id
+from tune_kd.training.teacher import Teacher, teacher_id
 
 
 @pytest.fixture
@@ -29,14 +30,14 @@ def planned(digits: ImageData, tmp_path: Path) -> tuple[Study, Store]:
 
 def test_a_planned_study_comes_back_as_it_was_planned(planned: tuple[Study, Store]) -> None:
     study, store = planned
-    assert resuming.study_of(resuming.unfinished_rows(store, None)) == study
-    assert resuming.study_of(resuming.unfinished_rows(store, study.study_id)) == study
+    assert resume.study_of(resume.unfinished_rows(store, None)) == study
+    assert resume.study_of(resume.unfinished_rows(store, study.study_id)) == study
 
 
 def test_one_run_is_taken_up_by_its_id(planned: tuple[Study, Store]) -> None:
     study, store = planned
-    rows = resuming.unfinished_rows(store, study.runs[1].run_id)
-    assert resuming.study_of(rows).runs == study.runs[1:]
+    rows = resume.unfinished_rows(store, study.runs[1].run_id)
+    assert resume.study_of(rows).runs == study.runs[1:]
 
 
 def test_without_a_name_the_latest_unfinished_study_is_taken_up(
@@ -45,25 +46,25 @@ def test_without_a_name_the_latest_unfinished_study_is_taken_up(
     _, store = planned
     later = plan_study(policies=["random"])
     rows = plan_rows(later, digits, store)
-    assert {row["study_id"] for row in resuming.unfinished_rows(store, None)} == {later.study_id}
+    assert {row["study_id"] for row in resume.unfinished_rows(store, None)} == {later.study_id}
     store.write_run({**rows[later.runs[0].run_id], "status": "completed"})
-    assert later.study_id not in {row["study_id"] for row in resuming.unfinished_rows(store, None)}
+    assert later.study_id not in {row["study_id"] for row in resume.unfinished_rows(store, None)}
 
 
 def test_a_name_that_is_not_there_is_answered_with_the_nearest(planned: tuple[Study, Store]) -> None:
     study, store = planned
     with pytest.raises(InputError, match=f"did you mean '{study.study_id}"):
-        resuming.unfinished_rows(store, study.study_id + "0")
+        resume.unfinished_rows(store, study.study_id + "0")
 
 
 def test_where_everything_has_ended_there_is_nothing_to_resume(planned: tuple[Study, Store]) -> None:
     study, store = planned
-    for row in resuming.unfinished_rows(store, None):
+    for row in resume.unfinished_rows(store, None):
         store.write_run({**row, "status": "completed"})
     with pytest.raises(InputError, match="nothing to resume"):
-        resuming.unfinished_rows(store, None)
+        resume.unfinished_rows(store, None)
     with pytest.raises(InputError, match="nothing to resume"):
-        resuming.unfinished_rows(store, study.study_id)
+        resume.unfinished_rows(store, study.study_id)
 
 
 @pytest.mark.parametrize("changed", ["split_sha256", "policy_sha256", "code_version", "code_revision"])
@@ -71,13 +72,13 @@ def test_other_data_or_code_is_refused_with_what_differs(
     planned: tuple[Study, Store], digits: ImageData, changed: str
 ) -> None:
     _, store = planned
-    rows = resuming.unfinished_rows(store, None)
-    resuming.check_unchanged(rows, digits, force=True)
+    rows = resume.unfinished_rows(store, None)
+    resume.check_unchanged(rows, digits, force=True)
     assert [row["forced_changes"] for row in rows] == [None, None], "nothing differs, so nothing was forced"
     rows[0][changed] = "what it was then"
     with pytest.raises(InputError, match=f"{changed}: what it was then then, .* now.*--force"):
-        resuming.check_unchanged(rows, digits, force=False)
-    resuming.check_unchanged(rows, digits, force=True)
+        resume.check_unchanged(rows, digits, force=False)
+    resume.check_unchanged(rows, digits, force=True)
     assert rows[0]["forced_changes"].startswith(f"{changed}: what it was then then")
     store.write_run(rows[0])
 
@@ -91,10 +92,10 @@ def test_another_teacher_in_the_file_that_was_given_is_refused(
     store = create_store(tmp_path / "runs")
     [row] = plan_rows(study, digits, store).values()
     row["teacher_id"] = teacher_id(study.scenario, digits)
-    resuming.check_unchanged([row], digits, force=False)
+    resume.check_unchanged([row], digits, force=False)
     torch.save({key: tensor + 1 for key, tensor in teacher.weights.items()}, path)
     with pytest.raises(InputError, match=r"teacher_id: .* then, .* now.*--force"):
-        resuming.check_unchanged([row], digits, force=False)
+        resume.check_unchanged([row], digits, force=False)
 
 
 def test_what_is_computed_with_the_recorded_carbon_intensity_can_be_read_from_a_checkpoint(
@@ -108,7 +109,7 @@ def test_what_is_computed_with_the_recorded_carbon_intensity_can_be_read_from_a_
         journal.append(replace(run_events.started(trial_id, 0), run_id=run_id, carbon_g_per_kwh=380.0, pue=1.5))
         journal.append(replace(run_events.ended(trial_id, 0), run_id=run_id))
         store.seal(run_id, trial_id, 0)
-    carbon = resuming.recorded_carbon(store, resuming.unfinished_rows(store, None))
+    carbon = resume.recorded_carbon(store, resume.unfinished_rows(store, None))
     assert carbon is not None
     checkpoints.save(tmp_path / "cost.pt", {"co2e_g": carbon.co2e_g(3.6e6)})
     assert checkpoints.load(tmp_path / "cost.pt") == {"co2e_g": 380.0 * 1.5}

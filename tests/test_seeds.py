@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_kd.seeds import replicate_seed, trial_seed
+from tune_kd.config.seeds import replicate_seed, trial_seed
 
 seeds = st.integers(0, 2**31 - 1)
 

@@ -11,19 +11,19 @@ import pytest
 import torch
 from run_events import report, started
 
-from tune_kd import teacher_outputs
-from tune_kd.budget import Ledger, parse_budget
-from tune_kd.costs import NetworkFlops
+from tune_kd.training import teacher_outputs
+from tune_kd.budget.ledger import Ledger, parse_budget
+from tune_kd.training.costs import NetworkFlops
 from tune_kd.data import ImageData
 from tune_kd.data.batches import DeviceImages
 from tune_kd.errors import RunFailed
 from tune_kd.models import fast
-from tune_kd.plan import plan_study
-from tune_kd.scenario import Scenario
-from tune_kd.sharing import asks, charged, epochs_to_share, pays
-from tune_kd.teacher import Teacher
-from tune_kd.teacher_outputs import PassCost, TeacherOutputs, outputs_id, recorded_cost, teach
-from tune_kd.trial import Trial
+from tune_kd.planning.plan import plan_study
+from tune_kd.config.scenario import Scenario
+from tune_kd.execution.teacher_pass import asks, charged, epochs_to_share, pays
+from tune_kd.training.teacher import Teacher
+from tune_kd.training.teacher_outputs import PassCost, TeacherOutputs, outputs_id, recorded_cost, teach
+from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]
 EPOCHS, SEED = 3, 1

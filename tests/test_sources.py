@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tune_kd import records
-from tune_kd.sources import Code, this_code
+from tune_kd.history import records
+from tune_kd.cluster.code import Code, this_code
 
 HERE = Code(tune_kd="0.1.0", sources="9a3c", python="3.11.7", torch="2.11.0")
 

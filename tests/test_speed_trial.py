@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from speed_trial import flops_per_image, peak_share
 
-from tune_kd.costs import NetworkFlops
+from tune_kd.training.costs import NetworkFlops
 from tune_kd.meter.flops import ModelFlops, count
 from tune_kd.models import build
 

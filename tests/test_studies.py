@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from tune_kd import resuming
+from tune_kd.history import resume
 from tune_kd.api import study
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
-from tune_kd.parts import joined
-from tune_kd.plan import Study
-from tune_kd.progress import Progress
-from tune_kd.protocol import planned_protocol
-from tune_kd.runner import plan_rows
+from tune_kd.execution.parts import joined
+from tune_kd.planning.plan import Study
+from tune_kd.progress.base import Progress
+from tune_kd.planning.paper_protocol import planned_protocol
+from tune_kd.execution.study import plan_rows
 from tune_kd.store import create_store
-from tune_kd.studies import SCALES, STUDIES, in_words, named_after, plan_parts, settled_parts
-from tune_kd.study_ids import base_id
+from tune_kd.planning.paper_studies import SCALES, STUDIES, in_words, named_after, plan_parts, settled_parts
+from tune_kd.store.ids import base_id
 
 
 def labels(part: Study) -> list[str]:
@@ -139,9 +139,9 @@ def test_a_study_with_parts_is_resumed_as_a_whole_or_by_one_of_them(digits: Imag
     whole = joined(parts)
     assert settled_parts(whole) == parts
     for name in (None, whole.study_id):
-        again = resuming.studies_of(resuming.unfinished_rows(store, name))
+        again = resume.studies_of(resume.unfinished_rows(store, name))
         assert {part.study_id: ids(part) for part in again} == {part.study_id: ids(part) for part in parts}
-    (one,) = resuming.studies_of(resuming.unfinished_rows(store, parts[2].study_id))
+    (one,) = resume.studies_of(resume.unfinished_rows(store, parts[2].study_id))
     assert (one.study_id, ids(one)) == (parts[2].study_id, ids(parts[2]))
 
 

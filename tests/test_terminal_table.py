@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tune_kd.cli.tables import Listing, table_of
-from tune_kd.terminal_table import Column, FittedTable
+from tune_kd.cli.shown.ranking_tables import Listing, table_of
+from tune_kd.terminal.table import Column, FittedTable
 
 NAMES = st.from_regex(r"[a-z]{1,12}([:=-][a-z]{1,12}){0,3}", fullmatch=True)
 FIGURES = st.from_regex(r"[0-9]{1,5}\.[0-9]{1,3}( ±[0-9]\.[0-9])?", fullmatch=True)

@@ -21,13 +21,14 @@ from torch import Tensor, nn
 
 from policies import POLICIES, Policy
 from policies.base import Constant, Softening, Temperature, hinton
-from tune_kd import checkpoints, models
+from tune_kd.storage import checkpoints
+from tune_kd import models
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.events import EpochReport
 from tune_kd.meter.energy import Energy
-from tune_kd.scenario import Scenario
-from tune_kd.training import Evaluation
-from tune_kd.trial import Chosen, Trial
+from tune_kd.config.scenario import Scenario
+from tune_kd.training.loop import Evaluation
+from tune_kd.training.trial import Chosen, Trial
 
 MakeTrial = Callable[..., Trial]
 EPOCHS = 3
@@ -472,5 +473,5 @@ def test_tau_matters_through_alpha_alone(make_trial: MakeTrial) -> None:
 
 
 def test_a_trial_needs_no_ray() -> None:
-    program = "import sys, tune_kd.trial, tune_kd.teacher; sys.exit('ray' in sys.modules)"
+    program = "import sys, tune_kd.training.trial, tune_kd.training.teacher; sys.exit('ray' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

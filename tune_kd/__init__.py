@@ -10,11 +10,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tune_kd import home, house
+from tune_kd.storage import home
+from tune_kd import own_packages
 
 __version__ = "0.1.0"
 
-house.claim()
+own_packages.claim()
 home.settle()
 
 if TYPE_CHECKING:

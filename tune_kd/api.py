@@ -1,7 +1,7 @@
 """From Python what ``tune-kd run``, ``compare``, ``resume`` and ``study`` do on the command line, with the same names.
 
-The options of the command line are keywords: those of :class:`tune_kd.plan_options.Planning` say what is trained and
-how it is searched, those of :class:`tune_kd.execution_options.Execution` where it runs and how it is metered. All
+The options of the command line are keywords: those of :class:`tune_kd.planning.plan_options.Planning` say what is trained and
+how it is searched, those of :class:`tune_kd.planning.execution_options.Execution` where it runs and how it is metered. All
 functions raise InputError before anything starts, for an unknown keyword, too; RunFailed and Interrupted after.
 """
 
@@ -11,18 +11,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tune_kd import calibration, extending, resuming
+from tune_kd.execution import calibrate
+from tune_kd.history import extend as extending, resume as resuming
 from tune_kd.errors import InputError
-from tune_kd.execution_options import Execution
-from tune_kd.keywords import from_keywords
-from tune_kd.notices import notices
-from tune_kd.parts import execute_parts, planned_rows, read_data, say
-from tune_kd.plan import Study, plan_study
-from tune_kd.plan_options import Planning, fields_set
-from tune_kd.progress import Progress
-from tune_kd.runner import Outcome, execute, plan_rows
+from tune_kd.planning.execution_options import Execution
+from tune_kd.config.keywords import from_keywords
+from tune_kd.planning.notices import notices
+from tune_kd.execution.parts import execute_parts, planned_rows, read_data, say
+from tune_kd.planning.plan import Study, plan_study
+from tune_kd.planning.plan_options import Planning, fields_set
+from tune_kd.progress.base import Progress
+from tune_kd.execution.study import Outcome, execute, plan_rows
 from tune_kd.store import Store, create_store, open_store
-from tune_kd.studies import plan_parts, sources_given
+from tune_kd.planning.paper_studies import plan_parts, sources_given
 
 
 @from_keywords
@@ -104,7 +105,7 @@ def study(
     execution: Execution,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Run one of the paper's tables or figures (:data:`tune_kd.studies.STUDIES`) at the scale full or small.
+    """Run one of the paper's tables or figures (:data:`tune_kd.planning.paper_studies.STUDIES`) at the scale full or small.
 
     ``data`` (or ``sources``) has a folder for a data set's name; ``set`` (or ``settings``) sets fields of every
     scenario. All data are found and all runs planned before the first begins.
@@ -132,8 +133,8 @@ def _study(policies: Sequence[str], name: str, planning: Planning, execution: Ex
     data = read_data(study, execution, progress)
     say(data, progress, set())
     if study.needs_calibration:
-        before = calibration.kept(study, execution, data.split_sha256)
-        measured = before or calibration.measure(study, data, execution, progress)
+        before = calibrate.kept(study, execution, data.split_sha256)
+        measured = before or calibrate.measure(study, data, execution, progress)
         study = study.calibrated(measured.energy_j)
     store = _store(execution, progress)
     return execute(study, plan_rows(study, data, store), data, store, execution, progress)

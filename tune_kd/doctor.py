@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_kd import formats
-from tune_kd.cache import Cache, nearest, unwritable
+from tune_kd.storage.cache import Cache, nearest, unwritable
 from tune_kd.errors import InputError, RunFailed, StoreError
 
 OK, ABSENT, WARN, FAIL = MARKS = "ok", "–", "warn", "FAIL"
@@ -107,7 +107,7 @@ def cpus() -> Check:
 
 
 def _cpu_model() -> str:
-    from tune_kd.meter.power import this_machine
+    from tune_kd.meter.power_model import this_machine
 
     return this_machine().cpu_model or "unknown model"
 
@@ -137,7 +137,7 @@ def ray_starts() -> Check:
     """Whether Ray starts here and runs a task."""
     if (imported := ray_imports()).mark == FAIL:
         return imported
-    from tune_kd.session import ray_session
+    from tune_kd.cluster.session import ray_session
 
     try:
         with ray_session(None) as ray:
@@ -151,14 +151,14 @@ def ray_starts() -> Check:
 
 def nodes(address: str, cache: Cache) -> Iterator[Check]:
     """Every node of a running cluster: what it has, whether it has this code and sees the cache."""
-    from tune_kd.address import check_address
-    from tune_kd.session import ray_session
+    from tune_kd.cluster.address import check_address
+    from tune_kd.cluster.session import ray_session
 
     try:
         check_address(address)
         cache.folder.mkdir(parents=True, exist_ok=True)
         with ray_session(address) as ray, tempfile.NamedTemporaryFile(dir=cache.folder, prefix=".seen-by-") as marker:
-            from tune_kd.cluster import begin_look
+            from tune_kd.cluster.nodes import begin_look
 
             alive = [node for node in ray.nodes() if node["Alive"]]
             looks = [begin_look(node["NodeID"], cache, Path(marker.name)) for node in alive]
@@ -169,7 +169,7 @@ def nodes(address: str, cache: Cache) -> Iterator[Check]:
 
 
 def _node(ray: Any, node: dict[str, Any], answer: Any, cache: Cache) -> Check:
-    from tune_kd.sources import this_code
+    from tune_kd.cluster.code import this_code
 
     name = f"node {node['NodeID'][:6]}"
     has = node["Resources"]
@@ -206,10 +206,10 @@ def gpus() -> Iterator[Check]:
 
 def compiles() -> Check:
     """Whether networks can be compiled."""
-    from tune_kd import compiling
+    from tune_kd.models import compiler
 
     try:
-        return Check(name="--compile", mark=OK, found=f"can be used, with the C++ compiler {compiling.compiler()}")
+        return Check(name="--compile", mark=OK, found=f"can be used, with the C++ compiler {compiler.compiler()}")
     except InputError as error:
         return Check(name="--compile", mark=ABSENT, found=str(error))
 
@@ -270,8 +270,8 @@ def remote_cache(cache: Cache) -> Check:
 
 def temporary() -> Check:
     """Where Ray's own files would lie: its sockets need a short path."""
-    from tune_kd.scratch import own_folder, places
-    from tune_kd.session import LONGEST_FOLDER_BYTES
+    from tune_kd.storage.scratch import own_folder, places
+    from tune_kd.cluster.session import LONGEST_FOLDER_BYTES
 
     try:
         with own_folder(LONGEST_FOLDER_BYTES) as folder:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic import DAY, Recipe, make_frames, run, trial
 
-from analysis.accounting import CURRENCIES, Accounting, run_costs
+from analysis.runs.accounting import CURRENCIES, Accounting, run_costs
 from analysis.curves import area, mean_curve, mean_curves, report_curves, run_curves, step, stratified_t, t_interval
-from analysis.outcomes import run_outcomes
+from analysis.runs.outcomes import run_outcomes
 from tune_kd.errors import InputError
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from synthetic import make_frames, run, trial
 
-from analysis import paper_figures
-from analysis.outcomes import run_outcomes
-from analysis.script import Records
+from analysis.paper import figure_tables
+from analysis.runs.outcomes import run_outcomes
+from analysis.rendering.command import Records
 
 
 def scenario(student: str, **recipe: int) -> str:
@@ -40,7 +40,7 @@ def test_inference_is_a_mean_over_the_tested_trials_of_a_network_per_thousand_im
         trial("a", 2, 0.9, None, **untested),
         trial("b", 0, 0.9, 0.9, **unmetered),
     ]
-    found = paper_figures.inference(pd.DataFrame(runs), pd.DataFrame(trials)).set_index("network")
+    found = figure_tables.inference(pd.DataFrame(runs), pd.DataFrame(trials)).set_index("network")
     assert dict(found["role"]) == {"mobilenetv2": "student", "resnet18": "teacher"}
     assert dict(found["n"]) == {"mobilenetv2": 2, "resnet18": 1}
     assert found.loc["mobilenetv2", ["inference_s", "inference_energy_j", "inference_co2e_g"]].tolist() == [3, 20, 0.2]
@@ -57,11 +57,11 @@ def test_accuracy_by_batch_size_is_a_mean_over_replicates_in_the_order_of_the_si
             runs.append(run(name, "stochastic", replicate, scenario_json=settled))
             trials.append(trial(name, 0, 0.9, accuracy))
     records = records_of(runs, trials)
-    found = paper_figures.accuracy_by_batch(records.outcomes, records.runs)
+    found = figure_tables.accuracy_by_batch(records.outcomes, records.runs)
     assert found["batch_size"].tolist() == [32, 128]
     assert found["accuracy"].tolist() == pytest.approx([0.6, 0.85])
     assert found["spread"].tolist() == pytest.approx([0.2 / 2**0.5, 0.1 / 2**0.5])
-    (table,) = paper_figures.fig3b(records)
+    (table,) = figure_tables.fig3b(records)
     assert table.rows[0] == ["32", "stochastic", "60.00 ±14.14", "1.000"]
 
 
@@ -72,7 +72,7 @@ def test_figure_1_has_every_network_and_method_with_its_epochs() -> None:
     ]
     costs = {"confusion": [[5, 0], [0, 5]], "inference_s": 1.0, "inference_energy_j": 1.0, "inference_co2e_g": 1.0}
     trials = [trial("a", 0, 0.9, 0.8, **costs), trial("b", 0, 0.9, 0.7, **costs), trial("b", 1, 0.95, 0.9, **costs)]
-    inference, reached = paper_figures.fig1(records_of(runs, trials))
+    inference, reached = figure_tables.fig1(records_of(runs, trials))
     assert inference.rows == [["mobilenetv2", "student", "3", "100", "100", "100"]]
     assert [row[:4] for row in reached.rows] == [
         ["mobilenetv2", "100", "student alone", "80.00"],
@@ -90,7 +90,7 @@ def test_figure_1a_has_the_teachers_own_training_and_not_the_network_that_was_on
         run("c", "student", scenario_json=scenario("resnet18", epochs=1), study_id="s-resnet18-timed", **teacher),
     ]
     trials = [trial(name, 0, 0.9, 0.8, confusion=[[5, 0], [0, 5]], inference_s=1.0) for name in "abc"]
-    inference, reached = paper_figures.fig1(records_of(runs, trials))
+    inference, reached = figure_tables.fig1(records_of(runs, trials))
     assert [row[0] for row in inference.rows] == ["mobilenetv2", "resnet18"], "its inference is what it was timed for"
     assert [row[:4] for row in reached.rows] == [
         ["mobilenetv2", "100", "student alone", "80.00"],
@@ -104,7 +104,7 @@ def test_figure_1a_has_the_teachers_own_training_and_not_the_network_that_was_on
 def test_a_teacher_whose_training_was_not_measured_has_no_co2e() -> None:
     teacher = {"teacher_id": "t", "teacher_test_accuracy": 0.95, "teacher_co2e_g": None}
     runs = [run("a", "student", scenario_json=scenario("mobilenetv2"), **teacher)]
-    reached = paper_figures.training(records_of(runs, [trial("a", 0, 0.9, 0.8)]).outcomes, pd.DataFrame(runs))
+    reached = figure_tables.training(records_of(runs, [trial("a", 0, 0.9, 0.8)]).outcomes, pd.DataFrame(runs))
     assert reached["method"].tolist() == ["student alone", "teacher"]
     assert np.isnan(reached["co2e_g"].iloc[1])
 
@@ -112,5 +112,5 @@ def test_a_teacher_whose_training_was_not_measured_has_no_co2e() -> None:
 def test_figure_3a_has_a_row_for_each_temperature_of_the_grid() -> None:
     frames = make_frames(replicates=2)
     outcomes = run_outcomes(frames.runs, frames.trials, frames.nodes)
-    (table,) = paper_figures.fig3a(Records(**frames._asdict(), outcomes=outcomes))
+    (table,) = figure_tables.fig3a(Records(**frames._asdict(), outcomes=outcomes))
     assert [float(row[0]) for row in table.rows] == list(range(2, 21))

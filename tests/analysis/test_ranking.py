@@ -13,10 +13,10 @@ from scipy.stats import friedmanchisquare
 from synthetic import Frames, Recipe, make_frames, run, trial
 
 from analysis import across, ranking
-from analysis.headline import headline
-from analysis.outcomes import notices, run_outcomes
-from analysis.paired import holm
-from analysis.table import rich_table
+from analysis.pages.headline import headline
+from analysis.runs.outcomes import notices, run_outcomes
+from analysis.statistics.paired import holm
+from analysis.rendering.table import rich_table
 
 CLEAR = {
     "grid": Recipe(trials=19, tau=True),

@@ -12,12 +12,12 @@ import pytest
 from cli_records import sealed_store, study
 from synthetic import Recipe, make_frames
 
-from analysis.outcomes import run_outcomes
+from analysis.runs.outcomes import run_outcomes
 from analysis.ranking import pair_table
-from analysis.results import claim, document
-from analysis.script import Records
+from analysis.pages.markdown import claim, document
+from analysis.rendering.command import Records
 from tune_kd.cli.reference import all_commands
-from tune_kd.scenario import load_scenario, scenario_names, to_record
+from tune_kd.config.scenario import load_scenario, scenario_names, to_record
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -12,10 +12,10 @@ from rich.console import Console
 from synthetic import DAY, Frames, Recipe, make_frames, run, trial
 
 from analysis import summary
-from analysis.outcomes import notices, run_outcomes
-from analysis.table import MISSING, render, rich_table
+from analysis.runs.outcomes import notices, run_outcomes
+from analysis.rendering.table import MISSING, render, rich_table
 from tune_kd.errors import InputError
-from tune_kd.store.incumbents import incumbents
+from tune_kd.store.reading.incumbents import incumbents
 
 
 def test_the_incumbent_is_chosen_by_validation_and_brings_its_own_test() -> None:

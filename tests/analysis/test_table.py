@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from analysis.summary import SHOWN_UNITS, shown_unit
-from analysis.table import Table, rich_table
-from tune_kd.terminal_table import Words
+from analysis.rendering.table import Table, rich_table
+from tune_kd.terminal.table import Words
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from statsmodels.stats.proportion import proportion_confint
 from synthetic import DAY, PAPER, Recipe, make_frames, run, trial
 
 from analysis import sensitivity, target
-from analysis.accounting import Accounting
-from analysis.outcomes import run_outcomes
-from analysis.views import accuracy_by_tau
+from analysis.runs.accounting import Accounting
+from analysis.runs.outcomes import run_outcomes
+from analysis.figures.data import accuracy_by_tau
 
 
 def table_of(runs: list[dict[str, object]], trials: list[dict[str, object]], accuracy: float) -> pd.DataFrame:

@@ -15,10 +15,11 @@ import pytest
 from matplotlib.figure import Figure
 from synthetic import PAPER, Frames, Recipe, make_frames, run, trial
 
-from analysis import charts, plots, tables, views
-from analysis.accounting import CURRENCIES
-from analysis.outcomes import run_outcomes
-from analysis.script import Records
+from analysis.figures import charts, plots, data as views
+from analysis import tables
+from analysis.runs.accounting import CURRENCIES
+from analysis.runs.outcomes import run_outcomes
+from analysis.rendering.command import Records
 from tune_kd.errors import InputError
 
 

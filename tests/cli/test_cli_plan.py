@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from cli_records import sealed_store, study
 
-from analysis.power import USUAL_SD, detectable
-from tune_kd.calibration import Calibration, keep
+from analysis.statistics.detectable import USUAL_SD, detectable
+from tune_kd.execution.calibrate import Calibration, keep
 from tune_kd.cli import command_line
-from tune_kd.execution_options import Execution
+from tune_kd.planning.execution_options import Execution
 
 PLAN = ["plan", "--policies", "grid,asha,stochastic", "--epochs", "30", "--replicates", "10"]
 

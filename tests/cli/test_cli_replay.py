@@ -9,9 +9,9 @@ import sys
 import pytest
 from cli_records import sealed_store, study
 
-from analysis.replay import ADAPTED_BEFORE
+from analysis.runs.replay import ADAPTED_BEFORE
 from policies import POLICIES
-from tune_kd.catalogue import policy_record
+from tune_kd.config.catalogue import policy_record
 from tune_kd.cli import command_line
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tune_kd.meter.power import PowerModel
+from tune_kd.meter.power_model import PowerModel
 from tune_kd.meter.processes import ProcessTimes
 from tune_kd.meter.readings import Host
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tune_kd.meter.node import NodeMeter, TrialEnergy
-from tune_kd.meter.power import PowerModel, this_machine
+from tune_kd.meter.power_model import PowerModel, this_machine
 from tune_kd.meter.readings import NodeReaders
 
 BURNER = Path(__file__).with_name("burner.py")

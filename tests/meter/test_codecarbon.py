@@ -19,7 +19,7 @@ from store_records import run_row, started
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.codecarbon_csv import emissions, emissions_columns, emissions_row
 from tune_kd.meter.node import NodeMeter
-from tune_kd.meter.power import PowerModel, this_machine
+from tune_kd.meter.power_model import PowerModel, this_machine
 from tune_kd.meter.process import ProcessMeter
 from tune_kd.meter.readings import NodeReaders
 from tune_kd.store import create_store, open_store

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tune_kd.meter.ledger import Beside, GpuInterval, Interval, Methods, NodeLedger, Use, split
+from tune_kd.meter.attribution import Beside, GpuInterval, Interval, Methods, NodeLedger, Use, split
 
 MODEL = Methods(cpu="model", ram="model")
 TRIALS = ("a", "b", "c")

@@ -3,7 +3,7 @@
 import pytest
 
 from tune_kd.errors import InputError
-from tune_kd.meter.power import IDLE_SHARE, Machine, PowerModel, detect, modelled_cpu_watts, this_machine
+from tune_kd.meter.power_model import IDLE_SHARE, Machine, PowerModel, detect, modelled_cpu_watts, this_machine
 
 
 def machine(cpu_model: str | None, cpus: int = 8, sockets: int = 1, virtual: bool = False) -> Machine:

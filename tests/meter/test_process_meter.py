@@ -12,7 +12,7 @@ import pytest
 
 from tune_kd.errors import InputError
 from tune_kd.meter import processes
-from tune_kd.meter.power import PowerModel
+from tune_kd.meter.power_model import PowerModel
 from tune_kd.meter.process import ProcessMeter
 from tune_kd.meter.processes import node_busy_s, own_tree_cpu_s, read, scan
 

@@ -14,7 +14,7 @@ from training_steps import step_of
 from policies import POLICIES
 from policies.base import Softening
 from policies.meta_kd import MetaLearned, meta_gradient
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 from tune_kd.losses import softened_kl
 
 ALPHA = 0.9

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from policy_sequences import all_taus
 
 from policies.annealing import SHAPES
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -16,9 +16,9 @@ from training_steps import step_of
 from policies.annealing_kd import annealed_matching
 from policies.base import Temperature, hinton
 from search_spaces import SPACES
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 from tune_kd.errors import InputError
-from tune_kd.trial import Trial
+from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]
 STUDENT, TEACHER = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -10,10 +10,10 @@ from test_budget_matrix import kept
 from tune_simulator import Simulator
 
 from search_spaces import SPACES
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 from tune_kd.events import EpochReport
-from tune_kd.past import past_of
-from tune_kd.plan import RunPlan, plan_study
+from tune_kd.history.run_history import past_of
+from tune_kd.planning.plan import RunPlan, plan_study
 
 EPOCHS = 8
 

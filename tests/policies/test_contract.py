@@ -27,7 +27,7 @@ from torch import Tensor
 from policies import POLICIES
 from policies.base import Temperature
 from search_spaces import SPACES, Space
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 
 VARIANTS = (
     "annealing:shape=cosine",

@@ -18,9 +18,9 @@ from training_steps import step_of
 from policies.base import Temperature
 from policies.ctkd import reversal
 from search_spaces import SPACES
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 from tune_kd.errors import InputError
-from tune_kd.trial import Trial
+from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]
 STUDENT, TEACHER = 3 * torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy_losses import ALPHA, STUDENT, TEACHER, Array, cross_entropy, kl, loss_and_gradient, slope, tensors
 
 from policies.base import Softening, Temperature
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 from tune_kd.errors import InputError
 
 TAU_REF = 4.0

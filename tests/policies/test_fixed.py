@@ -8,9 +8,9 @@ import pytest
 from policy_sequences import COARSE, TAU, all_taus, suggestions
 
 from search_spaces import Space
-from tune_kd.catalogue import make_policy, policy_from_record, policy_record
+from tune_kd.config.catalogue import make_policy, policy_from_record, policy_record
 from tune_kd.errors import InputError
-from tune_kd.trial import Trial
+from tune_kd.training.trial import Trial
 
 
 @pytest.mark.parametrize("space", [TAU, COARSE], ids=lambda space: space.name)

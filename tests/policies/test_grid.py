@@ -9,7 +9,7 @@ from policy_sequences import COARSE, REAL, SINGLE, TAU, suggestions
 from ray.tune.search import Searcher
 
 from search_spaces import SPACES, Space
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 
 
 @pytest.mark.parametrize("space", [TAU, SPACES["tau-alpha"], COARSE, SINGLE], ids=lambda space: space.name)

@@ -10,11 +10,11 @@ from tune_simulator import Simulator
 
 from policies.schedulers import Brackets
 from search_spaces import SPACES
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 from tune_kd.errors import InputError
 from tune_kd.events import EpochReport
-from tune_kd.past import KnownTrial, past_of
-from tune_kd.plan import RunPlan, plan_study
+from tune_kd.history.run_history import KnownTrial, past_of
+from tune_kd.planning.plan import RunPlan, plan_study
 
 EPOCHS = 10
 

@@ -11,7 +11,7 @@ from numpy_losses import ALPHA, STUDENT, TEACHER, Array, cross_entropy, kl, loss
 
 from policies.base import Temperature
 from policies.spread import SMALLEST_DEVIATION, standard_deviation
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 from tune_kd.errors import InputError
 
 

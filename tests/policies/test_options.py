@@ -7,7 +7,7 @@ import math
 import pytest
 
 from policies.base import Constant, positive
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 from tune_kd.errors import InputError
 
 

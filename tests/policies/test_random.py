@@ -8,7 +8,7 @@ import pytest
 from policy_sequences import REAL, TAU, suggestions
 from scipy.stats import chisquare, kstest
 
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 
 
 def test_random_is_uniform_over_the_levels() -> None:

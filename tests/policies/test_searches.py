@@ -20,9 +20,9 @@ from tune_simulator import Simulator
 
 from policies.improvement import Observed, Process, costs, expected_improvement
 from search_spaces import SPACES, Dimension, Space
-from tune_kd.catalogue import make_policy
-from tune_kd.past import KnownTrial, past_of
-from tune_kd.plan import plan_study
+from tune_kd.config.catalogue import make_policy
+from tune_kd.history.run_history import KnownTrial, past_of
+from tune_kd.planning.plan import plan_study
 
 MODELLED = ["tpe", "gp", "cost-aware", "hyperband-tpe"]
 TAU = SPACES["tau"]

@@ -12,7 +12,7 @@ from policy_sequences import COARSE, REAL, TAU, all_taus, epoch_taus
 from scipy.stats import chisquare, kstest
 
 from search_spaces import Space
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 
 
 def test_stochastic_draws_the_integers_2_to_20_with_equal_chance() -> None:

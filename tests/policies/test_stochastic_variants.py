@@ -17,7 +17,7 @@ from torch import Tensor
 from policies.base import Temperature
 from policies.stochastic_around_best import AroundBest
 from search_spaces import Space
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 from tune_kd.errors import InputError
 
 

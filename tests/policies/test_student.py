@@ -8,8 +8,8 @@ import pytest
 import torch
 from policy_sequences import TAU, suggestions, training_step
 
-from tune_kd.catalogue import make_policy
-from tune_kd.trial import Trial
+from tune_kd.config.catalogue import make_policy
+from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]
 

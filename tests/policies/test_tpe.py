@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from policy_sequences import COARSE, REAL, SINGLE, TAU, suggestions
 
 from search_spaces import SPACES, Space
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 
 
 def hill(params: Mapping[str, float]) -> float:

@@ -15,10 +15,10 @@ from own_policies import CLASS, HEAD, WORKS, write
 from ray import cloudpickle
 
 from policies import POLICIES
-from tune_kd import user_policy
-from tune_kd.catalogue import make_policy, policy_from_record, policy_record, policy_sha256
+from tune_kd.config import policy_file
+from tune_kd.config.catalogue import make_policy, policy_from_record, policy_record, policy_sha256
 from tune_kd.errors import InputError
-from tune_kd.plan import plan_study
+from tune_kd.planning.plan import plan_study
 
 
 def test_its_options_are_typed_like_any_policys(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_another_process_makes_it_from_the_record_without_the_file(tmp_path: Pat
     file = write(tmp_path)
     record = policy_record(make_policy(f"{file}:Mine:low=7"))
     Path(file).unlink()
-    code = "import sys; from tune_kd.catalogue import *; print(policy_from_record(sys.argv[1]).temperature({}, 0).tau)"
+    code = "import sys; from tune_kd.config.catalogue import *; print(policy_from_record(sys.argv[1]).temperature({}, 0).tau)"
     assert in_another_process(code, record) == "tensor(7.)\n"
 
 
@@ -157,7 +157,7 @@ class Broken(Temperature):
 )
 def test_what_it_raises_is_told_with_its_own_lines(text: str, place: str, source: str, tmp_path: Path) -> None:
     file = write(tmp_path, text)
-    with pytest.raises(user_policy.PolicyError) as refused:
+    with pytest.raises(policy_file.PolicyError) as refused:
         plan_study(policies=[f"{file}:Mine"])
     assert str(refused.value).startswith(f"{file}, line ")
     assert place in str(refused.value)
@@ -187,6 +187,6 @@ except user_policy.PolicyError as error:
 
 
 def test_what_others_raise_is_left_as_it_is() -> None:
-    with pytest.raises(ZeroDivisionError) as raised, user_policy.explained():
+    with pytest.raises(ZeroDivisionError) as raised, policy_file.explained():
         print(1 / 0)
     assert not hasattr(raised.value, "__notes__")

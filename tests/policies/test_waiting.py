@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from policies.base import Temperature
-from tune_kd.catalogue import make_policy
+from tune_kd.config.catalogue import make_policy
 
 HOST = torch.device("cpu")
 # Draws on the device in a step, and there are no generators for ``meta``.

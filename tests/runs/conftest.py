@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from s3_server import CREDENTIALS
 
-from tune_kd.session import ray_session
+from tune_kd.cluster.session import ray_session
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 import tune_kd
 from tune_kd.errors import Interrupted
 from tune_kd.events import EpochReport, Event
-from tune_kd.progress import Progress
+from tune_kd.progress.base import Progress
 
 pytestmark = pytest.mark.slow
 

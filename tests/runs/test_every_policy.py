@@ -12,7 +12,7 @@ from policies import POLICIES
 from search_spaces import SPACES
 from tune_kd import events
 from tune_kd.errors import InputError, RunFailed
-from tune_kd.progress import Progress
+from tune_kd.progress.base import Progress
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ import pytest
 
 import tune_kd
 from tune_kd import events
-from tune_kd.progress import Progress
+from tune_kd.progress.base import Progress
 
 pytestmark = pytest.mark.slow
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 import tune_kd
-from tune_kd.budget import Ledger
+from tune_kd.budget.ledger import Ledger
 from tune_kd.errors import Interrupted
-from tune_kd.plan import RunPlan
-from tune_kd.progress import Progress
-from tune_kd.teacher_outputs import outputs_id
+from tune_kd.planning.plan import RunPlan
+from tune_kd.progress.base import Progress
+from tune_kd.training.teacher_outputs import outputs_id
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ import pytest
 from house_copy import copy_house
 from ray_head import Head, ray_head
 
-from tune_kd.house import HOUSE, PACKAGES
+from tune_kd.own_packages import HOUSE, PACKAGES
 from tune_kd.store import open_store
 
 pytestmark = [

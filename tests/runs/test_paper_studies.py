@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 import tune_kd
-from tune_kd.cli.records import read
-from tune_kd.cli.study import tables_of
+from analysis.runs.reading import read
+from tune_kd.cli.commands.study import tables_of
 from tune_kd.data import load
-from tune_kd.parts import joined
-from tune_kd.runner import plan_rows
+from tune_kd.execution.parts import joined
+from tune_kd.execution.study import plan_rows
 from tune_kd.store import create_store
-from tune_kd.studies import plan_parts
+from tune_kd.planning.paper_studies import plan_parts
 
 pytestmark = pytest.mark.slow
 

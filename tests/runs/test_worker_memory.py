@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tune_kd.session import KEEP_MEMORY
+from tune_kd.cluster.session import KEEP_MEMORY
 
 
 @pytest.mark.slow

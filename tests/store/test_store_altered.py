@@ -11,7 +11,8 @@ import pytest
 from cli_records import sealed_store, study
 from store_records import contents, run_row, write_whole_run
 
-from tune_kd.store import Store, create_store, manifest, open_store, rows, stamp
+from tune_kd.store import Store, create_store, open_store
+from tune_kd.store.files import manifest, rows, stamp
 from tune_kd.store.schema import to_table
 
 

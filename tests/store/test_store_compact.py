@@ -21,8 +21,8 @@ from store_records import (
 
 from tune_kd.errors import InputError, StoreError
 from tune_kd.store import Store, create_store, open_store
-from tune_kd.store.files import LocalFiles
-from tune_kd.store.packing import maintenance
+from tune_kd.store.files.local_files import LocalFiles
+from tune_kd.store.upkeep.packing import maintenance
 
 
 class Crash(BaseException):

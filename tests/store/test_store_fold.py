@@ -12,7 +12,7 @@ from store_records import at, ended, examined, report, started, trial_events
 from tune_kd.errors import StoreError
 from tune_kd.events import EpochReport, TrialEnded, TrialMetered, TrialStarted, TrialTested
 from tune_kd.store.columns import SPENT, TABLES
-from tune_kd.store.fold import fold
+from tune_kd.store.writing.fold import fold
 
 
 def test_a_whole_attempt_becomes_one_row_and_its_reports() -> None:

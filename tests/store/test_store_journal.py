@@ -8,7 +8,7 @@ import pytest
 from store_records import report, started, trial_events
 
 from tune_kd.errors import StoreError
-from tune_kd.store.journal import Journal, read_events
+from tune_kd.store.writing.journal import Journal, read_events
 
 
 def test_what_is_appended_can_be_read_while_the_writer_lives(tmp_path: Path) -> None:

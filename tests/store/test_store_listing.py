@@ -12,7 +12,7 @@ import pytest
 from store_records import TABLES, at, contents, report, run_row, started, trial_events, write_whole_run
 
 from analysis.curves import run_curves
-from analysis.outcomes import run_outcomes
+from analysis.runs.outcomes import run_outcomes
 from tune_kd.errors import InputError
 from tune_kd.events import TrialEnded
 from tune_kd.store import Store, create_store

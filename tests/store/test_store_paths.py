@@ -21,7 +21,7 @@ from store_records import contents
 
 from tune_kd.cli import command_line
 from tune_kd.errors import InputError
-from tune_kd.house import HOUSE
+from tune_kd.own_packages import HOUSE
 from tune_kd.store import Store, create_store, open_store
 from tune_kd.store.schema import document
 
@@ -147,7 +147,7 @@ LIBRARIES = {"pq", "pd", "pl", "ds", "duckdb", "pandas", "polars", "connection",
 
 @pytest.mark.parametrize("package", ["tune_kd", "analysis", "policies", "search_spaces", "benchmarks"])
 def test_parquet_is_opened_by_paths_in_one_place_of_the_store_and_one_of_the_data(package: str) -> None:
-    places = {HOUSE / "tune_kd/store/parquet.py", HOUSE / "tune_kd/data/parquet.py"}
+    places = {HOUSE / "tune_kd/store/files/parquet.py", HOUSE / "tune_kd/data/parquet.py"}
     found = [
         f"{file.relative_to(HOUSE)}:{line}"
         for file in sorted({*(HOUSE / package).rglob("*.py")} - places)

@@ -14,20 +14,20 @@ from typer.main import get_command
 from tune_kd.cli.app import FAILED, WRONG_INPUT, app, say
 from tune_kd.cli.failures import said_of, users_line
 from tune_kd.cli.usage import fitted, one_line
-from tune_kd.interruption import terminable
-from tune_kd.streams import OutputError, Stdout, guard
+from tune_kd.cluster.interruption import terminable
+from tune_kd.terminal.streams import OutputError, Stdout, guard
 
 # isort: split  (what follows registers the commands, in the order of the help)
-from tune_kd.cli import studies as studies  # isort: skip
-from tune_kd.cli import study as study  # isort: skip
-from tune_kd.cli import forecasts as forecasts  # isort: skip
-from tune_kd.cli import report as report  # isort: skip
-from tune_kd.cli import analyse as analyse  # isort: skip
-from tune_kd.cli import listing as listing  # isort: skip
-from tune_kd.cli import store as store  # isort: skip
-from tune_kd.cli import new as new  # isort: skip
-from tune_kd.cli import repeats as repeats  # isort: skip
-from tune_kd.cli import checkup as checkup  # isort: skip
+from tune_kd.cli.commands import run as studies  # isort: skip
+from tune_kd.cli.commands import study  # isort: skip
+from tune_kd.cli.commands import plan as forecasts  # isort: skip
+from tune_kd.cli.commands import report  # isort: skip
+from tune_kd.cli.commands import analyse  # isort: skip
+from tune_kd.cli.commands import list as listing  # isort: skip
+from tune_kd.cli.commands import store  # isort: skip
+from tune_kd.cli.commands import new  # isort: skip
+from tune_kd.cli.commands import rerun as repeats  # isort: skip
+from tune_kd.cli.commands import doctor as checkup  # isort: skip
 
 __all__ = ["app", "command_line", "main"]
 

@@ -7,7 +7,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-from tune_kd.house import HOUSE
+from tune_kd.own_packages import HOUSE
 
 OURS = tuple(str(HOUSE / name) for name in ("tune_kd", "policies", "search_spaces", "analysis"))
 # The rest, as of a file that is not there, may well be a mistake of ours.

@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from tune_kd.cli.choices import Completion
-from tune_kd.keywords import from_keywords
+from tune_kd.config.keywords import from_keywords
 
 Command = Callable[..., None]
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tune_kd.data.image_set import ImageSet
 from tune_kd.errors import InputError
-from tune_kd.shared_tensors import from_shared
+from tune_kd.data.shared_memory import from_shared
 
 
 class Batch(NamedTuple):

@@ -14,7 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tune_kd.meter.beside import Registry
 from tune_kd.meter.node import NodeMeter, NodeSnapshot, TrialEnergy
-from tune_kd.meter.power import detect
+from tune_kd.meter.power_model import detect
 from tune_kd.meter.probe import open_readers
 
 
@@ -79,7 +79,7 @@ class NodeEnergy:
 class NodeMeters:
     """One meter on every node that is alive now, started at construction without waiting for any; more by ``add``.
 
-    ``power`` are the options of :func:`tune_kd.meter.power.detect`. Needs an initialised Ray. Meters live as long as
+    ``power`` are the options of :func:`tune_kd.meter.power_model.detect`. Needs an initialised Ray. Meters live as long as
     their handles here; trials look them up by name.
     """
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tune_kd.meter.carbon import JOULES_PER_KWH, country_name
-from tune_kd.meter.power import GIB
+from tune_kd.meter.power_model import GIB
 
 
 def emissions_columns() -> tuple[str, ...]:

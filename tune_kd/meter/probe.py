@@ -8,7 +8,7 @@ from typing import Any
 
 from tune_kd.meter.counter import Unavailable
 from tune_kd.meter.nvml import LOOK, NvmlReader
-from tune_kd.meter.power import PowerModel, detect
+from tune_kd.meter.power_model import PowerModel, detect
 from tune_kd.meter.rapl import POWERCAP, RaplReader
 from tune_kd.meter.readings import NodeReaders
 

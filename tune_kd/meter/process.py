@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from tune_kd.errors import InputError
 from tune_kd.meter.energy import Energy
-from tune_kd.meter.power import PowerModel
+from tune_kd.meter.power_model import PowerModel
 from tune_kd.meter.processes import own_tree_cpu_s
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tune_kd.cache import default_cache
+from tune_kd.storage.cache import default_cache
 from tune_kd.errors import InputError
-from tune_kd.store import marker
-from tune_kd.store.files import Files, LocalFiles
+from tune_kd.store.files import marker
+from tune_kd.store.files.local_files import Files, LocalFiles
 from tune_kd.store.store import Store
-from tune_kd.urls import is_url
+from tune_kd.storage.urls import is_url
 
 
 def create_store(where: str | Path, *, cache: Path | None = None) -> Store:
@@ -39,7 +39,7 @@ def open_store(where: str | Path, *, cache: Path | None = None) -> Store:
 
 def _files(where: str | Path, cache: Path | None) -> Files:
     if is_url(where):
-        from tune_kd.store.remote import RemoteFiles
+        from tune_kd.store.files.remote_files import RemoteFiles
 
         return RemoteFiles(str(where), cache or default_cache())
     return LocalFiles(Path(str(where).removeprefix("file://")).expanduser().absolute())

@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from tune_kd.errors import InputError, StoreError
 from tune_kd.events import Event
-from tune_kd.store import names, sealing
-from tune_kd.store.compact import compact
-from tune_kd.store.export import export
-from tune_kd.store.files import Files
-from tune_kd.store.fold import Attempt, fold
-from tune_kd.store.journal import Journal
-from tune_kd.store.lease import Lease
-from tune_kd.store.listing import RunRecord, incumbent, list_runs, require_run, show_run
-from tune_kd.store.merge import Merged, merge
-from tune_kd.store.packing import maintenance
-from tune_kd.store.reading import Reader
-from tune_kd.store.remove import remove_runs
-from tune_kd.store.stamp import Fault
-from tune_kd.store.sweep import Orphan, is_packed, sweep
-from tune_kd.store.verify import uncompared, verify
+from tune_kd.store.files import names
+from tune_kd.store.writing import sealing
+from tune_kd.store.upkeep.compact import compact
+from tune_kd.store.reading.export import export
+from tune_kd.store.files.local_files import Files
+from tune_kd.store.writing.fold import Attempt, fold
+from tune_kd.store.writing.journal import Journal
+from tune_kd.storage.lease import Lease
+from tune_kd.store.reading.run_list import RunRecord, incumbent, list_runs, require_run, show_run
+from tune_kd.store.upkeep.merge import Merged, merge
+from tune_kd.store.upkeep.packing import maintenance
+from tune_kd.store.reading.reader import Reader
+from tune_kd.store.upkeep.remove import remove_runs
+from tune_kd.store.files.stamp import Fault
+from tune_kd.store.upkeep.sweep import Orphan, is_packed, sweep
+from tune_kd.store.upkeep.verify import uncompared, verify
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,7 +149,7 @@ class Store:
         return compact(self.reader)
 
     def verify(self) -> list[Fault]:
-        """What is wrong with the store's files; see :func:`tune_kd.store.verify.verify` for what it looks for."""
+        """What is wrong with the store's files; see :func:`tune_kd.store.upkeep.verify.verify` for what it looks for."""
         return verify(self.reader)
 
     def uncompared(self) -> list[Fault]:

@@ -1,0 +1,160 @@
+"""The charts as data: series in shown units, which ``report.js`` draws on a page and ``plots.py`` on paper.
+
+Colours are Okabe and Ito's, told apart by colour-blind readers too; a policy's dash and marker go with them. It looks
+the same in every chart, and up to 24 policies differ from each other in every chart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.runs.accounting import CURRENCIES, Accounting
+from analysis.curves import mean_curves, run_curves
+from analysis.rendering.command import Records
+from analysis.summary import shown_unit
+from analysis.rendering.table import as_rows, percent
+from analysis.target import survival_table
+from analysis.figures.data import accuracy_by_tau, pareto_points, parts_of
+
+BLACK = "#000000"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", BLACK, "#F0E442")
+DASHES = ("", "7 4", "2 3", "9 3 2 3")
+SHAPES = ("circle", "square", "up", "diamond", "down", "cross")
+PART_TITLES = {"energy": "Energy by component", "flops": "FLOPs by phase", "time": "Time by phase"}
+WITH_TEACHER = "energy with the teacher"
+Chart = dict[str, Any]
+
+
+def look(labels: list[str]) -> dict[str, dict[str, str]]:
+    """By policy, colour, dash (SVG's) and marker; black is the text's own colour, which turns white in the dark."""
+    colours = ["currentColor" if colour == BLACK else colour for colour in COLOURS]
+    return {
+        label: {
+            "label": label,
+            "colour": colours[i % len(colours)],
+            # One further in every round of colours: where a colour comes again, its dash is another.
+            "dash": DASHES[(i + i // len(colours)) % len(DASHES)],
+            "marker": SHAPES[i % len(SHAPES)],
+        }
+        for i, label in enumerate(labels)
+    }
+
+
+def curve_chart(records: Records, comparison: int, value: str = "test_accuracy") -> Chart | None:
+    """The mean accuracy of the incumbent over every currency that was measured, with 95 % t intervals.
+
+    And over energy with all of the teacher's training in it, which no policy's cost has elsewhere.
+    """
+    outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
+    axes: dict[str, Chart] = {}
+    series = _series(list(outcomes["label"].unique()))
+    rules = {currency: Accounting(currency=currency) for currency in CURRENCIES}
+    for name, rule in (rules | {WITH_TEACHER: Accounting(teacher_runs=1)}).items():
+        curves = mean_curves(run_curves(outcomes, records.runs, records.trials, rule), value).dropna(subset=["mean"])
+        if curves.empty:
+            continue
+        axes[name], base = _axis(rule.currency, curves["cost"])
+        axes[name]["label"] = axes[name]["label"].replace(rule.currency, name)
+        for label, mine in curves.groupby("label", sort=False):
+            changes = mine[mine["mean"].diff().ne(0) | (mine["cost"] == mine["cost"].max())]
+            series[str(label)]["rows"][name] = _rows(changes, ("mean", "low", "high"), base)
+    title = "Test accuracy of the incumbent over what was spent"
+    return _chart("steps", title, axes, [one for one in series.values() if one["rows"]])
+
+
+def pareto_chart(records: Records, comparison: int) -> Chart | None:
+    """One point a policy: mean test accuracy ± standard deviation over its mean cost, in every measured currency.
+
+    ``front``: by axis, the points [cost, accuracy] that no other point beats in both, the cheapest first.
+    """
+    outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
+    axes: dict[str, Chart] = {}
+    series = _series(list(outcomes["label"].unique()))
+    front: dict[str, list[list[float | None]]] = {}
+    for currency in CURRENCIES:
+        points = pareto_points(outcomes, currency)
+        points = points.assign(low=points["accuracy"] - points["std"], high=points["accuracy"] + points["std"])
+        if points.empty:
+            continue
+        axes[currency], base = _axis(currency, points["cost"])
+        for label, mine in points.groupby("label", sort=False):
+            series[str(label)]["rows"][currency] = _rows(mine, ("accuracy", "low", "high"), base)
+        best = _rows(points[points["front"]].sort_values("cost"), ("accuracy", "low", "high"), base)
+        front[currency] = [[cost, accuracy] for cost, accuracy, *_ in best]
+    chart = _chart("points", "Accuracy over cost", axes, [one for one in series.values() if one["rows"]])
+    return chart | {"front": front} if chart else None
+
+
+def target_chart(records: Records, comparison: int) -> Chart | None:
+    """The share of runs that have not reached the target yet over what was spent, in every measured currency."""
+    outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
+    axes: dict[str, Chart] = {}
+    series = _series(list(outcomes["label"].unique()))
+    target = np.nan
+    for currency in CURRENCIES:
+        curves = survival_table(outcomes, records.runs, records.trials, accounting=Accounting(currency=currency))
+        if curves.empty:
+            continue
+        target = float(curves["target"].iloc[0])
+        axes[currency], base = _axis(currency, curves["cost"])
+        # It starts at a cost of 0, which a log axis has no place for.
+        axes[currency]["log"] = False
+        for label, mine in curves.assign(low=np.nan, high=np.nan).groupby("label", sort=False):
+            series[str(label)]["rows"][currency] = _rows(mine, ("missing", "low", "high"), base)
+    chart = _chart("steps", "Runs short of the target", axes, [one for one in series.values() if one["rows"]])
+    return chart | {"y": f"runs still below {percent(target)} % validation accuracy, %"} if chart else None
+
+
+def tau_chart(records: Records, comparison: int) -> Chart | None:
+    """Test accuracy by constant τ, with 95 % t intervals over replicates."""
+    by_tau = accuracy_by_tau(records.outcomes, records.trials)
+    by_tau = by_tau[by_tau["comparison"] == comparison].rename(columns={"tau": "cost"})
+    if by_tau.empty:
+        return None
+    series = look(["constant τ"])["constant τ"] | {"rows": {"tau": _rows(by_tau, ("mean", "low", "high"), 1.0)}}
+    axes: dict[str, Chart] = {"tau": {"label": "τ", "unit": "= τ", "log": False}}
+    return _chart("line", "Test accuracy by τ", axes, [series])
+
+
+def parts_chart(records: Records, comparison: int, what: str) -> Chart | None:
+    """Where what (a key of ``PARTS``) each policy spent went: title, unit, parts, and a row (label, values) a policy.
+
+    Means over replicates in the shown unit; a part that no policy has is left out, one that a policy lacks is NaN.
+    """
+    outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
+    frame = parts_of(outcomes, records.runs, records.trials, what).set_index("label").drop(columns="comparison")
+    frame = frame.dropna(axis="columns", how="all")
+    frame = frame.loc[:, (frame != 0).any()]
+    if frame.empty:
+        return None
+    unit, base = shown_unit(what, frame.sum(axis=1))
+    rows = [
+        (str(label), [float(value) / base for value in values])
+        for label, values in zip(frame.index, frame.to_numpy(), strict=True)
+    ]
+    return {"title": PART_TITLES[what], "unit": unit, "parts": list(map(str, frame.columns)), "rows": rows}
+
+
+def _series(labels: list[str]) -> dict[str, Chart]:
+    return {label: {**style, "rows": {}} for label, style in look(labels).items()}
+
+
+def _axis(currency: str, costs: pd.Series) -> tuple[Chart, float]:
+    unit, base = shown_unit(currency, costs)
+    return {"label": unit if unit == currency else f"{currency} ({unit})", "unit": unit, "log": True}, base
+
+
+def _chart(kind: str, title: str, axes: dict[str, Chart], series: list[Chart]) -> Chart | None:
+    return {"kind": kind, "title": title, "y": "accuracy %", "axes": axes, "series": series} if series else None
+
+
+def _rows(frame: pd.DataFrame, names: tuple[str, str, str], base: float) -> list[list[float | None]]:
+    """[cost in the shown unit, mean, low, high in percent]; what is not known is null."""
+    rows = []
+    for row in as_rows(frame):
+        values = [row["cost"] / base, *(100 * row[name] for name in names)]
+        rows.append([float(f"{value:.6g}") if np.isfinite(value) else None for value in values])
+    return rows

@@ -1,0 +1,189 @@
+"""A store's results as one Markdown document: what the verdicts allow, and no more.
+
+``benchmarks/published_results.py`` writes ``docs/results.md`` with it, from the store that is published beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from analysis.runs.accounting import Accounting
+from analysis.figures.charts import PART_TITLES, parts_chart
+from analysis.pages.headline import headline
+from analysis.runs.outcomes import notices
+from analysis.statistics.detectable import detectable, pair_sds
+from analysis.ranking import against, claim_holds, pair_table, ranking_tables
+from analysis.rendering.command import Records
+from analysis.sensitivity import sensitivity_table
+from analysis.summary import comparison_title, format_table, screening, tabulate
+from analysis.rendering.table import MISSING, Table, as_rows, markdown, number, percent
+from analysis.tables import scenario_words
+from analysis.target import format_target, target_table
+from analysis.figures.data import measured, teacher_notes, versions
+
+PAPERS_CLAIM = 1 / 19  # of grid search's energy, for the stochastic policy, at the same accuracy
+# In the order in which they are told; the word that counts them.
+VERDICTS = {"better": "different", "equivalent": "equivalent", "inconclusive": "inconclusive", "worse": "different"}
+
+
+def document(records: Records, *, commands: Mapping[int, str], figures: Sequence[str] = (), head: str = "") -> str:
+    """The document. ``commands``: by comparison, how to run it again; ``figures``: paths of pictures to show."""
+    parts = ["# Results", head, *_in_short(records)]
+    for comparison, rows in tabulate(records.outcomes).groupby("comparison", sort=True):
+        parts += _comparison(records, int(str(comparison)), rows, figures)
+    parts += [*_grounds(records), "## How to repeat it", *_repeating(commands)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def claim(pairs: pd.DataFrame, *, policy: str = "stochastic", reference: str = "grid") -> str:
+    """What the ``pairs`` of one comparison say of the paper's claim; '' where the two policies were not compared."""
+    pair = against(pairs, policy, reference)
+    if not pair:
+        return ""
+    bound = f"at most {number(pair['ratio_upper'])} of {reference}'s energy (one-sided 95 %)"
+    at_most = bound if math.isfinite(pair["ratio_upper"]) else f"an energy beside {reference}'s that is not known"
+    held = "holds here" if claim_holds(pair, PAPERS_CLAIM) else "is not shown here"
+    found = f"{policy} is {pair['verdict']} in accuracy and takes {at_most}; 1/19 is {number(PAPERS_CLAIM)}"
+    return f"The paper's claim, the same accuracy at 1/19 of the energy, {held}: {found}."
+
+
+def _in_short(records: Records) -> Iterator[str]:
+    yield "## In short"
+    outcomes = records.outcomes
+    table = tabulate(outcomes)
+    for comparison, rows in table.groupby("comparison", sort=True):
+        pairs = _pairs(outcomes, int(str(comparison)))
+        said = [headline(outcomes, int(str(comparison))), _beside(pairs, rows), _counts(pairs), claim(pairs)]
+        yield f"**{comparison_title(rows.iloc[0])}.** {' '.join(filter(None, said))}"
+    yield from (f"- {line}" for line in notices(outcomes))
+
+
+def _comparison(records: Records, comparison: int, rows: pd.DataFrame, figures: Sequence[str]) -> Iterator[str]:
+    one = replace(records, outcomes=records.outcomes[records.outcomes["comparison"] == comparison])
+    runs = records.runs[records.runs["run_id"].isin(one.outcomes["run_id"])]
+    yield f"## {comparison_title(rows.iloc[0])}"
+    yield " ".join([_setting(runs), *(f"{line[0].upper()}{line[1:]}." for line in teacher_notes(runs))])
+    if stamp := screening(rows):
+        yield f"> **{stamp[0].upper()}{stamp[1:]}.**"
+    yield _power(one.outcomes, rows)
+    yield from (_untitled(table, "Ranking") for table in ranking_tables(one.outcomes))
+    yield from (_untitled(table, "Costs") for table in format_table(rows))
+    yield from (f"![{_file(path)}]({path})" for path in figures if _file(path).rsplit("-", 1)[-1] == str(comparison))
+    targets = target_table(one.outcomes, one.runs, one.trials, accounting=Accounting())
+    if len(targets):
+        yield markdown(format_target(targets, "energy"))
+    yield from (markdown(table) for what in PART_TITLES if (table := _parts(one, comparison, what)))
+    if len(rules := sensitivity_table(one.outcomes, one.runs, one.trials)):
+        yield markdown(_winners(rules))
+
+
+def _setting(runs: pd.DataFrame) -> str:
+    words = scenario_words(runs.iloc[0])
+    images = "all training images" if not words["train_limit"] else f"{words['train_limit']:g} training images"
+    networks = f"{words['teacher']} → {words['student']}, loss {words['loss']}"
+    return f"{words['dataset']}, {networks}, {words['epochs']} epochs on {images}."
+
+
+def _power(outcomes: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """What a comparison of so many policies and replicates could have shown at all, for the pair in the middle.
+
+    Not for all pairs pooled: one policy that fails in some seeds would make its spread that of everybody.
+    """
+    spread, pairs = float(pair_sds(outcomes)["sd"].median()), len(rows) * (len(rows) - 1) // 2
+    if not spread > 0 or pd.isna(rows["equivalence_margin"].iloc[0]):
+        return ""
+    margin, replicates = float(rows["equivalence_margin"].iloc[0]), int(rows["replicates"].min())
+    could = detectable(replicates, sd=spread, margin=margin, pairs=pairs)
+    if could.difference is None:
+        return ""
+    return (
+        "Paired differences between seeds have a standard deviation of"
+        f" {percent(spread, 2)} pp in the pair of policies in the middle. With that, {replicates} replicates and"
+        f" {pairs} pairs, a true difference of {percent(could.difference, 2)} pp is found four times in five, and equal"
+        f" policies are called equivalent within {100 * margin:g} pp with a probability of"
+        f" {percent(could.equivalence_power, 0)} %."
+    )
+
+
+def _counts(pairs: pd.DataFrame) -> str:
+    if pairs.empty:
+        return ""
+    counts = pairs["verdict"].map(VERDICTS).value_counts()
+    named = ", ".join(f"{counts.get(name, 0)} {name}" for name in dict.fromkeys(VERDICTS.values()))
+    return f"Of {len(pairs)} pairs of policies: {named}."
+
+
+def _beside(pairs: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """Every policy by its verdict against the reference."""
+    reference = str(rows["reference"].iloc[0])
+    found = {label: against(pairs, label, reference).get("verdict") for label in rows["label"] if label != reference}
+    groups = {verdict: [label for label, own in found.items() if own == verdict] for verdict in VERDICTS}
+    named = [f"{verdict}: {', '.join(labels)}" for verdict, labels in groups.items() if labels]
+    return f"Against {reference}, {'; '.join(named)}." if named else ""
+
+
+def _parts(records: Records, comparison: int, what: str) -> Table | None:
+    chart = parts_chart(records, comparison, what)
+    if chart is None:
+        return None
+    rows = [[label, *map(number, values)] for label, values in chart["rows"]]
+    title = f"{chart['title']}, {chart['unit']}, means over replicates"
+    return Table(title=title, headers=["policy", *chart["parts"]], rows=rows, data=pd.DataFrame())
+
+
+def _winners(rules: pd.DataFrame) -> Table:
+    """The least costly policy under every accounting rule."""
+    rows = []
+    for (currency, rule), mine in rules.groupby(["currency", "rule"], sort=False):
+        least = ", ".join(mine.loc[mine["rank"] == 1, "label"])
+        rows.append([str(currency), str(rule), least, "yes" if mine["changed"].any() else "no"])
+    headers = ["currency", "rule", "least to the target (RMST)", "a rank differs from joules as recorded"]
+    return Table(title="What the accounting decides", headers=headers, rows=rows, data=rules, text_columns=4)
+
+
+def _grounds(records: Records) -> Iterator[str]:
+    yield "## What was measured and what modelled"
+    found = measured(records.outcomes, records.trials, records.nodes)
+    yield _plain(["what", "method", "count"], found)
+    yield "## What this does not say"
+    energy = set(found.loc[found["what"] == "energy (attempts)", "method"])
+    lines = ["*Inconclusive* is not *equivalent*: the data cannot tell."]
+    if "model" in energy:
+        lines.append("Energy by `model` is a stated power model's: it follows time and load. FLOPs are counted.")
+    if screening(tabulate(records.outcomes)):
+        lines.append("Where it says *screening*, there are too few replicates to conclude anything.")
+    lines.append(
+        "One teacher and one split a scenario: what another teacher or split would change is in no interval. Nor is"
+        " another machine, network, data set or longer training."
+    )
+    yield "\n".join(f"- {line}" for line in lines)
+    yield "## Versions and hardware"
+    yield _plain(["what", "value"], versions(records.runs, records.nodes))
+
+
+def _repeating(commands: Mapping[int, str]) -> Iterator[str]:
+    yield "Accuracies repeat to the last digit with the same seed and packages; energies are the machine's."
+    yield "```\n" + "\n".join(commands[comparison] for comparison in sorted(commands)) + "\n```"
+
+
+def _pairs(outcomes: pd.DataFrame, comparison: int) -> pd.DataFrame:
+    return pair_table(outcomes[outcomes["comparison"] == comparison])
+
+
+def _untitled(table: Table, title: str) -> str:
+    return markdown(replace(table, title=title))
+
+
+def _plain(headers: Sequence[str], frame: pd.DataFrame) -> str:
+    rows: list[list[str]] = [[str(value) or MISSING for value in row.values()] for row in as_rows(frame)]
+    return "\n".join(markdown(Table(title="", headers=headers, rows=rows, data=frame, text_columns=9)).splitlines()[2:])
+
+
+def _file(path: Any) -> str:
+    """The name of a figure's file, without its ending."""
+    return str(path).rpartition("/")[2].rpartition(".")[0]

@@ -1,0 +1,152 @@
+"""The paper's figures as tables of numbers: Fig 1 (inference, training CO2e), 3a (fixed τ) and 3b (batch sizes)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.runs.accounting import as_float, columns
+from analysis.runs.outcomes import each_policy
+from analysis.paper.numbers import METHODS
+from analysis.rendering.command import Records, main
+from analysis.rendering.table import Table, as_rows, number, plus_minus
+from analysis.tables import scenario_words
+from analysis.figures.data import accuracy_by_tau
+
+PER = 1000  # images that inference costs are given for
+INFERENCE = ("inference_s", "inference_energy_j", "inference_co2e_g")
+TIMED = "-timed"  # how the id of the part ends whose network is trained for its inference alone
+
+
+def inference(runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """What predicting costs by network, the mean over all tested trials in which it was the student.
+
+    Columns: network, role (teacher where some run distils from it, else student), n, and per 1,000 test images
+    inference_s, inference_energy_j, inference_co2e_g; NaN where nothing was measured.
+    """
+    words = pd.DataFrame([scenario_words(run) for _, run in runs.iterrows()], index=runs["run_id"])
+    tested = columns(trials, ("confusion", *INFERENCE)).dropna(subset=["confusion"])
+    images = tested["confusion"].map(lambda matrix: float(sum(map(sum, matrix))))
+    each = tested[list(INFERENCE)].apply(as_float).mul(PER / images, axis=0)
+    each["network"] = tested["run_id"].map(words["student"])
+    rows = each.groupby("network")[list(INFERENCE)].mean()
+    rows.insert(0, "n", each.groupby("network").size())
+    rows.insert(0, "role", ["teacher" if name in set(words["teacher"]) else "student" for name in rows.index])
+    return rows.reset_index()
+
+
+def training(outcomes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Fig 1a: accuracy against the CO2e of training, a row for each network and policy and one for each teacher.
+
+    Columns: network, epochs, method, n, accuracy, spread (fractions), co2e_g. A network that was trained only so that
+    its inference could be timed is no student.
+    """
+    by_run = columns(runs, ("study_id",)).drop_duplicates("run_id").set_index("run_id")
+    timed = by_run.index[by_run["study_id"].astype(str).str.endswith(TIMED)]
+    rows = []
+    for _, label, mine in each_policy(outcomes[outcomes["counted"] & ~outcomes["run_id"].isin(timed)]):
+        words = scenario_words(by_run.loc[mine["run_id"].iloc[0]])
+        named = {"network": words["student"], "epochs": words["epochs"], "method": METHODS.get(label, label)}
+        rows.append({**named, **_reached(mine)})
+    names = ["network", "epochs", "method", "n", "accuracy", "spread", "co2e_g"]
+    return pd.DataFrame([*rows, *_teachers(runs)], columns=names)
+
+
+def accuracy_by_batch(outcomes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Fig 3b: test accuracy of each policy by the batch size of the student's recipe.
+
+    Columns: batch_size, method, n, accuracy, spread (fractions), co2e_g.
+    """
+    sizes = runs.drop_duplicates("run_id").set_index("run_id")["scenario_json"].map(_batch_size)
+    rows = []
+    for _, label, mine in each_policy(outcomes[outcomes["counted"]]):
+        size = sizes[mine["run_id"].iloc[0]]
+        rows.append({"batch_size": size, "method": METHODS.get(label, label), **_reached(mine)})
+    frame = pd.DataFrame(rows, columns=["batch_size", "method", "n", "accuracy", "spread", "co2e_g"])
+    return frame.sort_values(["batch_size", "method"], kind="stable").reset_index(drop=True)
+
+
+def fig1(records: Records) -> list[Table]:
+    """Inference of each network (1b, 1c), then accuracy against training CO2e (1a)."""
+    data = inference(records.runs, records.trials)
+    rows = [
+        [row["network"], row["role"], str(row["n"]), *(number(row[name], 3) for name in INFERENCE)]
+        for row in as_rows(data)
+    ]
+    headers = ["network", "role", "trials", f"s/{PER}", f"J/{PER}", f"g CO2e/{PER}"]
+    notes = [f"per {PER:,} test images; — was not measured"]
+    first = Table(title="Fig 1b, c: inference", headers=headers, rows=rows, data=data, notes=notes, text_columns=2)
+    reached = training(records.outcomes, records.runs).sort_values("co2e_g", kind="stable")
+    return [first, _accuracies(reached, ["network", "epochs", "method"], "Fig 1a: accuracy against training CO2e")]
+
+
+def fig3a(records: Records) -> list[Table]:
+    """Accuracy by fixed τ."""
+    data = accuracy_by_tau(records.outcomes, records.trials)
+    rows = [
+        [f"{row['tau']:g}", number(100 * row["mean"], 4), number(100 * row["low"], 4), number(100 * row["high"], 4)]
+        for row in as_rows(data)
+    ]
+    notes = ["test accuracy; the interval is 95 % over replicates, — for one"]
+    headers = ["τ", "acc. %", "low", "high"]
+    return [Table(title="Fig 3a: accuracy by fixed τ", headers=headers, rows=rows, data=data, notes=notes)]
+
+
+def fig3b(records: Records) -> list[Table]:
+    """Accuracy by batch size."""
+    data = accuracy_by_batch(records.outcomes, records.runs)
+    return [_accuracies(data, ["batch_size", "method"], "Fig 3b: accuracy by batch size")]
+
+
+def tables(records: Records, currency: str) -> list[Table]:
+    """All of them."""
+    return [] if records.outcomes.empty else [*fig1(records), *fig3a(records), *fig3b(records)]
+
+
+def _accuracies(data: pd.DataFrame, words: list[str], title: str) -> Table:
+    rows = [
+        [*(str(row[word]) for word in words), plus_minus(row["accuracy"], row["spread"], 2), number(row["co2e_g"], 4)]
+        for row in as_rows(data)
+    ]
+    headers = [*(word.replace("_", " ") for word in words), "acc. %", "g CO2e"]
+    notes = [
+        "test accuracy of the validation-chosen incumbent; CO2e of a whole run, without the teacher's training",
+        *(["a teacher's row has the CO2e of its own training"] if "teacher" in set(data["method"]) else []),
+    ]
+    return Table(title=title, headers=headers, rows=rows, data=data, notes=notes, text_columns=len(words))
+
+
+def _reached(mine: pd.DataFrame) -> dict[str, Any]:
+    accuracy = mine["test_accuracy"]
+    spread = accuracy.std(ddof=1) if len(mine) > 1 else np.nan
+    return {"n": len(mine), "accuracy": accuracy.mean(), "spread": spread, "co2e_g": mine["co2e_g"].mean(skipna=False)}
+
+
+def _teachers(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row for each network that was trained as a teacher, the mean over its trainings."""
+    names = ("teacher_id", "teacher_test_accuracy", "teacher_co2e_g")
+    trained = columns(runs, names).dropna(subset=["teacher_test_accuracy"]).drop_duplicates("teacher_id")
+    fields = [json.loads(text) for text in trained["scenario_json"]]
+    trained = trained.assign(
+        network=[field.get("teacher") for field in fields],
+        epochs=[field.get("teacher_recipe", {}).get("epochs") for field in fields],
+        test_accuracy=as_float(trained["teacher_test_accuracy"]),
+        co2e_g=as_float(trained["teacher_co2e_g"]),
+    )
+    return [
+        {"network": network, "epochs": epochs, "method": "teacher", **_reached(mine)}
+        for (network, epochs), mine in trained.groupby(["network", "epochs"], dropna=False)
+    ]
+
+
+def _batch_size(scenario_json: object) -> int | None:
+    fields = json.loads(scenario_json) if isinstance(scenario_json, str) else {}
+    size = (fields.get("recipe") or {}).get("batch_size")
+    return None if size is None else int(size)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(tables, __doc__))

@@ -1,0 +1,67 @@
+"""The command line that every module here shares: ``python -m analysis.X STORE [--by CURRENCY] [--format FORM]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.runs.accounting import CURRENCIES
+from analysis.runs.outcomes import run_outcomes
+from analysis.rendering.table import FORMATS, Table, render
+from tune_kd import errors
+from tune_kd.terminal.streams import readable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """The tables of a store, and what each of its runs came to (:func:`analysis.runs.outcomes.run_outcomes`)."""
+
+    runs: pd.DataFrame
+    trials: pd.DataFrame
+    reports: pd.DataFrame
+    nodes: pd.DataFrame
+    outcomes: pd.DataFrame
+
+
+Tables = Callable[[Records, str], Sequence[Table]]  # what an analysis makes of records, in a currency
+
+
+def read(path: str) -> Records:
+    """The records of the store at ``path``. Raises StoreError or InputError where it is none."""
+    from tune_kd.store import open_store
+
+    store = open_store(path)
+    # In the order in which they were started: the first policy is what costs are relative to where there is no grid.
+    runs = store.runs().sort_values("started_at", kind="stable", na_position="last")
+    trials, reports, nodes = store.trials(), store.reports(), store.nodes()
+    outcomes = run_outcomes(runs, trials, nodes)
+    return Records(runs=runs, trials=trials, reports=reports, nodes=nodes, outcomes=outcomes)
+
+
+def analysed(tables: Tables, store: str, *, currency: str, form: str) -> str:
+    """``tables`` of the records at ``store``, as text of the ``form``. Raises InputError or StoreError."""
+    if currency not in CURRENCIES:
+        raise errors.unknown("currency", currency, CURRENCIES)
+    if form not in FORMATS:
+        raise errors.unknown("format", form, FORMATS)
+    return render(tables(read(store), currency), form)
+
+
+def main(tables: Tables, doc: str | None, argv: Sequence[str] | None = None) -> int:
+    """Prints ``tables(records, currency)`` of the store named on the command line. Exit code 2: wrong input."""
+    parser = argparse.ArgumentParser(description=(doc or "").strip().split("\n", 1)[0])
+    parser.add_argument("store", metavar="STORE", help="folder or address of the store")
+    parser.add_argument("--by", default="energy", metavar="CURRENCY", help=f"one of {', '.join(CURRENCIES)}")
+    parser.add_argument("--format", default="md", metavar="FORM", help=f"one of {', '.join(FORMATS)}")
+    given = parser.parse_args(argv)
+    readable(sys.stdout)
+    try:
+        print(analysed(tables, given.store, currency=given.by, form=given.format))
+    except (errors.InputError, errors.StoreError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0

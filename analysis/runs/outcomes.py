@@ -1,0 +1,234 @@
+"""What each run came to: its incumbent, everything it spent, and which runs may be compared with it.
+
+Every table and test of this package starts from these rows, so the two rules that decide most are here and nowhere
+else: validation chooses (test is only read at its choice), and all that was spent is charged, failures included.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, run_costs
+from analysis.runs.diverged import diverged_notes, diverged_trials
+from tune_kd import formats
+from tune_kd.store.reading.incumbents import incumbents
+
+COUNTED = ("completed",)  # a run that can be a replicate; a stopped one was interrupted and can be resumed
+SETTING = (
+    "scenario",
+    "recipe",
+    "split_sha256",
+    "equivalence_margin",
+    "track",
+    "budget_currency",
+    "budget_limit",
+    "target_accuracy",
+)
+# Of a scenario: words, and what has a column of its own. Data in another place are the same if their split is.
+NOT_THE_RECIPE = ("name", "description", "data", "image_column", "label_column", "equivalence_margin")
+# What a class says of itself, and of a policy of the user's own: its hash tells it from another one of the same name.
+NOT_AN_OPTION = ("adapts", "class", "file", "source")
+PLACE = ("hardware", "energy_method")
+MACHINE = ("cpu_model", "cpus", "ram_bytes", "gpu_model", "gpus", "power_limit_w", "mig")  # columns of ``nodes``
+
+
+def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | None = None) -> pd.DataFrame:
+    """One row a run, in the order of ``runs``.
+
+    Columns: run_id, comparison (0, 1, …: only rows of one comparison may be compared), the columns of ``SETTING`` and
+    ``PLACE``, label (the policy, told apart from its variants), policy, replicate, status, counted, repeated,
+    trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_accuracy,
+    test_accuracy, energy_j, flops_executed, co2e_g, duration_s, epochs, g_per_kwh (of the CO2e, PUE included),
+    meters_beside_s (the longest of its nodes). Equal replicates have equal seeds. ``counted`` rows are completed, have
+    a tested incumbent and are the latest of their policy and replicate.
+    """
+    wanted = ("study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed")
+    rows = columns(runs, (*wanted, "replicate", "status", *(key for key in SETTING if key != "recipe")))
+    rows = rows.drop_duplicates("run_id").reset_index(drop=True)
+    rows = rows.assign(**{name: as_float(rows[name]) for name in ("equivalence_margin", "budget_limit")})
+    trials = columns(trials, ("status", "tau", "test_accuracy", "trial_id", "attempt"))
+    factors = columns(trials, ("carbon_g_per_kwh", "pue"))
+    grams = as_float(factors["carbon_g_per_kwh"]) * as_float(factors["pue"])
+    rows["g_per_kwh"] = rows["run_id"].map(grams.groupby(trials["run_id"]).first())
+    rows["recipe"] = [_canonical(text, drop=NOT_THE_RECIPE) for text in rows["scenario_json"]]
+    best, by_run = incumbents(trials), rows["run_id"]
+    for name in ("val_accuracy", "test_accuracy", "tau"):
+        rows[name] = as_float(by_run.map(best[name]))
+    rows["incumbent"] = by_run.map(best["trial_id"])
+    rows["trials"] = by_run.map(trials.groupby("run_id")["trial_id"].nunique()).fillna(0).astype(int)
+    for status in ("failed", "lost"):
+        count = (trials["status"] == status).groupby(trials["run_id"]).sum()
+        rows[status] = by_run.map(count).fillna(0).astype(int)
+    broken = diverged_trials(trials)
+    rows["diverged"] = by_run.map(broken["diverged"]).fillna(0).astype(int)
+    rows["diverged_at"] = [broken["diverged_at"].get(run_id, []) for run_id in by_run]
+    for name, currency in CURRENCIES.items():
+        rows[currency.trial] = by_run.map(run_costs(rows, trials, Accounting(currency=name)))
+    rows = _with_place(rows, trials, nodes)
+    rows["meters_beside_s"] = by_run.map(_beside(nodes))
+    rows["comparison"] = rows.groupby([*SETTING, *PLACE], dropna=False, sort=False).ngroup()
+    rows["label"] = _labels(rows)
+    rows["replicate"] = _paired_by_seed(rows)
+    finished = rows["status"].isin(COUNTED) & rows["test_accuracy"].notna()
+    rows["repeated"] = _repeated(rows, finished)
+    rows["counted"] = finished & ~rows["repeated"]
+    return rows
+
+
+def each_policy(frame: pd.DataFrame) -> Iterator[tuple[int, str, pd.DataFrame]]:
+    """(comparison, label, its rows) of any frame with these columns, in the order of the rows."""
+    for comparison in frame["comparison"].unique():
+        mine = frame[frame["comparison"] == comparison]
+        for label in mine["label"].unique():
+            yield int(comparison), str(label), mine[mine["label"] == label]
+
+
+def notices(outcomes: pd.DataFrame) -> list[str]:
+    """What a reader has to know before the numbers: what was not pooled, what is left out, what is missing."""
+    lines = []
+    if (groups := outcomes["comparison"].nunique()) > 1:
+        differ = [key for key in (*SETTING, *PLACE) if outcomes[key].nunique(dropna=False) > 1]
+        lines.append(f"{groups} separate comparisons, never pooled: they differ in {', '.join(differ)}")
+    if repeated := int(outcomes["repeated"].sum()):
+        lines.append(f"{_plural(repeated, 'run')} left out: run again later with the same policy and replicate")
+    waiting = outcomes[~outcomes["status"].isin(COUNTED)]
+    if len(waiting):
+        what = ", ".join(_left_out(str(status), mine) for status, mine in waiting.groupby("status", sort=False))
+        lines.append(f"not counted: {what}")
+    mixed = outcomes.groupby("comparison")["g_per_kwh"].nunique() > 1
+    if mixed.any():
+        lines.append("CO2e was recorded with several carbon intensities: compare it with --country, or by energy")
+    if crowded := int((outcomes["meters_beside_s"] > 0).sum()):
+        lines.append(
+            f"energies of {_plural(crowded, 'run')} were taken while another study (or another Ray node) ran on the "
+            f"same machine: its idle and RAM power is split by what the trials of each had reserved"
+        )
+    lines += diverged_notes(outcomes)
+    empty = outcomes["status"].isin(COUNTED) & outcomes["val_accuracy"].isna()
+    if empty.any():
+        lines.append(f"{_plural(int(empty.sum()), 'run')} ended without a finished trial")
+    untested = outcomes["status"].isin(COUNTED) & outcomes["val_accuracy"].notna() & outcomes["test_accuracy"].isna()
+    if untested.any():
+        lines.append(f"{_plural(int(untested.sum()), 'run')} left out: the incumbent was never tested")
+    return lines
+
+
+def _left_out(status: str, runs: pd.DataFrame) -> str:
+    """'3 runs failed (grid 1, tpe 2, 41.2 mWh)': what they spent is in no policy's cost, so it is said here.
+
+    Where some of them was not measured, it is 'at least' that.
+    """
+    by_policy = ", ".join(f"{label} {count}" for label, count in runs["label"].value_counts(sort=False).items())
+    spent, partial = runs["energy_j"].sum(), (runs["energy_j"].isna() & (runs["trials"] > 0)).any()
+    cost = f", {'at least ' if partial else ''}{formats.energy(spent)}" if spent > 0 else ""
+    return f"{_plural(len(runs), 'run')} {status} ({by_policy}{cost})"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _canonical(text: object, drop: Sequence[str] = ()) -> str:
+    """A JSON object as text, its keys sorted and without those to ``drop``, so that equal objects are equal texts."""
+    if not isinstance(text, str):
+        return ""
+    parsed = json.loads(text)
+    return json.dumps({key: value for key, value in parsed.items() if key not in drop}, sort_keys=True)
+
+
+def _with_place(rows: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | None) -> pd.DataFrame:
+    """Adds the hardware that each run used and the way its energy was read; what has no result takes its setting's."""
+    trials = columns(trials, ("node_id", "energy_method"))
+    rows["energy_method"] = rows["run_id"].map(_joined(trials["energy_method"], trials["run_id"]))
+    rows["hardware"] = None
+    if nodes is not None and len(nodes):
+        machines = {node["node_id"]: _machine(node) for node in columns(nodes, MACHINE).to_dict("records")}
+        rows["hardware"] = rows["run_id"].map(_joined(trials["node_id"].map(machines), trials["run_id"]))
+    for name in PLACE:
+        rows[name] = rows[name].astype(object)
+        usual = rows.groupby(list(SETTING), dropna=False, sort=False)[name].transform(_most_common)
+        rows[name] = rows[name].where(rows[name].notna() | rows["val_accuracy"].notna(), usual)
+    return rows
+
+
+def _beside(nodes: pd.DataFrame | None) -> pd.Series:
+    """By run, for how long trials of other meters were on a node of it; NaN where no node knows."""
+    known = columns(pd.DataFrame() if nodes is None else nodes, ("run_id", "meters_beside_s"))
+    return as_float(known["meters_beside_s"]).groupby(known["run_id"]).max()
+
+
+def _machine(node: Mapping[Hashable, Any]) -> str | None:
+    """What decides a node's energy and speed, in words: 'AMD EPYC × 2, 24 GiB, NVIDIA H200 × 8, 700 W'."""
+    if pd.isna(node["cpu_model"]) and pd.isna(node["gpu_model"]):
+        return None
+    words = []
+    for model, count in (("cpu_model", "cpus"), ("gpu_model", "gpus")):
+        if pd.notna(node[model]):
+            words.append(f"{node[model]} × {node[count]:g}" if pd.notna(node[count]) else str(node[model]))
+    if pd.notna(node["ram_bytes"]):
+        words.insert(1, f"{node['ram_bytes'] / 2**30:.0f} GiB")
+    if pd.notna(node["power_limit_w"]):
+        words.append(f"{node['power_limit_w']:g} W")
+    return ", ".join([*words, *(["MIG"] if pd.notna(node["mig"]) and node["mig"] else [])])
+
+
+def _joined(values: pd.Series, keys: pd.Series) -> pd.Series:
+    """By key, the distinct values in order of the alphabet, joined by ' + '."""
+    pairs = pd.DataFrame({"key": keys, "value": values}).dropna().drop_duplicates().sort_values("value")
+    joined = {key: " + ".join(values) for key, values in pairs.astype({"value": str}).groupby("key")["value"]}
+    return pd.Series(joined, dtype=object)
+
+
+def _most_common(values: pd.Series) -> object:
+    modes = values.mode()
+    return modes.iloc[0] if len(modes) else None
+
+
+def _paired_by_seed(rows: pd.DataFrame) -> pd.Series:
+    """The replicate of each run, such that equal numbers within a comparison have seen the same seeds and batches.
+
+    Where studies of several ``--seed`` come together, one number stands for several seeds: they are numbered anew.
+    """
+    seeds = rows.groupby(["comparison", "replicate"], dropna=False)["seed"].transform("nunique")
+    several = seeds.groupby(rows["comparison"]).transform("max") > 1
+    anew = rows.sort_values(["replicate", "seed"], kind="stable").groupby(["comparison", "seed"], sort=False).ngroup()
+    first = anew.groupby(rows["comparison"]).transform("min")
+    return rows["replicate"].where(~several, anew.reindex(rows.index) - first)
+
+
+def _repeated(rows: pd.DataFrame, finished: pd.Series) -> pd.Series:
+    """True for a finished run whose policy and replicate were run again later in the same comparison.
+
+    The same seeds twice are not two replicates.
+    """
+    done = rows[finished].sort_values("started_at", kind="stable", na_position="first")
+    earlier = done.duplicated(["comparison", "label", "replicate"], keep="last")
+    return earlier.reindex(rows.index, fill_value=False)
+
+
+def _labels(rows: pd.DataFrame) -> pd.Series:
+    """The name of each run's policy; variants of one policy within a comparison get what tells them apart."""
+    labels: pd.Series = rows["policy"].astype(str).copy()
+    for (_, name), group in rows.groupby(["comparison", "policy"], sort=False):
+        if group["space"].nunique() > 1:
+            labels[group.index] += "/" + group["space"].astype(str)
+        texts = group["policy_json"].map(partial(_canonical, drop=NOT_AN_OPTION))
+        if texts.nunique() > 1:
+            differences = _differences(list(texts.unique()))
+            labels[group.index] += " " + texts.map(differences).astype(str)
+        elif group["policy_sha256"].nunique() > 1:
+            labels[group.index] = str(name) + " " + group["policy_sha256"].astype(str).str[:6]
+    return labels
+
+
+def _differences(texts: Sequence[str]) -> dict[str, str]:
+    """For JSON objects, the fields in which they differ: 'shape=cosine'."""
+    options = {text: json.loads(text or "{}") for text in texts}
+    names = sorted({name for fields in options.values() for name in fields})
+    names = [name for name in names if len({json.dumps(fields.get(name)) for fields in options.values()}) > 1]
+    return {text: ",".join(f"{name}={fields.get(name)}" for name in names) for text, fields in options.items()}

@@ -1,0 +1,205 @@
+"""``plan``: what a comparison is going to cost, and what it can show, before anything is spent."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tune_kd.cli.app import app, example
+from tune_kd.cli.options import CACHE, SEARCH, SHOWN, STORE, WHERE, option, with_options
+from tune_kd.cli.commands.run import POLICY_FORM, policy_names
+from tune_kd.cli.study_options import WORDS
+from tune_kd.cli.shown.ranking_tables import Listing, print_json, show, table_of
+from tune_kd.formats import MISSING, duration, energy, plural, significant
+from tune_kd.planning.plan_options import Planning
+
+if TYPE_CHECKING:
+    from analysis.statistics.detectable import Detectable
+    from tune_kd.planning.forecast import Forecast, TrialCost
+    from tune_kd.planning.plan import Study
+    from tune_kd.store import Store
+
+COSTS = ("duration_s", "energy_j", "co2e_g")
+NOTHING_MEASURED = (
+    f"{MISSING}: nothing of this scenario was measured here yet. Run something of it first, such as --policies random "
+    "--budget 1trial; or give --budget 20trials-equivalent to run and compare, which measure one trial first"
+)
+
+
+@app.command(
+    epilog=example(
+        "tune-kd plan --policies grid,random,tpe,annealing,stochastic --budget 20trials --replicates 10",
+        "tune-kd plan --policies grid,stochastic --budget 50Wh --track budget --json",
+    )
+)
+@with_options(WORDS)
+def plan(
+    *,
+    policies: Annotated[str, option(SEARCH, f"How τ is chosen, commas between: {POLICY_FORM}.", "NAME,NAME,…")],
+    store: Annotated[str, option(WHERE, "Earlier records, of which a trial's cost is taken.", STORE)] = "./runs",
+    cache: Annotated[
+        str | None, option(WHERE, "Where a calibration is kept, that is taken otherwise.", "DIR", default=CACHE)
+    ] = None,
+    json: Annotated[
+        bool, option(SHOWN, "One JSON document instead of the table, in base units.", "", "--json")
+    ] = False,
+    planning: Planning,
+) -> None:
+    """Show what compare would cost, and the smallest difference it could show. Runs nothing and writes nothing."""
+    from tune_kd.planning.forecast import forecast
+    from tune_kd.planning.plan import plan_study
+
+    study = plan_study(policies=policy_names(policies), planning=planning)
+    earlier = earlier_store(store, cache)
+    cost = trial_cost(study, earlier, cache)
+    rows, shown = forecast(study, cost), resolution(study, earlier)
+    if json:
+        print_json(document(rows, cost, shown))
+        return
+    show(table_of(listing(rows)))
+    print()
+    for line in notes(rows, cost, shown):
+        print(line)
+
+
+def earlier_store(where: str | Path, cache: str | Path | None) -> Store | None:
+    """The store, or None where there is no such folder yet. Raises InputError for a folder that is none."""
+    from tune_kd.storage.cache import cache_at
+    from tune_kd.store import open_store
+
+    there = "://" in str(where) or Path(where).expanduser().exists()
+    return open_store(where, cache=cache_at(cache).folder) if there else None
+
+
+def trial_cost(study: Study, earlier: Store | None, cache: str | Path | None) -> TrialCost | None:
+    """What a trial costs: by the records of the scenario, else by its calibration on this machine, else unknown."""
+    from tune_kd.execution import calibrate
+    from tune_kd.planning import forecast
+    from tune_kd.planning.execution_options import Execution
+
+    recorded = None if earlier is None else forecast.trial_cost(earlier, study.scenario)
+    if recorded is not None:
+        return recorded
+    execution = Execution(cache=cache)
+    kept = calibrate.kept(study, execution)
+    return None if kept is None else kept.cost(execution)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """What the replicates of a comparison can show, and by which spread."""
+
+    pairs: int
+    found: Detectable
+    spread: str  # where the standard deviation comes from
+
+
+def resolution(study: Study, earlier: Store | None) -> Resolution | None:
+    """By the spread in earlier records of the scenario, else by the paper's; None for one policy alone."""
+    from analysis.statistics.detectable import USUAL_SD, detectable
+
+    replicates = 1 + max(run.replicate for run in study.runs)
+    pairs = math.comb(len({run.label for run in study.runs}), 2)
+    if not pairs:
+        return None
+    sd = None if earlier is None else _recorded_sd(earlier, study)
+    found = detectable(
+        replicates,
+        sd=USUAL_SD if sd is None else sd,
+        margin=study.scenario.equivalence_margin,
+        pairs=pairs,
+    )
+    spread = "as in the paper's scenario" if sd is None or earlier is None else f"as recorded in {earlier.location}"
+    return Resolution(pairs=pairs, found=found, spread=spread)
+
+
+def _recorded_sd(earlier: Store, study: Study) -> float | None:
+    from analysis.runs.outcomes import run_outcomes
+    from analysis.statistics.detectable import paired_sd
+    from tune_kd.history.records import scenario_sha256
+
+    runs = earlier.runs()
+    same = runs[runs["scenario_sha256"] == scenario_sha256(study.scenario)]
+    if same.empty:
+        return None
+    return paired_sd(run_outcomes(same, earlier.trials(run_ids=list(same["run_id"]))))
+
+
+def listing(rows: list[Forecast]) -> Listing:
+    """A row a policy, and the sum where there are several; ``≤`` where a policy or a track may stop before that."""
+    cells = [
+        (row.label, str(row.runs), *(_at_most(row, text) for text in (_trials(row.trials), *_costs(_by_name(row)))))
+        for row in rows
+    ]
+    if len(rows) > 1:
+        cells.append(("all", str(sum(row.runs for row in rows)), "", *_costs(totals(rows))))
+    return Listing(
+        headers=("policy", "runs", "trials a run", "time", "energy", "CO2e"), rows=cells, least=("runs", "CO2e")
+    )
+
+
+def totals(rows: list[Forecast]) -> dict[str, float | None]:
+    """The sum of each cost over all policies; None where one of them is unknown."""
+    sums: dict[str, float | None] = {}
+    for name in COSTS:
+        each = [getattr(row, name) for row in rows]
+        sums[name] = None if None in each else math.fsum(each)
+    return sums
+
+
+def notes(rows: list[Forecast], cost: TrialCost | None, shown: Resolution | None) -> list[str]:
+    """Where the figures come from, or how to get some; then what the replicates can show."""
+    lines = [NOTHING_MEASURED]
+    if cost is not None:
+        lines = [f"By the {cost.source}; time is that of one trial after another."]
+        if None in totals(rows).values():
+            lines.append(f"{MISSING}: nothing measured that of these trials; see tune-kd doctor.")
+    return lines if shown is None else [*lines, _in_words(shown)]
+
+
+def _in_words(shown: Resolution) -> str:
+    found = shown.found
+    replicates = plural(found.replicates, "replicate")
+    if found.difference is None:
+        return f"{replicates} cannot show any difference in accuracy: give --replicates 2 or more, better 10."
+    return (
+        f"{replicates} can show a difference in test accuracy of {significant(100 * found.difference, 2)} percentage "
+        f"points or more (power 80 %, level 5 % over {plural(shown.pairs, 'pair')}; differences spread by "
+        f"{significant(100 * found.sd, 2)}, {shown.spread})."
+    )
+
+
+def document(rows: list[Forecast], cost: TrialCost | None, shown: Resolution | None) -> dict[str, Any]:
+    """What ``--json`` prints, in base units and fractions of accuracy; null where something is unknown."""
+    return {
+        "policies": [dataclasses.asdict(row) for row in rows],
+        "all": totals(rows),
+        "trial": None if cost is None else dataclasses.asdict(cost),
+        "detectable": None
+        if shown is None
+        else {**dataclasses.asdict(shown.found), "pairs": shown.pairs, "spread": shown.spread},
+    }
+
+
+def _by_name(row: Forecast) -> dict[str, float | None]:
+    return {name: getattr(row, name) for name in COSTS}
+
+
+def _costs(costs: dict[str, float | None]) -> tuple[str, str, str]:
+    grams = costs["co2e_g"]
+    return duration(costs["duration_s"]), energy(costs["energy_j"]), _grams(grams)
+
+
+def _grams(grams: float | None) -> str:
+    return MISSING if grams is None else f"{significant(grams)} g"
+
+
+def _trials(count: float | None) -> str:
+    return MISSING if count is None else f"{count:.3g}" if count % 1 else f"{count:.0f}"
+
+
+def _at_most(row: Forecast, text: str) -> str:
+    return f"≤ {text}" if row.at_most and text != MISSING else text

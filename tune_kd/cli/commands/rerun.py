@@ -1,0 +1,94 @@
+"""``rerun`` and ``export``: a recorded trial once more, and the student that a run chose."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tune_kd.cli.app import FAILED, app, example, say
+from tune_kd.cli.options import CACHE, DATA_ROOT, OPTIONS, STORE, option
+from tune_kd.cli.shown.ranking_tables import Listing, show, table_of
+from tune_kd.errors import InputError
+
+if TYPE_CHECKING:
+    from tune_kd.history.rerun import Repeat
+    from tune_kd.store import Store
+
+Where = Annotated[str, option(OPTIONS, "Where the records are.", STORE)]
+Cache = Annotated[str | None, option(OPTIONS, "Where teachers, data and checkpoints live.", "DIR|URL", default=CACHE)]
+DataRoot = Annotated[str | None, option(OPTIONS, DATA_ROOT, "DIR", default="in the cache")]
+
+
+@app.command(epilog=example("tune-kd rerun 20260301-120000-1a2b-grid-r0-0003"))
+def rerun(
+    trial: Annotated[str, typer.Argument(help="The id of a trial that ended.", metavar="TRIAL")],
+    *,
+    store: Where = "./runs",
+    cache: Cache = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Train a recorded trial again, and say what differs; exit code 1 if its results do. Nothing is recorded."""
+    from tune_kd.progress.displays import choose_progress
+
+    progress = choose_progress(quiet=False)
+    progress.stage("loading PyTorch")
+    with closing(progress):
+        from tune_kd.history import rerun as repeat
+
+        found = repeat.rerun(
+            trial, store=_opened(store, cache), cache=cache, data_root=_folder(data_root), progress=progress
+        )
+    show(table_of(_beside(found)))
+    for difference in found.surroundings:
+        print(f"not as it was: {difference}")
+    if found.differences:
+        say(f"{trial} does not repeat: {len(found.differences)} of its {len(found.recorded)} results differ")
+        raise typer.Exit(FAILED)
+    print(f"{trial} repeats: all of its {len(found.recorded)} results are as recorded")
+
+
+@app.command(epilog=example("tune-kd export 20260301-120000-1a2b-grid-r0 --best student"))
+def export(
+    run: Annotated[str, typer.Argument(help="The id of a run: see tune-kd store ls.", metavar="RUN")],
+    *,
+    best: Annotated[str, option(OPTIONS, "Where to write the incumbent: student.pt, .onnx, record.json.", "DIR")],
+    store: Where = "./runs",
+    cache: Cache = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Write the student that a run chose, as a state_dict and as ONNX, with its record."""
+    from tune_kd.history.rerun import export_best
+
+    folder = Path(best)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder} is there already; give a new or an empty folder")
+    try:
+        files = export_best(run, folder, store=_opened(store, cache), cache=cache, data_root=_folder(data_root))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}") from None
+    for file in files:
+        print(file)
+
+
+def _beside(found: Repeat) -> Listing:
+    """The results that are numbers, recorded and repeated; of a table of counts, whether it is the same."""
+    rows = []
+    for name, then in found.recorded.items():
+        now = found.repeated[name]
+        pair = ("", "") if isinstance(then, list) else (str(then), str(now))
+        rows.append((name, *pair, "same" if then == now else "differs"))
+    return Listing(headers=("result", "recorded", "now", ""), rows=rows)
+
+
+def _opened(store: str, cache: str | None) -> Store:
+    from tune_kd.storage.cache import cache_at
+    from tune_kd.store import open_store
+
+    return open_store(store, cache=cache_at(cache).folder)
+
+
+def _folder(given: str | None) -> Path | None:
+    return None if given is None else Path(given)

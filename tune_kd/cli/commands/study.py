@@ -1,0 +1,189 @@
+"""``study``: one of the paper's tables or figures by name, what it would cost first, then run and laid out."""
+
+from __future__ import annotations
+
+import json as jsons
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tune_kd.cli.app import app, example
+from tune_kd.cli.choices import PAPER_STUDIES, SCALES, one_of
+from tune_kd.cli.options import OPTIONS, SEARCH, WHAT, option, with_options
+from tune_kd.cli.study_options import WORDS, Shown
+from tune_kd.cli.shown.ranking_tables import records_in
+from tune_kd.errors import RunFailed
+from tune_kd.planning.execution_options import Execution
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.rendering.table import Table
+    from tune_kd.planning.plan import Study
+    from tune_kd.planning.paper_protocol import Protocol
+    from tune_kd.execution.study import Outcome
+
+
+@app.command(
+    epilog=example(
+        "tune-kd study table1 --scale small --data-root data",
+        "tune-kd study table4 --plan-only",
+        "tune-kd study fig3b --scale small --data cifar10=photos/cifar10 --replicates 3",
+    )
+)
+@with_options(WORDS)
+def study(
+    *,
+    name: Annotated[
+        str,
+        typer.Argument(
+            help=f"{', '.join(PAPER_STUDIES[:-1])} or {PAPER_STUDIES[-1]}: see docs/studies.md.",
+            metavar="NAME",
+            autocompletion=one_of(PAPER_STUDIES),
+        ),
+    ],
+    scale: Annotated[
+        str,
+        option(
+            WHAT,
+            "full: the paper's protocol; small: stand-ins for the networks, 1,000 images and few epochs.",
+            "NAME",
+            complete=one_of(SCALES),
+        ),
+    ] = "full",
+    plan_only: Annotated[bool, option(OPTIONS, "Show what it would cost, and run nothing.", "", "--plan-only")] = False,
+    data: Annotated[
+        list[str] | None,
+        option(
+            WHAT,
+            "A data set from a folder of images or Parquet files, as in cifar10=photos; repeat it for more.",
+            "NAME=DIR",
+            "--data",
+            default="from --data-root, else downloaded",
+        ),
+    ] = None,
+    set: Annotated[
+        list[str] | None,
+        option(WHAT, "Any field of all scenarios, as in recipe.lr=0.05; repeat it for more.", "KEY=VALUE", "--set"),
+    ] = None,
+    replicates: Annotated[
+        int | None,
+        option(SEARCH, "Independent repeats, each with its own seed.", "N", default="full: 5, small: 1"),
+    ] = None,
+    seed: Annotated[int, option(SEARCH, "What all seeds come from.", "N")] = 0,
+    execution: Execution,
+    shown: Shown,
+) -> None:
+    """Run one of the paper's tables or figures, and show it in the paper's layout. Shows first what it would cost."""
+    from tune_kd.planning.plan_options import fields_set
+    from tune_kd.planning.paper_studies import plan_parts, sources_given
+
+    chosen: dict[str, Any] = {
+        "scale": scale,
+        "sources": sources_given(data),
+        "replicates": replicates,
+        "seed": seed,
+        "settings": fields_set(set),
+    }
+    parts = plan_parts(name, **chosen)
+    if plan_only or not (shown.quiet or shown.json):
+        show_plan(parts, name, scale, execution, as_json=shown.json)
+    if plan_only:
+        return
+    outcome, failure = _run(name, chosen, execution, shown)
+    with records_in(str(execution.store)):
+        show_study(outcome, name, scale, execution, shown)
+    if failure is not None:
+        raise failure
+
+
+def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Execution, *, as_json: bool) -> None:
+    """What each part would train and cost, a row each, and the sum."""
+    from tune_kd.cli.shown.study_costs import document, listing, notes, part_costs
+    from tune_kd.cli.shown.ranking_tables import print_json, show, table_of
+    from tune_kd.planning.paper_protocol import planned_protocol
+    from tune_kd.planning.paper_studies import STUDIES
+
+    costs = [part_costs(part, execution.store, execution.cache) for part in parts]
+    done_as = planned_protocol(name, scale, parts)
+    if as_json:
+        print_json(document(name, done_as, costs))
+        return
+    print(f"{name}, {done_as}: {STUDIES[name].title}\n")
+    show(table_of(listing(costs)))
+    print()
+    for line in notes(costs):
+        print(line)
+
+
+def _run(name: str, chosen: dict[str, Any], execution: Execution, shown: Shown) -> tuple[Outcome, RunFailed | None]:
+    """The outcome, and the failure of a part where the others have something to show."""
+    from tune_kd.progress.displays import choose_progress
+
+    progress = choose_progress(quiet=shown.quiet)
+    progress.stage("loading PyTorch and Ray")
+    try:
+        with closing(progress):
+            from tune_kd.api import study as run_study
+
+            return run_study(name, **chosen, execution=execution, progress=progress), None
+    except RunFailed as failure:
+        if failure.outcome is not None and "completed" in failure.outcome.statuses.values():
+            return failure.outcome, failure
+        raise
+
+
+def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, shown: Shown) -> None:
+    """The study's tables, which protocol they are of, and where the records are."""
+    from analysis.rendering.table import rich_table
+    from analysis.runs.reading import read
+    from tune_kd.cli.shown.study_costs import said_of
+    from tune_kd.cli.shown.ranking_tables import print_json, show
+    from tune_kd.planning.paper_studies import in_words, settled_parts
+
+    study_id = outcome.study.study_id
+    records = read(outcome.store, study_id=study_id)
+    tables, done_as = tables_of(name, outcome, records), _recorded_protocol(name, scale, records.runs)
+    said = [in_words(part) for part in settled_parts(outcome.study)]
+    if shown.json:
+        found = {"study_id": study_id, **said_of(name, done_as), "store": str(execution.store), "parts": said}
+        frames = [{"title": table.title, "rows": _plain(table)} for table in tables]
+        print_json({**found, "tables": frames})
+        return
+    for table in tables:
+        print()
+        show(rich_table(table))
+    print(f"\n{name} at {done_as}:")
+    for line in said:
+        print(f"  {line}")
+    print(f"The records are in {execution.store}, study {study_id}.")
+
+
+def tables_of(name: str, outcome: Outcome, records: Any) -> list[Table]:
+    """The tables of a study in the paper's layout."""
+    from analysis.paper import figure_tables
+    from analysis import tables
+
+    figures = {"fig1": figure_tables.fig1, "fig3a": figure_tables.fig3a, "fig3b": figure_tables.fig3b}
+    if name in figures:
+        return figures[name](records)
+    frame = tables.paper_frame(records.outcomes, records.runs, records.trials)
+    if name == "table7":
+        return [tables.table7(frame)]
+    return tables.table1(frame) if name == "table1" else [*tables.table1(frame), tables.table4(frame)]
+
+
+def _recorded_protocol(name: str, scale: str, runs: pd.DataFrame) -> Protocol:
+    """Of all runs of the study, whether this command has made them or an earlier one."""
+    from tune_kd.planning.paper_protocol import protocol
+    from tune_kd.config.scenario import from_record
+
+    first = runs.drop_duplicates("study_id")
+    scenarios = dict(zip(first["study_id"], map(from_record, first["scenario_json"]), strict=True))
+    return protocol(name, scale, scenarios, 1 + int(runs["replicate"].max()))
+
+
+def _plain(table: Table) -> Any:
+    return jsons.loads(table.data.to_json(orient="records", double_precision=15))

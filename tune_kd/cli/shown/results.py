@@ -1,0 +1,44 @@
+"""What a study came to: its ranking, where its records are and how to go on; or all of it as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tune_kd.cli.shown.ranking_tables import print_json, print_tables
+
+if TYPE_CHECKING:
+    from analysis.rendering.command import Records
+    from tune_kd.execution.study import Outcome
+
+DEFAULT_STORE = "./runs"
+
+
+def show_results(outcome: Outcome, *, store: str, as_json: bool) -> None:
+    """Show the study that ``outcome`` is of; ``store`` is the store as it was typed."""
+    from analysis.runs.reading import read
+
+    study_id = outcome.study.study_id
+    # The whole study, of which a resumed outcome has only what was left.
+    records = read(outcome.store, study_id=study_id)
+    policies = list(records.runs.sort_values("started_at", kind="stable")["policy"].unique())
+    if as_json:
+        print_json(document(records, study_id, policies, store))
+        return
+    print_tables(records, policies=policies)
+    print(f"\nThe records are in {store}, study {study_id}.")
+    print(f"Go on with: tune-kd report{'' if store == DEFAULT_STORE else f' {store}'}")
+
+
+def document(records: Records, study_id: str, policies: list[str], store: str) -> dict[str, Any]:
+    """What ``--json`` prints: the study, its runs and its ranking, in base units, null where nothing was measured."""
+    from analysis.ranking import ranking
+
+    runs = records.runs[["run_id", "policy", "replicate", "status"]]
+    table = ranking(records.outcomes, policies=policies)
+    return {
+        "study_id": study_id,
+        "store": store,
+        "runs": json.loads(runs.to_json(orient="records")),
+        "table": json.loads(table.to_json(orient="records", date_format="iso", double_precision=15)),
+    }

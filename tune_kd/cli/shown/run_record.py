@@ -1,0 +1,52 @@
+"""A run's record as listings: every column that has a value, with its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from analysis.rendering.table import percent
+from tune_kd import formats
+from tune_kd.cli.shown.ranking_tables import Listing, plain_rows
+from tune_kd.store.columns import NODES, RUNS, Column
+from tune_kd.store.reading.run_list import RunRecord
+
+TRIALS = ("trial", "attempt", "status", "τ", "epochs", "val %", "test %", "energy", "took")
+LEAST = ("attempt", "took", "epochs", "val %")
+
+
+def listings(record: RunRecord) -> Iterator[Listing]:
+    """The run's own row, its trials, and its nodes."""
+    yield _fields("run", record.run, RUNS)
+    if len(record.trials):
+        yield Listing(headers=TRIALS, rows=[_trial(row) for row in plain_rows(record.trials)], least=LEAST)
+    for row in plain_rows(record.nodes):
+        yield _fields("node", row, NODES)
+
+
+def _fields(what: str, row: Mapping[str, Any], columns: Sequence[Column]) -> Listing:
+    known = [column for column in columns if row[column.name] is not None and column.name != "schema_version"]
+    return Listing(headers=(what, ""), rows=[(column.name, _value(row[column.name], column.unit)) for column in known])
+
+
+def _value(value: object, unit: str) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+    # A fraction needs no unit, and a budget's is its currency, which has a row of its own.
+    return shown if unit in ("", "fraction", "currency") else f"{shown} {unit}"
+
+
+def _trial(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        row["trial_id"].rpartition("-")[2],
+        str(row["attempt"]),
+        row["status"] if row["diverged_epoch"] is None else f"{row['status']}, diverged in {row['diverged_epoch']}",
+        formats.tau(row["tau"], row["tau"]),
+        str(row["epochs"]),
+        percent(row["val_accuracy"]),
+        percent(row["test_accuracy"]),
+        formats.energy(row["energy_j"]),
+        formats.duration(row["duration_s"]),
+    )

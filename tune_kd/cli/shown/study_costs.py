@@ -1,0 +1,131 @@
+"""What the parts of a study would cost, from earlier records or calibrations of the same scenarios."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tune_kd.cli.commands.plan import COSTS, earlier_store, totals, trial_cost
+from tune_kd.cli.shown.ranking_tables import Listing
+from tune_kd.formats import MISSING, duration, energy, significant
+
+if TYPE_CHECKING:
+    from tune_kd.planning.forecast import Forecast
+    from tune_kd.planning.plan import Study
+    from tune_kd.planning.paper_protocol import Protocol
+
+WHAT_TELLS = (
+    "One trial of that very scenario at a constant τ tells, in the same --store (tune-kd run --policy fixed "
+    "--scenario NAME, with the part's settings); another scale does not."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartCost:
+    """One part: its policies' forecasts, and the source of a trial's cost, None where there is none."""
+
+    study: Study
+    rows: Sequence[Forecast]
+    source: str | None
+
+    @property
+    def trainings(self) -> float:
+        """Student trainings of all runs."""
+        return math.fsum(row.runs * row.trials for row in self.rows if row.trials is not None)
+
+    @property
+    def epochs(self) -> float:
+        """Of all student trainings."""
+        return self.trainings * self.study.scenario.recipe.epochs
+
+    @property
+    def costs(self) -> dict[str, float | None]:
+        """Of all runs, None where unknown."""
+        return totals(list(self.rows))
+
+
+def part_costs(study: Study, store: str | Path, cache: str | Path | None) -> PartCost:
+    """What a part is forecast to need."""
+    from tune_kd.planning.forecast import forecast
+
+    cost = trial_cost(study, earlier_store(store, cache), cache)
+    return PartCost(study=study, rows=forecast(study, cost), source=None if cost is None else cost.source)
+
+
+def listing(parts: Sequence[PartCost]) -> Listing:
+    """A row a part, and the sum where there are several."""
+    from tune_kd.planning.paper_studies import in_words
+
+    rows = [
+        (in_words(part.study), _policies(part.study), f"{part.trainings:g}", f"{part.epochs:,.0f}", *_words(part.costs))
+        for part in parts
+    ]
+    if len(parts) > 1:
+        trainings = f"{sum(part.trainings for part in parts):g}"
+        rows.append(("all", "", trainings, f"{sum(part.epochs for part in parts):,.0f}", *_words(_sum(parts))))
+    headers = ("part", "policies", "trainings", "epochs in all", "time", "energy", "CO2e")
+    return Listing(headers=headers, rows=rows, least=("epochs in all", "policies", "trainings", "CO2e"))
+
+
+def notes(parts: Sequence[PartCost]) -> list[str]:
+    """Where the figures come from, what they leave out, and how to get those that are missing."""
+    lines = [f"By the {source}." for source in dict.fromkeys(part.source for part in parts) if source]
+    if unknown := sum(part.source is None for part in parts):
+        many = "all parts" if unknown == len(parts) else f"{unknown} of {len(parts)} parts"
+        lines.append(f"{MISSING}: of {many} nothing was measured here yet. {WHAT_TELLS}")
+    return [*lines, "Teachers are trained once, beside this. Time is that of one trial after another."]
+
+
+def said_of(name: str, done_as: Protocol) -> dict[str, Any]:
+    """Which study it is and how it is done, for ``--json``."""
+    return {
+        "name": name,
+        "scale": done_as.scale,
+        "changed": list(done_as.changed),
+        "papers_protocol": done_as.papers,
+    }
+
+
+def document(name: str, done_as: Protocol, parts: Sequence[PartCost]) -> dict[str, Any]:
+    """What ``--plan-only --json`` prints, in base units; null where something is unknown."""
+    from tune_kd.planning.paper_studies import in_words
+
+    return {
+        **said_of(name, done_as),
+        "parts": [
+            {
+                "part": in_words(part.study),
+                "trainings": part.trainings,
+                "epochs": part.epochs,
+                "policies": [dataclasses.asdict(row) for row in part.rows],
+                "all": part.costs,
+                "source": part.source,
+            }
+            for part in parts
+        ],
+        "all": _sum(parts),
+    }
+
+
+def _policies(study: Study) -> str:
+    replicates = 1 + max(plan.replicate for plan in study.runs)
+    labels = ", ".join(dict.fromkeys(plan.label for plan in study.runs))
+    return labels if replicates == 1 else f"{labels} × {replicates}"
+
+
+def _sum(parts: Sequence[PartCost]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for name in COSTS:
+        each = [part.costs[name] for part in parts]
+        found[name] = None if None in each else math.fsum(cost for cost in each if cost is not None)
+    return found
+
+
+def _words(costs: dict[str, float | None]) -> tuple[str, str, str]:
+    grams = costs["co2e_g"]
+    shown = MISSING if grams is None else f"{significant(grams)} g"
+    return duration(costs["duration_s"]), energy(costs["energy_j"]), shown

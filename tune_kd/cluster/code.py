@@ -1,0 +1,48 @@
+"""Which code runs here. It must be the same on every node of a cluster: else trials would not compare."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+from dataclasses import astuple, dataclass, fields
+from importlib import metadata
+
+from tune_kd.own_packages import HOUSE
+
+TRAINED_BY = ("policies", "search_spaces", "tune_kd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """What a trial's result hangs on beside its data and seed."""
+
+    tune_kd: str
+    sources: str  # SHA-256 of the packages that a trial uses
+    python: str
+    torch: str  # without the build: a CPU's and a GPU's may meet in one cluster
+
+    def difference(self, there: Code) -> str:
+        """What ``there`` has that differs, in words; empty where nothing does."""
+        pairs = zip(fields(self), astuple(self), astuple(there), strict=True)
+        return ", ".join(f"{field.name} {b} instead of {a}" for field, a, b in pairs if a != b)
+
+
+@functools.cache
+def this_code() -> Code:
+    """The code of this process, as it was when first asked."""
+    return Code(
+        tune_kd=metadata.version("tune-kd"),
+        sources=_sources_sha256()[:12],
+        python=platform.python_version(),
+        torch=metadata.version("torch").partition("+")[0],
+    )
+
+
+def _sources_sha256() -> str:
+    found = hashlib.sha256()
+    for package in TRAINED_BY:
+        files = [path for kind in ("py", "toml") for path in (HOUSE / package).rglob(f"*.{kind}")]
+        for path in sorted(files):
+            found.update(f"{path.relative_to(HOUSE).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return found.hexdigest()

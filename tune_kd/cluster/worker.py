@@ -1,0 +1,277 @@
+"""What runs on Ray's workers: a student, an examination, a teacher.
+
+Workers import these functions by name, and with them ``tune_kd``, before anything else of ours is unpickled:
+that puts the house finder (``house.py``) in place, whatever folder Ray has put on the path.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+
+from tune_kd.config import catalogue, scenario, policy_file
+from tune_kd import events
+from tune_kd.storage.cache import Cache
+from tune_kd.storage.checkpoints import Slot
+from tune_kd.training.costs import NetworkFlops
+from tune_kd.data import ImageData
+from tune_kd.data.batches import DeviceImages
+from tune_kd.errors import RunFailed
+from tune_kd.meter.carbon import Carbon
+from tune_kd.meter.client import TrialMeter
+from tune_kd.models import fast
+from tune_kd.cluster.code import Code, this_code
+from tune_kd.training.teacher import Teacher, obtain_teacher
+from tune_kd.training.teacher_outputs import PassCost, TeacherOutputs, teach
+from tune_kd.training.trial import Place, Trial, TrialSpec
+
+LATE_S = 30.0
+"""How long a trial waits for the meter of a node that has just joined."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What all trials of a run share, as plain data and references into the object store."""
+
+    run_id: str
+    scenario_json: str
+    policy_json: str
+    replicate_seed: int
+    data: ray.ObjectRef  # of ImageData, without the test images: a trial cannot see them
+    teacher: ray.ObjectRef  # of Teacher, or of None where no trial of the study asks it
+    counted: NetworkFlops
+    cache: Cache  # the driver's; trials' checkpoints are kept in it
+    outputs: str | None  # a folder in it, of the teacher's outputs; None: every trial asks the teacher itself
+    marker: str  # a file that only nodes which see the cache's folder can find
+    code: Code
+    nodes: frozenset[str]  # that the driver had looked at when the run began
+    carbon: Carbon
+    cpus: float
+    gpus: float
+
+
+@policy_file.explained()
+def train_student(config: Mapping[str, Any], shared: Shared) -> None:
+    """Ray Tune's function: one trial, each epoch reported. ``config``: index, trial_id and params."""
+    prepare_process(shared.cpus)
+    late_s = wait_if_late(shared)
+    spec = TrialSpec(
+        run_id=shared.run_id,
+        trial_id=config["trial_id"],
+        index=config["index"],
+        replicate_seed=shared.replicate_seed,
+        scenario=scenario.from_record(shared.scenario_json),
+        policy=catalogue.policy_from_record(shared.policy_json),
+        params=config["params"],
+        attempt=config["attempt"],
+        reported=config["reported"],
+    )
+    data, teacher = ray.get([shared.data, shared.teacher])
+    meter = meter_here(account(spec.trial_id, spec.attempt), shared.cpus, wait_s=late_s)
+    place = Place(
+        device=device(shared.gpus),
+        meter=meter,
+        carbon=shared.carbon,
+        node_id=this_node(),
+        checkpoint=checkpoint_place(shared, spec.trial_id),
+    )
+    try:
+        network = None if teacher is None else teacher.network(spec.scenario, data)
+        for result in results_of(Trial(spec, data, network, place, shared.counted, outputs_of(shared))):
+            tune.report({**result, "unmeasured": meter.failure})
+    finally:
+        meter.close()  # on a stop, too, where Tune raises SystemExit: it takes milliseconds
+
+
+def results_of(trial: Trial) -> Iterator[dict[str, Any]]:
+    """What Tune is told: every report, and what a scheduler goes by.
+
+    Where nothing is left to report, the latter alone: no scheduler takes a trial that ends without it.
+    """
+    report = None
+    for report in trial.fit():
+        yield {"report": events.to_json(report), **_for_scheduler(report)}
+    if report is None and trial.last is not None:
+        yield _for_scheduler(trial.last)
+
+
+def _for_scheduler(report: events.EpochReport) -> dict[str, Any]:
+    return {"val_accuracy": report.val_accuracy, "epoch": report.epoch}
+
+
+def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData) -> dict[str, Any]:
+    """Ray task: the one reading of the test set for a trial that has ended."""
+    from tune_kd.training.examination import examine  # scikit-learn: only where it is needed
+
+    prepare_process(shared.cpus)
+    what = scenario.from_record(shared.scenario_json)
+    meter = meter_here(f"{account(trial_id, attempt)} test", shared.cpus, wait_s=wait_if_late(shared))
+    columns = examine(
+        what.student,
+        checkpoint_place(shared, trial_id),
+        data,
+        precision=what.precision,
+        device=device(shared.gpus),
+        meter=meter,
+        carbon=shared.carbon,
+    )
+    return {**columns, "energy_test_j": meter.close().total_j}
+
+
+def make_teacher(scenario_json: str, data: ImageData, name: str, gpus: float) -> Teacher:
+    """Ray task: obtain the scenario's teacher, metered under its ``name``.
+
+    Nothing else of the study runs meanwhile: it computes with all CPUs of its node, however many are reserved.
+    """
+    cpus = cpus_of_this_node()
+    prepare_process(cpus)
+    meter = meter_here(f"teacher {name}", cpus)
+    teacher = obtain_teacher(scenario.from_record(scenario_json), data, device=device(gpus), meter=meter)
+    meter.close()
+    return teacher
+
+
+def compute_outputs(shared: Shared, epochs: list[int]) -> PassCost:
+    """Ray task: ask the teacher about all batches of ``epochs`` and keep what it says for the trials."""
+    prepare_process(shared.cpus)
+    late_s, started = wait_if_late(shared), time.perf_counter()
+    what, where = scenario.from_record(shared.scenario_json), device(shared.gpus)
+    meter = meter_here(f"{shared.run_id} teacher outputs from epoch {epochs[0]}", shared.cpus, wait_s=late_s)
+    data, teacher = ray.get([shared.data, shared.teacher])
+    network = fast.through(fast.for_inference(teacher.network(what, data), where), compiled=what.compile)
+    images = DeviceImages(data.train, where)
+    outputs = outputs_of(shared)
+    assert outputs is not None, "only a run that shares starts this"
+    asked = 0
+    for epoch in epochs:
+        logits = teach(network, images, data, what, seed=shared.replicate_seed, epoch=epoch)
+        outputs.write(epoch, logits)
+        asked += len(logits)
+    energy_j = meter.close().total_j
+    cost = PassCost(
+        flops=shared.counted.teacher.forward * asked,
+        duration_s=time.perf_counter() - started,
+        energy_j=energy_j,
+        co2e_g=shared.carbon.co2e_g(energy_j),
+    )
+    for epoch in epochs:
+        outputs.write_cost(epoch, cost / len(epochs))
+    return cost
+
+
+def outputs_of(shared: Shared) -> TeacherOutputs | None:
+    """The teacher's outputs that the run shares; None where it shares none."""
+    if shared.outputs is None:
+        return None
+    folder = Path(shared.outputs)
+    return TeacherOutputs(place=lambda name: seen_from_here(shared, folder / name))
+
+
+def account(trial_id: str, attempt: int) -> str:
+    """The name under which the node meter keeps an attempt's energy."""
+    return f"{trial_id} attempt {attempt}"
+
+
+def wait_if_late(shared: Shared) -> float:
+    """How long to wait for what the driver starts on a node: not at all on one that was there before the run.
+
+    A node that joined later may not have been looked at yet. Raises RunFailed where it runs other code.
+    """
+    if this_node() in shared.nodes:
+        return 0.0
+    if difference := shared.code.difference(this_code()):
+        raise RunFailed(f"node {this_node()[:8]} runs other code than the driver: {difference}")
+    return LATE_S
+
+
+def meter_here(name: str, cpus: float, wait_s: float = 0.0) -> TrialMeter:
+    """An account at this node's meter for this process, from now on, with the CPUs and GPUs that it has reserved."""
+    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
+    share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0) / max(len(gpus), 1)
+    return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share), wait_s=wait_s)
+
+
+def count_flops(scenario_json: str, data: ImageData) -> NetworkFlops:
+    """Ray task: what one image costs each of the scenario's networks."""
+    return NetworkFlops.count(scenario.from_record(scenario_json), data)
+
+
+def this_node() -> str:
+    """Ray's id of the node that this process runs on; host names do not separate nodes of one host."""
+    return ray.get_runtime_context().get_node_id()
+
+
+def cpus_of_this_node() -> float:
+    """The CPUs that Ray counts on the node that this process runs on."""
+    [resources] = [node["Resources"] for node in ray.nodes() if node["NodeID"] == this_node()]
+    return float(resources.get("CPU", 0))
+
+
+def checkpoints_folder(run_id: str) -> str:
+    """What the cache calls the folder of a run's checkpoints."""
+    return f"checkpoints/{run_id}"
+
+
+def checkpoint_name(run_id: str, trial_id: str) -> str:
+    """What the cache calls a trial's checkpoint."""
+    return f"{checkpoints_folder(run_id)}/{trial_id}.pt"
+
+
+def checkpoint_place(shared: Shared, trial_id: str) -> Path | Slot:
+    """Where this node finds a trial's checkpoint."""
+    return seen_from_here(shared, shared.cache.kept.place(checkpoint_name(shared.run_id, trial_id)))
+
+
+def seen_from_here(shared: Shared, place: Path | Slot) -> Path | Slot:
+    """A place of the driver's cache, or the driver itself for a file of its folder that this node does not see."""
+    if not isinstance(place, Path) or Path(shared.marker).exists():
+        return place
+    from tune_kd.cluster.checkpoint_actor import KeptByDriver
+
+    return KeptByDriver(str(place.relative_to(shared.cache.folder)))
+
+
+def device(gpus: float) -> torch.device:
+    """The GPU that Ray gave this worker, or the CPU."""
+    return torch.device("cuda" if gpus > 0 else "cpu")
+
+
+def prepare_process(cpus: float) -> None:
+    """A reused worker keeps the thread count of whatever ran in it before: set it for this task."""
+    torch.set_num_threads(max(1, int(cpus)))
+    torch.set_flush_denormal(True)  # denormals slow a CPU down by an order of magnitude
+    warm_up()
+
+
+@contextmanager
+def as_in_a_worker(cpus: float) -> Iterator[None]:
+    """Compute here as a worker does, so that the results are a worker's, and afterwards as before."""
+    threads, flushed = torch.get_num_threads(), sys.float_info.min / 2 == 0
+    prepare_process(cpus)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)
+
+
+@functools.cache
+def warm_up() -> None:
+    """Train a toy once in this process: torch loads seconds' worth of modules at its first optimizer step.
+
+    It happens before the meter starts. Else the first trial of a worker would cost twice what the next one does.
+    """
+    toy = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(toy.parameters(), lr=0.1)
+    toy(torch.ones(1, 1)).sum().backward()
+    optimizer.step()

@@ -1,0 +1,103 @@
+"""Named recipes: the paper's text and its code, each complete; ``docs/recipes.md`` has them side by side.
+
+A recipe settles how teacher and student are trained, the KL term's reduction, which epoch's weights count and, where
+its source gives them, the constants that images are normalised by. ``default`` is the scenario's own.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tune_kd.errors import unknown
+
+SETTLED = ("recipe", "teacher_recipe", "reduction", "checkpoint", "normalisation")
+"""The scenario's fields that a recipe settles."""
+
+
+class NamedRecipe(NamedTuple):
+    """How ``training`` (the fields of :class:`tune_kd.config.scenario.Recipe`) and ``loss`` (other fields) are done.
+
+    ``by_data`` has what is different for one of the paper's data sets, by a part of its name.
+    """
+
+    description: str
+    training: dict[str, Any]
+    loss: dict[str, Any]
+    by_data: dict[str, tuple[dict[str, Any], dict[str, Any]]]
+
+
+_IN_COMMON = {
+    "epochs": 100,
+    "batch_size": 128,  # the text varies it and does not say
+    "lr": 0.1,
+    "nesterov": False,
+    "gamma": 0.2,
+    "flip": True,
+    "crop_padding": 4,
+    "rotation_degrees": 15.0,
+}
+_TEXT = {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "milestones": (40, 60, 80), "warmup_epochs": 0}
+_CODE = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "milestones": (30, 60, 80), "warmup_epochs": 1}
+
+# The code normalises CIFAR-10, too, by the constants of CIFAR-100.
+_CIFAR_100 = {"mean": (0.5071, 0.4865, 0.4409), "std": (0.2673, 0.2564, 0.2762)}
+_TINY_IMAGENET = {"mean": (0.4802, 0.4481, 0.3975), "std": (0.2302, 0.2265, 0.2262)}
+_TINY_AUGMENTATION = {"rotation_degrees": 20.0, "crop_padding": 0}
+
+RECIPES: dict[str, NamedRecipe | None] = {
+    "default": None,
+    "paper": NamedRecipe(
+        description="the paper's text: Adam at learning rate 0.1, drops at 40, 60 and 80, KL summed over classes",
+        training={**_IN_COMMON, **_TEXT},
+        loss={"reduction": "batchmean", "checkpoint": "last", "normalisation": None},
+        by_data={},
+    ),
+    "authors": NamedRecipe(
+        description="the authors' code: SGD, one epoch of warm-up, drops at 30, 60 and 80, KL averaged over classes",
+        training={**_IN_COMMON, **_CODE},
+        # The code hands in the best epoch on the test set; nothing here chooses by it, so the best on validation does.
+        loss={"reduction": "classmean", "checkpoint": "best", "normalisation": None},
+        by_data={
+            "cifar": ({}, {"normalisation": _CIFAR_100}),
+            "tinyimagenet": (_TINY_AUGMENTATION, {"normalisation": _TINY_IMAGENET}),
+        },
+    ),
+}
+
+
+def settled_by(name: str, data: str, scenario: str = "") -> dict[str, Any]:
+    """The fields of a scenario on ``data`` (a set's name or a folder) under the recipe; none for ``default``.
+
+    A folder may be called anything: one whose name says nothing is of the data set that the scenario's name says.
+    Raises InputError for a name that is not in :data:`RECIPES`.
+    """
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    recipe = RECIPES[name]
+    if recipe is None:
+        return {}
+    folder = Path(data)
+    called = (folder.name, scenario) if folder.is_absolute() else (folder.name,)
+    plain = [re.sub(r"[^a-z0-9]", "", text.lower()) for text in called]
+    found = (own for text in plain for part, own in recipe.by_data.items() if part in text)
+    training, loss = next(found, ({}, {}))
+    trained = {**recipe.training, **training}
+    # A copy through and through: what a scenario sets on top must not become the recipe's.
+    return copy.deepcopy({"recipe": trained, "teacher_recipe": dict(trained), **recipe.loss, **loss})
+
+
+def name_after(name: str, changed: Iterable[str]) -> str:
+    """What a recipe is called once some fields are set on top: ``authors, but recipe.lr``."""
+    base, before = base_and_changed(name)
+    fields = sorted({*before, *changed})
+    return f"{base}, but {', '.join(fields)}" if fields else base
+
+
+def base_and_changed(name: str) -> tuple[str, list[str]]:
+    """The recipe, and the fields that were set on top of it, in what :func:`name_after` calls them."""
+    base, _, fields = name.partition(", but ")
+    return base, fields.split(", ") if fields else []

@@ -1,0 +1,253 @@
+"""What is trained: data, teacher, student, loss and recipe. Presets are the TOML files in ``scenarios/``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tune_kd.config import recipes
+from tune_kd.errors import InputError, unknown
+
+PRESETS = Path(__file__).parent / "scenarios"
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, strict=True)]  # strict: true is no count
+
+
+ALPHA = {"hkd": 0.95, "cmc": 1.0, "cmc-tau": 1.0, "dml": 1.0, "dml-tau": 1.0, "ce": 0.0}
+"""By loss, the weight of its distillation term in the paper's text: what a scenario without alpha has."""
+
+
+ADDED_LATER = ("compile", "image_column", "label_column")
+"""Fields that older records lack: at its default, such a field is not recorded, so that the scenario stays the same."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recipe(_Frozen):
+    """How a network is trained. Milestones are epochs at which the learning rate is multiplied by ``gamma``."""
+
+    epochs: Count = 100
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: Positive = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: NotNegative = 5e-4
+    milestones: tuple[Count, ...] = (40, 60, 80)
+    gamma: Positive = 0.2
+    warmup_epochs: Annotated[int, Field(ge=0)] = 0
+    flip: bool = False
+    crop_padding: Annotated[int, Field(ge=0)] = 0
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 0
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Recipe:
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise ValueError("nesterov needs optimizer = 'sgd' and momentum > 0")
+        return self
+
+
+class Normalisation(_Frozen):
+    """Mean and standard deviation of each channel, in 0..1: what images are centred and scaled by."""
+
+    mean: tuple[Fraction, ...]
+    std: tuple[Positive, ...]
+
+    @model_validator(mode="after")
+    def _one_of_each_a_channel(self) -> Normalisation:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"mean and std need one value a channel each, got {len(self.mean)} and {len(self.std)}")
+        return self
+
+
+class Scenario(_Frozen):
+    """What is trained, in full: with the seeds and the package versions this repeats a run."""
+
+    name: str
+    description: str = ""
+    data: str  # "digits", an official set by its name ("cifar10"), or a folder
+    image_column: str | None = None  # of Parquet files; None: image, else the only one with images
+    label_column: str | None = None  # of Parquet files; None: label, else the only one with labels
+    image_size: Count | None = None  # None: as the images are
+    train_limit: Count | None = None
+    test_limit: Count | None = None
+    skip_bad_images: bool = False
+    normalisation: Normalisation | None = None  # None: measured on the training part
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    teacher: str
+    teacher_checkpoint: str | None = None  # a file with the teacher's weights; None: it is trained
+    teacher_seed: Annotated[int, Field(ge=0)] = 0
+    teacher_recipe: Recipe = Recipe()
+    student: str
+    recipe: Recipe = Recipe()
+    recipe_name: str = "default"  # whose recipe: settles the fields of recipes.SETTLED
+    loss: Literal["hkd", "cmc", "cmc-tau", "dml", "dml-tau", "ce"] = "hkd"
+    alpha: Fraction | None = None  # the weight of the distillation term; None: the loss's own
+    reduction: Literal["batchmean", "classmean"] = "batchmean"  # of a KL term
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: Annotated[bool, Field(strict=True)] = False  # the student in training and the teacher that it asks
+    checkpoint: Literal["last", "best"] = "last"  # which epoch's weights a trial hands in
+    equivalence_margin: Annotated[float, Field(gt=0, lt=1)] = 0.003  # a fraction of accuracy, fixed beforehand
+
+    @model_validator(mode="after")
+    def _cross_entropy_has_no_alpha(self) -> Scenario:
+        if self.loss == "ce" and self.alpha:
+            raise ValueError(f"loss 'ce' has no distillation term, so alpha must be left out, got {self.alpha:g}")
+        return self
+
+    @property
+    def distillation_weight(self) -> float:
+        """α: the scenario's own, else that of the loss."""
+        return ALPHA[self.loss] if self.alpha is None else self.alpha
+
+    def settled(self) -> Scenario:
+        """The same with α as the number that is used: what is planned and recorded."""
+        return self.model_copy(update={"alpha": self.distillation_weight})
+
+    def by_name(self) -> dict[str, Any]:
+        """The fields by their names as ``--set`` takes them."""
+        return _dotted(self.model_dump())
+
+    def changed(self, settings: Mapping[str, Any]) -> Scenario:
+        """This scenario with some fields set; ``recipe.lr`` reaches into a recipe.
+
+        ``recipe_name`` puts a named recipe in place first, and says afterwards what was set on top of it.
+        ``recipe.epochs`` scales its milestones in proportion, unless they are set, too.
+        Raises InputError, naming the field, what was given and what would be right.
+        """
+        fields, settings = self.model_dump(), dict(settings)
+        if named := settings.pop("recipe_name", ""):
+            about = (settings.get("data", self.data), settings.get("name", self.name))
+            settled = recipes.settled_by(named, *about)
+            fields |= {**settled, "recipe_name": named} if settled else {}
+        before = _dotted(fields)
+        for key, value in sorted(settings.items(), key=lambda item: not item[0].endswith(".epochs")):
+            table, name = _reach(fields, key)
+            if name == "epochs" and type(value) is int:
+                table["milestones"] = _moved(table["milestones"], of=table["epochs"], to=value)
+            table[name] = value
+        scenario = _validated(fields, f"scenario {self.name!r}")
+        after = _dotted(scenario.model_dump())
+        on_top = [key for key in settings if key.split(".")[0] in recipes.SETTLED and after[key] != before.get(key)]
+        return scenario.model_copy(update={"recipe_name": recipes.name_after(scenario.recipe_name, on_top)})
+
+
+def scenario_names() -> list[str]:
+    """The names of the presets."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def load_scenario(name: str) -> Scenario:
+    """A preset by its name, or the scenario of a TOML file. Raises InputError.
+
+    A file that names a recipe has that one, with its own fields on top. Epochs without milestones move the default ones
+    in proportion.
+    """
+    path = PRESETS / f"{name}.toml"
+    if name.endswith(".toml"):
+        path = Path(name)
+    elif not path.is_file():
+        raise unknown("scenario", name, scenario_names())
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"cannot read the scenario file {path}: {error}") from error
+    scenario = _validated({"name": path.stem, **fields, **_with_milestones(fields)}, f"scenario file {path}")
+    own = _dotted({name: value for name, value in fields.items() if name in recipes.SETTLED})
+    return scenario.changed({"recipe_name": scenario.recipe_name, **own}) if "recipe_name" in fields else scenario
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` words as settings; a value is TOML (``0.1``, ``true``, ``[3, 5]``), else a plain string."""
+    settings = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not (key and equals):
+            raise InputError(f"--set takes key=value, got {pair!r}; for example --set recipe.lr=0.05")
+        try:
+            settings[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            settings[key] = text
+    return settings
+
+
+def to_record(scenario: Scenario) -> str:
+    """The scenario, settled, as the JSON text that a record keeps."""
+    fields = scenario.settled().model_dump(mode="json")
+    absent = {name for name in ADDED_LATER if fields[name] == Scenario.model_fields[name].default}
+    return json.dumps({name: value for name, value in fields.items() if name not in absent}, ensure_ascii=False)
+
+
+def from_record(text: str) -> Scenario:
+    """The inverse of :func:`to_record`."""
+    return _validated(json.loads(text), "the recorded scenario")
+
+
+def _with_milestones(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those recipes of a file that have epochs and no milestones, with the default ones for so many epochs."""
+    usual, tables = Recipe(), {name: fields.get(name) for name in ("recipe", "teacher_recipe")}
+    return {
+        name: {**recipe, "milestones": _moved(usual.milestones, of=usual.epochs, to=recipe["epochs"])}
+        for name, recipe in tables.items()
+        if isinstance(recipe, dict) and "milestones" not in recipe and type(recipe.get("epochs")) is int
+    }
+
+
+def _moved(milestones: Sequence[int], *, of: int, to: int) -> list[int]:
+    """The milestones ``of`` so many epochs in proportion ``to`` others."""
+    return [max(1, round(at * to / of)) for at in milestones]
+
+
+def _reach(fields: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    """The table that holds the dotted ``key``, and its name there."""
+    choices = _settable(fields)
+    if key not in choices:
+        raise unknown("scenario field", key, choices)
+    *tables, name = key.split(".")
+    for table in tables:
+        fields[table] = {} if fields[table] is None else fields[table]
+        fields = fields[table]
+    return fields, name
+
+
+def _settable(fields: Mapping[str, Any]) -> set[str]:
+    """The names that ``--set`` takes: those of a table's fields, also where there is no normalisation yet."""
+    return {*_dotted(fields), *(f"normalisation.{name}" for name in Normalisation.model_fields)} - {"normalisation"}
+
+
+def _dotted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields by their names as ``--set`` takes them: ``recipe.lr``."""
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        flat |= {f"{name}.{inner}": part for inner, part in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _validated(fields: Mapping[str, Any], what: str) -> Scenario:
+    try:
+        return Scenario.model_validate(fields)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            names = sorted(_settable(Scenario(name="", data="", teacher="", student="").model_dump()))
+            close = difflib.get_close_matches(place, names, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; choices: {', '.join(names)}"
+            raise InputError(f"{what}: unknown field {place!r}{hint}") from error
+        message = problem["msg"].removeprefix("Value error, ")
+        # A rule over several fields says itself what was given.
+        given = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
+        where = f"{place}: " if place else ""
+        raise InputError(f"{what}: {where}{message[0].lower() + message[1:]}{given}") from error

@@ -1,0 +1,138 @@
+"""Has the teacher's outputs of a run computed once, before its trials, and charges the run for them.
+
+Runs of the same replicate find what one of them has had computed; each is charged what it cost, as if it had been
+alone, so that policies stay comparable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tune_kd.budget.ledger import Ledger
+from tune_kd.training.step import asks_teacher, ever_asks_teacher
+from tune_kd.planning.plan import RunPlan
+from tune_kd.training.teacher_outputs import PassCost, TeacherOutputs, recorded_cost
+
+if TYPE_CHECKING:
+    from tune_kd.progress.base import Progress
+    from tune_kd.cluster.worker import Shared
+    from tune_kd.execution.tune import TuneEvents
+    from tune_kd.execution.ray_study import Workshop
+
+PARTS_PER_WORKER = 4
+"""Epochs are computed in so many parts for each trial that may run at a time: few enough to start, many to stop."""
+
+
+def pays(plan: RunPlan) -> bool:
+    """May the run have several trials, as far as is known beforehand?"""
+    if plan.budget.currency == "epochs" and plan.budget.limit <= plan.scenario.recipe.epochs:
+        return False
+    return plan.trials_at_most is None or plan.trials_at_most > 1
+
+
+def asks(plan: RunPlan, steps: int) -> bool:
+    """Do the run's trials ask the teacher, in some epoch of ``steps`` batches?"""
+    return ever_asks_teacher(plan.temperature(), plan.scenario, steps)
+
+
+def epochs_to_share(plan: RunPlan, steps: int) -> list[int]:
+    """The epochs in which trials ask the teacher about batches that all of them see; 0 is the first."""
+    epochs = plan.scenario.recipe.epochs
+    temperature = plan.temperature()
+    if temperature.held_out:
+        return []  # each such policy cuts its batches from another part of the training set
+    needed = []
+    for epoch in range(epochs):
+        temperature.begin_epoch(epoch, epochs, steps)
+        if asks_teacher(temperature, plan.scenario):
+            needed.append(epoch)
+    return needed
+
+
+def charged(found: PassCost, recorded: PassCost | None) -> PassCost:
+    """What a run that goes on has to pay for: what is ``recorded`` of it, or all that it finds, where that is more.
+
+    It is more where its driver died before it wrote down what it had just had computed, or where another run of the
+    replicate has had the rest computed.
+    """
+    return found if recorded is None or found.flops > recorded.flops else recorded
+
+
+class TeacherPass:
+    """The teacher's pass over all batches that the trials of one run will see."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        shared: Shared,
+        plan: RunPlan,
+        ledger: Ledger,
+        source: TuneEvents,
+        progress: Progress,
+    ) -> None:
+        self._workshop, self._shared, self._plan = workshop, shared, plan
+        self._ledger, self._source, self._progress = ledger, source, progress
+        self._outputs = TeacherOutputs(place=Path(shared.outputs or "").joinpath)
+        self._ready: list[int] = []  # epochs whose outputs the trials were given
+
+    def run(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Have computed what is not there yet; the columns of ``runs`` that say what the run is charged for all of it.
+
+        It stops once half of the budget is spent: what is left would not pay for two trials, and then sharing does
+        not pay either. Trials ask the teacher themselves about epochs that are missing. A run that goes on is
+        charged, beyond what its ``row`` says, for what it computes anew.
+        """
+        found, missing = PassCost(), []
+        epochs = epochs_to_share(self._plan, self._workshop.steps)
+        for epoch in epochs:
+            cost = self._outputs.cost(epoch)
+            if cost is None:
+                missing.append(epoch)
+            else:
+                found += cost
+        recorded = recorded_cost(row)
+        total = charged(found, recorded)
+        self._ledger.share(total)
+        if recorded is None:
+            self._progress.teacher_asked(found)
+        if missing:
+            self._progress.stage("asking the teacher, once for all trials")
+        for cost in self._computed(missing):
+            total += cost
+            self._ledger.share(total)
+            self._progress.teacher_asked(cost)
+        self._ready = [epoch for epoch in epochs if self._outputs.cost(epoch) is not None]
+        return total.columns() if total.flops else {}
+
+    def check(self) -> None:
+        """After the trials: say so if somebody has removed what they shared."""
+        gone = [epoch for epoch in self._ready if self._outputs.cost(epoch) is None]
+        if gone:
+            self._progress.note(
+                f"the teacher's outputs of {len(gone)} epochs were removed from {self._shared.outputs} while trials "
+                f"shared them: trials asked the teacher themselves from then on, and are charged for it"
+            )
+
+    def _computed(self, epochs: list[int]) -> Iterator[PassCost]:
+        """The costs of parts of ``epochs``, as they are computed on the cluster."""
+        room = max(1, self._workshop.cluster.room())
+        size = max(1, len(epochs) // (room * PARTS_PER_WORKER))
+        parts = [epochs[start : start + size] for start in range(0, len(epochs), size)]
+        running: list[Any] = []
+        while running or (parts and not self._over):
+            while parts and len(running) < room and not self._over:
+                running.append(self._workshop.ask_teacher(self._shared, parts.pop(0)))
+            done, running = self._workshop.ray.wait(running, num_returns=1)
+            try:
+                yield from self._workshop.ray.get(done)
+            except self._workshop.ray.exceptions.RayError as error:
+                reason = str(error).strip().splitlines()[-1]
+                self._progress.note(
+                    f"a part of the teacher's outputs is not shared, trials ask it themselves: {reason}"
+                )
+
+    @property
+    def _over(self) -> bool:
+        return self._source.interrupted or self._ledger.half_spent

@@ -1,0 +1,74 @@
+"""How a study is executed: the options of every command that trains, by their names there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tune_kd.cluster.address import check_address
+from tune_kd.storage.cache import Cache, cache_at
+from tune_kd.errors import InputError
+from tune_kd.meter.carbon import Carbon, carbon
+from tune_kd.meter.options import Metering
+
+LEAST = {"cpus_per_trial": 0.01, "gpus_per_trial": 0, "max_concurrent": 1, "max_failures": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution(Metering):
+    """Where a study runs and how it is metered, never what is trained. Raises InputError for an impossible value."""
+
+    store: str | Path = "./runs"
+    cache: str | Path | None = None  # None: $TUNE_KD_CACHE, else the user's cache folder
+    data_root: str | Path | None = None  # of data sets with a name; None: inside the cache
+    address: str | None = None  # of a running Ray; None: one of its own
+    cpus_per_trial: float = 1
+    gpus_per_trial: float | None = None  # None: a whole one where there is any
+    max_concurrent: int | None = None  # None: as many as fit
+    max_failures: int = 1
+    train_teacher: bool = False  # also where no policy asks it: for its row in the tables
+    share_teacher: bool | None = None  # ask it once for all trials of a run; None: where there may be several
+    country: str | None = None
+    carbon_intensity: float | None = None  # g CO2e/kWh; None: the country's
+    pue: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, bound in LEAST.items():
+            value = getattr(self, name)
+            if value is not None and not value >= bound:
+                raise InputError(f"--{name.replace('_', '-')} must be ≥ {bound}, got {value}")
+
+    @cached_property
+    def home(self) -> Cache:
+        """The cache. Raises InputError for a place that cannot be one."""
+        return cache_at(self.cache)
+
+    @property
+    def carbon(self) -> Carbon:
+        """How joules become g CO2e. Raises InputError for an unknown country or an impossible number."""
+        return carbon(self.country, self.carbon_intensity, self.pue)
+
+    def check(self) -> None:
+        """See that all of it can be used, before data are read. Raises InputError."""
+        if self.address is not None:
+            check_address(self.address)
+        self.home.check_folder()
+        self.home.check()
+        _ = self.carbon
+
+    def with_carbon(self, recorded: Carbon) -> Execution:
+        """The same with the carbon intensity and PUE that a study was recorded with."""
+        return _Recorded(**asdict(self), recorded=recorded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Recorded(Execution):
+    """The execution of a study that goes on with the carbon intensity that it was recorded with."""
+
+    recorded: Carbon
+
+    @property
+    def carbon(self) -> Carbon:
+        return self.recorded

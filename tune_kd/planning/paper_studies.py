@@ -1,0 +1,256 @@
+"""The paper's tables and figures as studies by name: which scenarios, which policies, at which scale.
+
+A study is a list of comparisons, its parts, that are planned together. ``full`` is the paper's protocol: its networks,
+all images, 100 epochs, five replicates. ``small`` is for two CPU cores and minutes: stand-ins for the networks, a
+stratified part of the images, few epochs, one replicate; it shows that everything works, not what the paper claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tune_kd.data import NAMES
+from tune_kd.errors import InputError, unknown
+from tune_kd.events import utc_now
+from tune_kd.planning.plan import RunPlan, Study, plan_study
+from tune_kd.config.scenario import Scenario, load_scenario
+from tune_kd.store.ids import new_study_id, run_id, slug
+
+SCALES = ("full", "small")
+SEARCHED = ("grid", "stochastic")  # the two that the paper compares
+REPLICATES = {"full": 5, "small": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One comparison: policies on a scenario preset with some of its fields set."""
+
+    label: str
+    scenario: str
+    policies: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperStudy:
+    """What reproduces one table or figure of the paper."""
+
+    title: str
+    parts: tuple[Part, ...]
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """The presets, each once: whose data is needed."""
+        return tuple(dict.fromkeys(part.scenario for part in self.parts))
+
+
+def _table4() -> tuple[Part, ...]:
+    """HKD has the student alone beside it; in CMC and DML τ counts only in the paper's altered forms."""
+    parts = []
+    for data, losses in (("cifar10", ("hkd", "cmc-tau", "dml-tau")), ("cifar100", ("hkd", "cmc-tau", "dml-tau"))):
+        for loss in losses:
+            policies = ("student", *SEARCHED) if loss == "hkd" else SEARCHED
+            parts.append(Part(label=f"{data} {loss}", scenario=data, policies=policies, settings={"loss": loss}))
+    tiny = Part(label="tiny-imagenet hkd", scenario="tiny-imagenet", policies=("student", *SEARCHED))
+    return (*parts, tiny)
+
+
+def _table7() -> tuple[Part, ...]:
+    pairs = [(teacher, student) for teacher in ("resnet18", "shufflenetv2") for student in ("resnet18", "shufflenetv2")]
+    return tuple(
+        Part(
+            label=f"{teacher} {student}",
+            scenario="cifar10",
+            policies=SEARCHED,
+            settings={"teacher": teacher, "student": student},
+        )
+        for teacher, student in pairs
+    )
+
+
+def _fig1() -> tuple[Part, ...]:
+    """Every student alone and distilled; the teacher's network takes one epoch as a student, to time its inference."""
+    students = [
+        Part(
+            label=student,
+            scenario="cifar10",
+            policies=("student", *SEARCHED) if student == "mobilenetv2" else ("student", "stochastic"),
+            settings={"student": student},
+        )
+        for student in ("mobilenetv2", "shufflenetv2")
+    ]
+    timed = {"student": "resnet18", "recipe.epochs": 1}
+    teacher = Part(label="resnet18 timed", scenario="cifar10", policies=("student",), settings=timed)
+    return (*students, teacher)
+
+
+STUDIES: dict[str, PaperStudy] = {
+    "table1": PaperStudy(
+        title="teacher, student alone, tuned and stochastic τ on CIFAR-10",
+        parts=(Part(label="cifar10", scenario="cifar10", policies=("student", *SEARCHED)),),
+    ),
+    "table4": PaperStudy(title="losses × data sets", parts=_table4()),
+    "table7": PaperStudy(title="strong and weak teachers × strong and weak students", parts=_table7()),
+    "fig1": PaperStudy(title="inference of teacher and students; accuracy against training CO2e", parts=_fig1()),
+    "fig3a": PaperStudy(
+        title="accuracy by fixed τ", parts=(Part(label="cifar10", scenario="cifar10", policies=("grid",)),)
+    ),
+    "fig3b": PaperStudy(
+        title="accuracy by batch size",
+        parts=tuple(
+            Part(
+                label=f"batch {size}",
+                scenario="cifar10",
+                policies=("fixed", "stochastic"),
+                settings={"recipe.batch_size": size},
+            )
+            for size in (32, 64, 128, 256, 512)
+        ),
+    ),
+}
+
+# Small scale. The stand-ins keep who is the stronger one; batches are a quarter, so that an epoch has enough steps.
+STAND_INS = {"resnet18": "wrn-16-2", "mobilenetv2": "wrn-16-1", "shufflenetv2": "wrn-16-1"}
+SMALL_BATCH = 4
+SMALL = {"image_size": 16, "train_limit": 1000, "test_limit": 1000, "recipe.epochs": 5, "teacher_recipe.epochs": 8}
+
+
+def paper_study(name: str) -> PaperStudy:
+    """The study of this name. Raises InputError."""
+    if name not in STUDIES:
+        raise unknown("study", name, STUDIES)
+    return STUDIES[name]
+
+
+def plan_parts(
+    name: str,
+    *,
+    scale: str = "full",
+    sources: Mapping[str, str | Path] | None = None,
+    replicates: int | None = None,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+) -> list[Study]:
+    """The comparisons of a study, all of its input checked. Raises InputError.
+
+    ``sources`` has the data for a scenario preset: a folder, or the name of another data set. ``settings`` set fields
+    in all parts; what one part alone has set, as the epoch of the network that is only timed, stays.
+    """
+    wanted = paper_study(name)
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    for preset in sources or {}:
+        if preset not in wanted.scenarios:
+            raise unknown(f"data set of study {name!r}:", preset, wanted.scenarios)
+    for key, value in (settings or {}).items():
+        _check_common(name, key, value)
+    study_id = new_study_id(utc_now())
+    studies: list[Study] = []
+    for part in wanted.parts:
+        own = {**own_settings(part, scale), **_source(part, sources or {})}
+        planned = plan_study(
+            policies=part.policies,
+            scenario=part.scenario,
+            replicates=REPLICATES[scale] if replicates is None else replicates,
+            seed=seed,
+            settings={**own, **(settings or {}), **{key: own[key] for key in part.settings}},
+            name=name if scale == "full" else f"{name}-{scale}",
+        )
+        if any(planned.scenario == known.scenario for known in studies):
+            continue  # a stand-in for two networks makes two parts the same
+        studies.append(_renamed(planned, f"{study_id}-{slug(part.label)}" if len(wanted.parts) > 1 else study_id))
+    return studies
+
+
+def sources_given(*given: Mapping[str, str | Path] | Sequence[str] | None) -> dict[str, str | Path]:
+    """The folder for each data set's name in mappings and in ``NAME=DIR`` words. Raises InputError."""
+    found: dict[str, str | Path] = {}
+    for some in given:
+        pairs = some.items() if isinstance(some, Mapping) else map(_name_and_folder, some or ())
+        for name, folder in pairs:
+            if name in found:
+                raise InputError(f"data of {name} are given twice, {found[name]} and {folder}; leave one out")
+            found[name] = folder
+    return found
+
+
+def _name_and_folder(pair: str) -> tuple[str, str]:
+    name, equals, folder = pair.partition("=")
+    if not (name and equals and folder):
+        raise InputError(f"--data takes NAME=DIR here, got {pair!r}; for example --data cifar10=photos/cifar10")
+    return name, folder
+
+
+def own_settings(part: Part, scale: str) -> dict[str, Any]:
+    """What a part sets of its preset at a scale."""
+    own = dict(part.settings)
+    return own if scale == "full" else {**own, **small_settings(load_scenario(part.scenario).changed(own))}
+
+
+def small_settings(scenario: Scenario) -> dict[str, Any]:
+    """What makes of a full scenario the small one."""
+    recipes = (("recipe", scenario.recipe), ("teacher_recipe", scenario.teacher_recipe))
+    return {
+        **SMALL,
+        **{role: STAND_INS[getattr(scenario, role)] for role in ("teacher", "student")},
+        **{f"{name}.batch_size": recipe.batch_size // SMALL_BATCH for name, recipe in recipes},
+        "recipe.epochs": min(SMALL["recipe.epochs"], scenario.recipe.epochs),
+    }
+
+
+def in_words(study: Study) -> str:
+    """What is trained in a part, how far, in what steps.
+
+    As in ``wrn-16-2 → wrn-16-1 on cifar10, hkd: 1,000 images × 5 epochs, batch 32``.
+    """
+    scenario = study.scenario
+    images = "all images" if scenario.train_limit is None else f"{scenario.train_limit:,} images"
+    pair = f"{scenario.teacher} → {scenario.student} on {scenario.name}, {scenario.loss}"
+    return f"{pair}: {images} × {scenario.recipe.epochs} epochs, batch {scenario.recipe.batch_size}"
+
+
+def named_after(study_name: str) -> tuple[str, str] | None:
+    """The paper's study and the scale that a recorded study is of; None for any other study."""
+    name, _, scale = study_name.partition("-")
+    return (name, scale or "full") if name in STUDIES else None
+
+
+def settled_parts(study: Study) -> list[Study]:
+    """The parts of a study again: its runs by their scenario."""
+    by_id: dict[str, list[RunPlan]] = {}
+    for plan in study.runs:
+        by_id.setdefault(plan.study_id, []).append(plan)
+    return [Study(study_id=study_id, name=study.name, runs=tuple(runs)) for study_id, runs in by_id.items()]
+
+
+def _check_common(name: str, key: str, value: object) -> None:
+    """May all parts have this field alike? Not where they differ in it. Raises InputError."""
+    differing = list(dict.fromkeys(part.settings[key] for part in STUDIES[name].parts if key in part.settings))
+    if len(differing) > 1:
+        choices = ", ".join(map(str, differing))
+        raise InputError(
+            f"study {name} compares parts by their {key} ({choices}), so that it cannot be {value!r} in all; "
+            f"leave it out, or take tune-kd compare --scenario {STUDIES[name].scenarios[0]} --set {key}={value}"
+        )
+
+
+def _source(part: Part, sources: Mapping[str, str | Path]) -> dict[str, Any]:
+    given = sources.get(part.scenario)
+    if given is None:
+        return {}
+    if str(given) in NAMES:
+        return {"data": str(given), "name": str(given)}
+    if not Path(given).expanduser().is_dir():
+        raise InputError(f"there is no data folder {str(given)!r} for {part.scenario}; give NAME=DIR with a folder")
+    return {"data": str(Path(given).expanduser().resolve())}
+
+
+def _renamed(study: Study, study_id: str) -> Study:
+    """The same plan under another id, its runs too."""
+    runs = (
+        replace(plan, study_id=study_id, run_id=run_id(study_id, plan.label, plan.replicate)) for plan in study.runs
+    )
+    return replace(study, study_id=study_id, runs=tuple(runs))

@@ -1,0 +1,182 @@
+"""What a command is going to do, validated before anything starts: a study and its runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from policies import Policy
+from policies.base import Temperature
+from search_spaces import Space
+from tune_kd.config import catalogue, policy_file
+from tune_kd import models
+from tune_kd.budget.ledger import EQUIVALENT, Budget, parse_budget
+from tune_kd.data import NAMES
+from tune_kd.data.misread import check_whole
+from tune_kd.errors import InputError, unknown
+from tune_kd.events import utc_now
+from tune_kd.config.keywords import from_keywords
+from tune_kd.planning.plan_options import Planning
+from tune_kd.config.scenario import Scenario, load_scenario
+from tune_kd.config.seeds import replicate_seed
+from tune_kd.store.ids import new_study_id, run_id
+from tune_kd.budget.target_track import check_target
+from tune_kd.training.teacher_weights import read_weights
+
+TRACKS = ("recipe", "budget", "target")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """One policy, one scenario, one budget, one replicate seed."""
+
+    run_id: str
+    study_id: str
+    scenario: Scenario
+    space: Space
+    policy: Policy
+    label: str  # the policy as it was named, options and all
+    budget: Budget
+    track: str
+    replicate: int
+    seed: int
+    study_seed: int  # what the seeds of all replicates come from
+    budget_text: str  # the budget as it was asked for
+    target_accuracy: float | None = None  # of the target track
+
+    @property
+    def max_trials(self) -> int | None:
+        """The recipe track runs each policy at its native number of trials; other tracks only have the budget."""
+        return self.policy.native_trials(self.space) if self.track == "recipe" else None
+
+    @property
+    def trials_at_most(self) -> int | None:
+        """How many trials there can be, where that is known beforehand."""
+        limits = [self.max_trials, int(self.budget.limit) if self.budget.currency == "trials" else None]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def temperature(self) -> Temperature:
+        """As a trial may have it, for what can be asked of it beforehand."""
+        params = {"tau": self.space.tau.low, **self.policy.restart_params(self.space)}
+        return self.policy.temperature(params, self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """The runs of one command, in the order in which they are run."""
+
+    study_id: str
+    name: str
+    runs: tuple[RunPlan, ...]
+
+    @property
+    def scenario(self) -> Scenario:
+        return self.runs[0].scenario
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Is the budget so many times a trial's energy, which has to be measured first?"""
+        return self.runs[0].budget.currency == EQUIVALENT
+
+    def calibrated(self, trial_energy_j: float) -> Study:
+        """The same study with such a budget in joules."""
+        runs = (replace(plan, budget=plan.budget.measured(trial_energy_j)) for plan in self.runs)
+        return replace(self, runs=tuple(runs))
+
+
+@from_keywords
+def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run") -> Study:
+    """Everything that a command will run, all of its input checked. Raises InputError in one line."""
+    _check_search(planning)
+    if not policies:
+        raise InputError("no policy was named; for example --policies grid,stochastic")
+    chosen = _scenario(planning)
+    where, limit = catalogue.make_space(planning.space), parse_budget(planning.budget)
+    if chosen.loss == "ce" and "alpha" in where.dimensions:
+        raise InputError(f"space {where.name!r} searches α, which loss 'ce' does not have; use --space tau")
+    made = _distinct(policies)
+    for label, policy in made:
+        _check_pair(label, policy, where)
+    study_id = new_study_id(utc_now())
+    runs = tuple(
+        RunPlan(
+            run_id=run_id(study_id, label, replicate),
+            study_id=study_id,
+            scenario=chosen,
+            space=where,
+            policy=policy,
+            label=label,
+            budget=limit,
+            track=planning.track,
+            replicate=replicate,
+            seed=replicate_seed(planning.seed, replicate),
+            study_seed=planning.seed,
+            budget_text=planning.budget,
+            target_accuracy=planning.target_accuracy,
+        )
+        for replicate in range(planning.replicates)
+        for label, policy in made
+    )
+    return Study(study_id=study_id, name=name, runs=runs)
+
+
+def _check_search(planning: Planning) -> None:
+    """The track, replicates and seed. Raises InputError."""
+    if planning.track not in TRACKS:
+        raise unknown("track", planning.track, TRACKS)
+    check_target(planning.track, planning.target_accuracy)
+    if planning.replicates < 1:
+        raise InputError(f"replicates must be ≥ 1, got {planning.replicates}")
+    if planning.seed < 0:
+        raise InputError(f"the seed must be ≥ 0, got {planning.seed}")
+
+
+def _scenario(planning: Planning) -> Scenario:
+    """The named scenario, on the given data; a folder without a scenario gets the one for image sets."""
+    scenario = load_scenario(planning.scenario or ("images" if planning.data is not None else "digits"))
+    scenario = scenario.changed(planning.fields())
+    for role in ("teacher", "student"):
+        models.check(getattr(scenario, role), f"{role} model")
+    if scenario.teacher_checkpoint is not None:
+        read_weights(scenario.teacher_checkpoint)
+        scenario = scenario.changed({"teacher_checkpoint": str(Path(scenario.teacher_checkpoint).resolve())})
+    if scenario.data not in NAMES and not Path(scenario.data).is_dir():
+        raise InputError(
+            f"there is no data folder {scenario.data!r}; give one with --data DIR, or one of these names as data: "
+            f"{', '.join(NAMES)}"
+        )
+    if scenario.data not in NAMES:
+        check_whole(Path(scenario.data))
+    return scenario.settled()
+
+
+def _distinct(labels: Sequence[str]) -> list[tuple[str, Policy]]:
+    """Each policy once, under the first of its names."""
+    made: dict[str, tuple[str, Policy]] = {}
+    for label in labels:
+        policy = catalogue.make_policy(label)
+        label = policy_file.label(type(policy), label)
+        made.setdefault(catalogue.policy_record(policy), (label, policy))
+    ids = [run_id("", label, 0) for label, _ in made.values()]
+    for label, _ in made.values():
+        if ids.count(run_id("", label, 0)) > 1:
+            raise InputError(f"two different policies are called {label}; give the class of one another name = …")
+    return list(made.values())
+
+
+def _check_pair(label: str, policy: Policy, space: Space) -> None:
+    """Can this policy work in this space at all? Asked before Ray starts."""
+    with policy_file.explained():
+        try:
+            policy.native_trials(space)
+            policy.temperature({"tau": space.tau.low, **policy.restart_params(space)}, seed=0)
+        except ValueError as error:
+            raise InputError(f"policy {label!r} in space {space.name!r}: {error}") from error
+    policy_file.rehearse(policy, space)
+
+
+def space_record(space: Space) -> str:
+    """A space as the JSON text that a record keeps."""
+    return json.dumps(space.to_dict())

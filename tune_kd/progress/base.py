@@ -1,0 +1,42 @@
+"""What a command shows while it works. Every display is a listener of the run's events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tune_kd.budget.ledger import Ledger
+    from tune_kd.events import Event
+    from tune_kd.planning.plan import RunPlan, Study
+    from tune_kd.training.teacher_outputs import PassCost
+
+
+class Progress:
+    """Shows nothing; the displays override what they show."""
+
+    def study_started(self, study: Study, store: str) -> None:
+        """Before anything is run."""
+
+    def stage(self, text: str) -> None:
+        """What is being prepared: data, teacher, Ray."""
+
+    def data_read(self, text: str) -> None:
+        """The data are read: their classes, images per part and test set, in one line."""
+
+    def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
+        """A run begins; ``ledger`` is its own, up to date at every event."""
+
+    def teacher_asked(self, cost: PassCost) -> None:
+        """What the run that began last is charged, beyond its trials, for outputs of the teacher that they share."""
+
+    def event(self, event: Event) -> None:
+        """One event of the run that began last."""
+
+    def run_ended(self, plan: RunPlan, status: str) -> None:
+        """A run is over: completed, stopped or failed."""
+
+    def note(self, text: str) -> None:
+        """One line that must not be lost."""
+
+    def close(self) -> None:
+        """After everything, also after an error."""

@@ -1,0 +1,155 @@
+"""What is known of a run while it goes, from the one stream of its events: the numbers behind the displays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted
+
+if TYPE_CHECKING:
+    from tune_kd.budget.ledger import Ledger
+    from tune_kd.planning.plan import RunPlan
+
+
+@dataclass(kw_only=True)
+class AttemptView:
+    """What is known of one attempt at a trial."""
+
+    started: TrialStarted
+    last: EpochReport | None = None
+    accuracies: dict[int, float] = field(default_factory=dict)  # validation, by epoch
+    tau_low: float | None = None
+    tau_high: float | None = None
+    ended: TrialEnded | None = None
+
+    def report(self, report: EpochReport) -> None:
+        """Take in an epoch."""
+        self.last = report
+        self.accuracies[report.epoch] = report.val_accuracy
+        for tau in (report.tau_min, report.tau_max):
+            if tau is not None and math.isfinite(tau):
+                self.tau_low = tau if self.tau_low is None else min(self.tau_low, tau)
+                self.tau_high = tau if self.tau_high is None else max(self.tau_high, tau)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Validation accuracy of the weights that the checkpoint rule chooses so far."""
+        if self.last is None:
+            return None if self.ended is None else self.ended.val_accuracy
+        # An attempt that went on from a checkpoint may have chosen an epoch of the attempt before it.
+        before = self.last.checkpoint_val_accuracy
+        return self.accuracies.get(self.last.checkpoint_epoch, self.last.val_accuracy if before is None else before)
+
+    @property
+    def diverged_epoch(self) -> int | None:
+        """The first epoch whose loss, outputs or weights were not finite."""
+        said = self.ended if self.last is None else self.last
+        return None if said is None else said.diverged_epoch
+
+    @property
+    def epochs(self) -> int:
+        return 0 if self.last is None else self.last.epoch
+
+    @property
+    def energy_j(self) -> float | None:
+        return None if self.last is None else self.last.energy_j
+
+    @property
+    def duration_s(self) -> float | None:
+        return None if self.last is None else self.last.duration_s
+
+
+@dataclass(kw_only=True)
+class RunView:
+    """What is known of one run, from its events. Those of a resumed run begin with the resumption."""
+
+    plan: RunPlan
+    ledger: Ledger
+    started_s: float
+    before: frozenset[str] = frozenset()  # the trials that were started before the resumption
+    fraction_before: float = 0.0
+    attempts: dict[tuple[str, int], AttemptView] = field(default_factory=dict)
+    shared_j: float | None = 0.0  # of the teacher's outputs that the trials share
+    status: str | None = None  # None while it runs
+    duration_s: float | None = None
+
+    @classmethod
+    def begin(cls, plan: RunPlan, ledger: Ledger, now_s: float) -> RunView:
+        """The view of a run that starts, or goes on, now."""
+        run = cls(plan=plan, ledger=ledger, started_s=now_s, before=frozenset(ledger.trials))
+        run.fraction_before = run.fraction
+        return run
+
+    def event(self, event: Event) -> AttemptView | None:
+        """Take in an event; the attempt that it changed."""
+        key = (event.trial_id, event.attempt)
+        if isinstance(event, TrialStarted):
+            self.attempts[key] = AttemptView(started=event)
+        elif (attempt := self.attempts.get(key)) is None:
+            return None
+        elif isinstance(event, EpochReport):
+            attempt.report(event)
+        elif isinstance(event, TrialEnded):
+            attempt.ended = event
+        return self.attempts[key]
+
+    def teacher_asked(self, energy_j: float | None) -> None:
+        """Take in what the run is charged for outputs that its trials share."""
+        self.shared_j = None if self.shared_j is None or energy_j is None else self.shared_j + energy_j
+
+    @property
+    def name(self) -> str:
+        return f"{self.plan.label} r{self.plan.replicate}"
+
+    @property
+    def trials(self) -> list[AttemptView]:
+        """The latest attempt at each trial."""
+        return list({trial_id: attempt for (trial_id, _), attempt in self.attempts.items()}.values())
+
+    @property
+    def trials_done(self) -> int:
+        return self._trials_elsewhere + sum(trial.ended is not None for trial in self.trials)
+
+    @property
+    def diverged(self) -> int:
+        """How many trials are known to have diverged."""
+        return sum(trial.diverged_epoch is not None for trial in self.trials)
+
+    @property
+    def _trials_elsewhere(self) -> int:
+        """Trials of before that are not under way again."""
+        return len(self.before - {trial_id for trial_id, _ in self.attempts})
+
+    @property
+    def best(self) -> float | None:
+        """The best validation accuracy so far, of the checkpoints that would be handed in."""
+        return max((trial.accuracy for trial in self.trials if trial.accuracy is not None), default=None)
+
+    @property
+    def energy_j(self) -> float | None:
+        """What the run spent; None if a part of it was not measured, as a partial sum would pass for a saving."""
+        spent = [attempt.last.energy_j for attempt in self.attempts.values() if attempt.last]
+        if not spent:
+            return None
+        parts = [self.shared_j, *spent]
+        return sum(joules for joules in parts if joules is not None) if None not in parts else None
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0–1: of the trials there can be or of the budget, whichever is nearer its end."""
+        if self.status in ("completed", "failed"):
+            return 1.0
+        done = 0.0 if self.ledger.budget.currency == "trials" else self.ledger.spent / self.ledger.budget.limit
+        if self.plan.trials_at_most:
+            epochs = self.plan.scenario.recipe.epochs
+            trained = sum(1.0 if trial.ended else trial.epochs / epochs for trial in self.trials)
+            trained += self._trials_elsewhere
+            done = max(done, trained / self.plan.trials_at_most)
+        return min(done, 1.0)
+
+
+def time_left_s(fraction: float, elapsed_s: float, before: float = 0.0) -> float | None:
+    """Seconds that remain if the rest goes as what was done since ``before``; None before anything is done."""
+    return elapsed_s * (1 - fraction) / (fraction - before) if fraction > before else None

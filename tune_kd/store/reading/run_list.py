@@ -1,0 +1,62 @@
+"""What a store holds, and one run of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tune_kd.errors import unknown
+from tune_kd.store.reading.incumbents import incumbents
+from tune_kd.store.reading.reader import Reader, to_pandas
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_RUNS = """
+    SELECT run_id, study_id, scenario, policy, replicate, status, started_at, trials, failed, epochs,
+           energy_j, best_val_accuracy
+    FROM runs LEFT JOIN (
+        SELECT run_id, count(DISTINCT trial_id) AS trials, sum(epochs)::BIGINT AS epochs, sum(energy_j) AS energy_j,
+               count(*) FILTER (status IN ('failed', 'lost')) AS failed, max(val_accuracy) AS best_val_accuracy
+        FROM trials GROUP BY run_id
+    ) USING (run_id)
+    ORDER BY started_at NULLS LAST, run_id
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """All that a store says of one run."""
+
+    run: dict[str, Any]
+    trials: pd.DataFrame
+    nodes: pd.DataFrame
+
+
+def list_runs(reader: Reader) -> pd.DataFrame:
+    """One row a run, the oldest first: what it was, how far it came, and what its trials cost, lost ones included.
+
+    ``trials`` counts started trials, ``failed`` the attempts that failed or were lost.
+    """
+    return to_pandas(reader.rows(_RUNS, ["runs", "trials"]))
+
+
+def show_run(reader: Reader, run_id: str) -> RunRecord:
+    """One run with its trials and nodes. Raises InputError, with the nearest, for a run that is not there."""
+    require_run(reader, run_id)
+    [run] = reader.rows("SELECT * FROM runs", ["runs"], runs=[run_id]).to_pylist()
+    trials, nodes = (reader.frame(table, run_ids=[run_id]) for table in ("trials", "nodes"))
+    return RunRecord(run=run, trials=trials, nodes=nodes)
+
+
+def incumbent(reader: Reader, run_id: str) -> str | None:
+    """The id of the run's incumbent; None where no trial of it has ended well."""
+    best = incumbents(reader.frame("trials", run_ids=[run_id]))
+    return None if best.empty else str(best.at[run_id, "trial_id"])
+
+
+def require_run(reader: Reader, run_id: str) -> None:
+    """Raises InputError for a run that is not in the store."""
+    if len(reader.rows("SELECT run_id FROM runs", ["runs"], runs=[run_id])):
+        return
+    raise unknown("run", run_id, reader.frame("runs", ["run_id"])["run_id"])

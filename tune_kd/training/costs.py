@@ -1,0 +1,78 @@
+"""FLOPs of a trial, counted exactly from the images that passed through each network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from tune_kd import models
+from tune_kd.data import ImageData
+from tune_kd.meter import flops
+from tune_kd.config.scenario import Scenario
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFlops:
+    """FLOPs per image of a scenario's two networks. Counting takes a second: do it once for all trials."""
+
+    student: flops.ModelFlops
+    teacher: flops.ModelFlops
+
+    @classmethod
+    def count(cls, scenario: Scenario, data: ImageData) -> NetworkFlops:
+        """Counted on freshly built networks."""
+        shape = (data.channels, data.image_size, data.image_size)
+        student, teacher = (build(name, data) for name in (scenario.student, scenario.teacher))
+        return cls(student=flops.count(student, shape), teacher=flops.count(teacher, shape))
+
+
+def build(name: str, data: ImageData) -> nn.Module:
+    """A freshly initialised model of the catalogue for ``data``."""
+    return models.build(name, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
+
+
+class Passed(NamedTuple):
+    """How many images an epoch passed through the networks."""
+
+    trained: int = 0  # forward and backward through the student
+    taught: int = 0  # of them: with the teacher's answer
+    asked: int = 0  # of these: through the teacher itself, and not through what all trials share of it
+    validated: int = 0  # through the student, in validation
+    extra_forward: int = 0  # for the policy alone, as :class:`policies.base.ExtraPasses` counts them
+    extra_backward: int = 0
+    extra_teacher: int = 0
+
+
+class Costs:
+    """The FLOPs of an attempt so far."""
+
+    def __init__(self, counted: NetworkFlops) -> None:
+        self.student, self.teacher = counted.student, counted.teacher
+        self.passed = Passed()
+
+    def add(self, epoch: Passed) -> None:
+        """One more epoch."""
+        self.passed = Passed(*map(sum, zip(self.passed, epoch, strict=True)))
+
+    def columns(self) -> dict[str, Any]:
+        """The report's FLOP columns. ``flops_paper``: forward only, training images, every trial asks the teacher."""
+        student, passed = self.student, self.passed
+        forward, backward = student.forward * passed.trained, student.backward * passed.trained
+        teacher, evaluation = self.teacher.forward * passed.asked, student.forward * passed.validated
+        policy = (
+            student.forward * passed.extra_forward
+            + student.backward * passed.extra_backward
+            + self.teacher.forward * passed.extra_teacher
+        )
+        return {
+            "flops_forward": forward,
+            "flops_backward": backward,
+            "flops_teacher": teacher,
+            "flops_eval": evaluation,
+            "flops_policy": policy,
+            "flops_executed": forward + backward + teacher + evaluation + policy,
+            "flops_paper": forward + self.teacher.forward * passed.taught,
+            "flops_uncounted_ops": ",".join(sorted({*self.student.uncounted, *self.teacher.uncounted})),
+        }

@@ -1,0 +1,132 @@
+"""One epoch of distillation: the loss of each batch, the scenario's, or a policy's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from policies.base import HeldOut, Softening, Temperature
+from tune_kd.training import loop
+from tune_kd.data.batches import Batch
+from tune_kd.losses import DISTILLATIONS, cross_entropy, wide
+from tune_kd.models.fast import Network
+from tune_kd.config.scenario import Scenario
+from tune_kd.training.teacher_outputs import ask
+
+
+@dataclass(kw_only=True)
+class Step:
+    """One batch in training: what :class:`policies.base.TrainingStep` promises to a policy."""
+
+    number: int
+    images: Tensor
+    labels: Tensor
+    student: nn.Module
+    student_logits: Tensor
+    teacher_logits: Tensor | None
+    learning_rate: float
+    scenario: Scenario
+    alpha: float
+    held_out_batches: Iterator[Batch]
+
+    def cross_entropy(self) -> Tensor:
+        return self.hard_loss(self.student_logits, self.labels)
+
+    def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(logits, labels)
+
+    def distillation(self, softening: Softening) -> Tensor:
+        term = DISTILLATIONS.get(self.scenario.loss)
+        if term is None:
+            return self.student_logits.new_zeros(())
+        if self.teacher_logits is None:
+            raise ValueError("there is no distillation in an epoch that says it needs no teacher")
+        return term(self.student_logits, self.teacher_logits, softening, self.scenario.reduction)
+
+    def loss(self, softening: Softening) -> Tensor:
+        return self.alpha * self.distillation(softening) + (1 - self.alpha) * self.cross_entropy()
+
+    def logits_at(self, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
+        # Batch norm in training writes to its statistics: to copies of them.
+        buffers = {name: buffer.clone() for name, buffer in self.student.named_buffers()}
+        with loop.autocast(images.device, self.scenario.precision):
+            logits: Tensor = functional_call(self.student, {**weights, **buffers}, (images,))
+        return wide(logits)
+
+    def held_out(self) -> HeldOut:
+        batch = next(self.held_out_batches)
+        return HeldOut(batch.images, batch.labels)
+
+
+def asks_teacher(temperature: Temperature, scenario: Scenario) -> bool:
+    """Is the teacher asked in the epoch that has begun? Not where neither loss nor temperature looks at its logits."""
+    return temperature.needs_teacher and (temperature.reads_teacher or scenario.loss in DISTILLATIONS)
+
+
+def ever_asks_teacher(temperature: Temperature, scenario: Scenario, steps: int) -> bool:
+    """Is the teacher asked in some epoch of a trial, of ``steps`` batches each? The temperature is used up."""
+    epochs = scenario.recipe.epochs
+    for epoch in range(epochs):
+        temperature.begin_epoch(epoch, epochs, steps)
+        if asks_teacher(temperature, scenario):
+            return True
+    return False
+
+
+@dataclass(kw_only=True)
+class Distillation:
+    """The loss of an epoch's batches, and what the epoch's report wants to know of them."""
+
+    student: nn.Module
+    student_pass: Network  # what a batch passes through: the student, or it compiled
+    teacher: Network | None  # None: none was trained, as nobody was to ask it
+    temperature: Temperature
+    scenario: Scenario
+    alpha: float
+    phases: loop.Phases
+    learning_rate: Callable[[], float]
+    held_out: Iterator[Batch]
+    shared_logits: Tensor | None = None  # [images, n], the teacher's of the whole epoch, where they are shared
+
+    def __post_init__(self) -> None:
+        self._taus: list[Tensor] = []
+
+    def __call__(self, number: int, batch: Batch) -> Tensor:
+        """The loss of batch ``number`` of the epoch, a scalar."""
+        asks = asks_teacher(self.temperature, self.scenario)
+        teacher_logits = self._teacher_logits(number, batch) if asks else None
+        with loop.autocast(batch.images.device, self.scenario.precision):
+            student_logits = self.student_pass(batch.images)
+        step = Step(
+            number=number,
+            images=batch.images,
+            labels=batch.labels,
+            student=self.student,
+            student_logits=wide(student_logits),
+            teacher_logits=teacher_logits,
+            learning_rate=self.learning_rate(),
+            scenario=self.scenario,
+            alpha=self.alpha,
+            held_out_batches=self.held_out,
+        )
+        loss, tau = self.temperature.loss(step)
+        if tau is not None:
+            self._taus.append(tau.detach().reshape(-1))
+        return loss
+
+    def taus(self) -> Tensor:
+        """Every τ of the student in this epoch, in order; none where the objective used none."""
+        return torch.cat(self._taus) if self._taus else torch.empty(0)
+
+    def _teacher_logits(self, number: int, batch: Batch) -> Tensor:
+        if self.shared_logits is not None:
+            start = number * self.scenario.recipe.batch_size
+            return self.shared_logits[start : start + len(batch.labels)].to(batch.images.device, non_blocking=True)
+        if self.teacher is None:
+            raise ValueError("the teacher is asked in this trial, but not in one at the lowest τ: none was trained")
+        with self.phases.within_step("teacher"):
+            return ask(self.teacher, batch.images, self.scenario.precision)

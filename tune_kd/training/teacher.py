@@ -1,0 +1,201 @@
+"""The teacher: trained once, or taken from a file, for whatever makes it; kept under a hash of that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tune_kd.storage import checkpoints
+from tune_kd import models
+from tune_kd.training import loop
+from tune_kd.training.costs import build
+from tune_kd.data import ImageData
+from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
+from tune_kd.errors import InputError, RunFailed
+from tune_kd.meter import flops
+from tune_kd.models import fast
+from tune_kd.config.scenario import Scenario
+from tune_kd.config.seeds import teacher_seed
+from tune_kd.data.shared_memory import pack, unpack
+from tune_kd.training.teacher_weights import file_sha256, fitted, read_weights, some
+from tune_kd.training.trial import Meter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """A trained teacher and what its training cost, None where somebody else trained it; out of every budget."""
+
+    teacher_id: str
+    weights: dict[str, Tensor]
+    val_accuracy: float
+    test_accuracy: float
+    flops: int | None
+    energy_j: float | None
+    energy_method: str | None
+    duration_s: float | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As it travels: with arrays for weights, so that all trials of a node read them in the same memory."""
+        return {**vars(self), "weights": {name: pack(tensor) for name, tensor in self.weights.items()}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        weights = {name: unpack(packed) for name, packed in state["weights"].items()}
+        vars(self).update({**state, "weights": weights})
+
+    def network(self, scenario: Scenario, data: ImageData) -> nn.Module:
+        """The teacher in evaluation mode, its parameters frozen."""
+        model = build(scenario.teacher, data)
+        model.load_state_dict(self.weights)
+        return model.eval().requires_grad_(False)
+
+
+def teacher_id(scenario: Scenario, data: ImageData) -> str:
+    """A hash of everything that makes the teacher; anything else may change without training it again."""
+    ingredients = {
+        "data": data.split_sha256,
+        "model": scenario.teacher,
+        "model_origin": models.origin(scenario.teacher),
+        **_training_of(scenario),
+        "precision": scenario.precision,
+        "normalisation": data.normalisation,
+        "torch": torch.__version__,
+        "code": metadata.version("tune-kd"),
+    }
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _training_of(scenario: Scenario) -> dict[str, Any]:
+    """Where the weights come from: a file's content, or a recipe and a seed."""
+    if scenario.teacher_checkpoint is not None:
+        return {"checkpoint": file_sha256(scenario.teacher_checkpoint)}
+    return {"recipe": scenario.teacher_recipe.model_dump(mode="json"), "seed": teacher_seed(scenario.teacher_seed)}
+
+
+def teacher_name(identity: str) -> str:
+    """What the cache calls the teacher with this id."""
+    return f"teachers/{identity}.pt"
+
+
+def load_teacher(place: Path | checkpoints.Slot) -> Teacher | None:
+    """The teacher kept at ``place``; None where there is none, or one whose weights are not finite."""
+    state = checkpoints.load(place)
+    return None if state is None or loop.not_finite(state["weights"]) else Teacher(**state)
+
+
+def save_teacher(place: Path | checkpoints.Slot, teacher: Teacher) -> None:
+    """Keep ``teacher`` at ``place``."""
+    checkpoints.save(place, vars(teacher))
+
+
+def check_networks(scenario: Scenario, data: ImageData) -> None:
+    """Refuse, before anything is trained, networks of the user's own and weights that do not fit the data.
+
+    Raises InputError.
+    """
+    for name in (scenario.teacher, scenario.student):
+        models.try_out(name, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
+    if scenario.teacher_checkpoint is not None:
+        _given_weights(scenario, build(scenario.teacher, data))
+
+
+def stage(scenario: Scenario) -> str:
+    """What :func:`obtain_teacher` does, in the words of a display."""
+    what = "training the teacher" if scenario.teacher_checkpoint is None else "testing the teacher that was given"
+    return f"{what}, {scenario.teacher}"
+
+
+def obtain_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, meter: Meter) -> Teacher:
+    """The scenario's teacher: from its checkpoint where it names one, else trained. Raises InputError, RunFailed."""
+    if scenario.teacher_checkpoint is None:
+        return train_teacher(scenario, data, device=device, meter=meter)
+    model = build(scenario.teacher, data)
+    model.load_state_dict(_given_weights(scenario, model))
+    return Teacher(
+        teacher_id=teacher_id(scenario, data),
+        weights=_weights(model),
+        flops=None,
+        energy_j=None,
+        energy_method=None,
+        duration_s=None,
+        **_accuracies(model.to(device), data, device, scenario.precision),
+    )
+
+
+def _given_weights(scenario: Scenario, model: nn.Module) -> dict[str, Tensor]:
+    path = scenario.teacher_checkpoint
+    assert path is not None
+    weights = fitted(read_weights(path), model, f"teacher checkpoint {path} does not fit {scenario.teacher}")
+    if broken := loop.not_finite(weights):
+        raise InputError(
+            f"teacher checkpoint {path} holds weights that are not finite: {some(broken)}; "
+            f"give weights of a training that did not diverge"
+        )
+    return weights
+
+
+def train_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, meter: Meter) -> Teacher:
+    """Train the scenario's teacher on the labels alone, by its own recipe; its last epoch is what counts.
+
+    Raises RunFailed in the first epoch whose loss or weights are not finite.
+    """
+    started, recipe = time.perf_counter(), scenario.teacher_recipe
+    seed = teacher_seed(scenario.teacher_seed)
+    torch.manual_seed(seed)
+    model = fast.for_training(build(scenario.teacher, data), device)
+    images = DeviceImages(data.train, device)
+    steps = steps_per_epoch(len(images), recipe.batch_size)
+    optimizer = loop.optimizer(recipe, list(model.parameters()))
+    schedule = loop.schedule(recipe, optimizer, steps)
+
+    def loss_of(step: int, batch: Batch) -> Tensor:
+        with loop.autocast(device, scenario.precision):
+            logits = model(batch.images)
+        return F.cross_entropy(logits.float(), batch.labels)
+
+    for epoch in range(recipe.epochs):
+        batches = loop.training_batches(images, data, recipe, seed=seed, epoch=epoch)
+        loss = loop.train_epoch(model, batches, optimizer, schedule, loss_of)
+        if not math.isfinite(loss) or loop.not_finite(model.state_dict()):
+            raise RunFailed(_diverged(scenario, epoch + 1))
+    energy = meter.mark()
+    counted = flops.count(model, (data.channels, data.image_size, data.image_size))
+    accuracies = _accuracies(model, data, device, scenario.precision)
+    return Teacher(
+        teacher_id=teacher_id(scenario, data),
+        weights=_weights(model),
+        flops=(counted.forward + counted.backward) * loop.trained_images(images, recipe) * recipe.epochs,
+        energy_j=energy.total_j,
+        energy_method=energy.method,
+        duration_s=time.perf_counter() - started,
+        **accuracies,
+    )
+
+
+def _diverged(scenario: Scenario, epoch: int) -> str:
+    recipe = scenario.teacher_recipe
+    return (
+        f"the teacher {scenario.teacher} diverged in epoch {epoch} of {recipe.epochs}: its loss or weights are not "
+        f"finite; its learning rate is {recipe.lr:g}, try a lower one, --set teacher_recipe.lr={recipe.lr / 10:g}"
+    )
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+
+
+def _accuracies(model: nn.Module, data: ImageData, device: torch.device, precision: str) -> dict[str, float]:
+    """``val_accuracy`` and ``test_accuracy``: a teacher chooses nothing, so that both may be read."""
+    return {
+        f"{part}_accuracy": loop.evaluate(model, DeviceImages(images, device), data, precision).accuracy
+        for part, images in (("val", data.validation), ("test", data.test))
+    }

@@ -1,0 +1,142 @@
+"""What a teacher says of the batches of an epoch: computed once, kept in a file, read by every trial of a replicate.
+
+The batch stream is a function of (replicate seed, epoch), so that trials which share see what they would have been
+told otherwise, to the last bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tune_kd.storage import checkpoints
+from tune_kd.training import loop
+from tune_kd.storage.checkpoints import Slot
+from tune_kd.data import ImageData
+from tune_kd.data.batches import DeviceImages
+from tune_kd.losses import wide
+from tune_kd.models.fast import Network
+from tune_kd.config.scenario import Scenario
+
+MAPPED_FROM_BYTES = 256 * 2**20
+"""An epoch's file of this size or more is memory-mapped, a smaller one is read whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassCost:
+    """What it cost to ask the teacher; None where it was not measured."""
+
+    flops: int = 0
+    duration_s: float = 0.0
+    energy_j: float | None = 0.0
+    co2e_g: float | None = 0.0
+
+    def __add__(self, other: PassCost) -> PassCost:
+        return PassCost(
+            flops=self.flops + other.flops,
+            duration_s=self.duration_s + other.duration_s,
+            energy_j=_sum(self.energy_j, other.energy_j),
+            co2e_g=_sum(self.co2e_g, other.co2e_g),
+        )
+
+    def __truediv__(self, parts: int) -> PassCost:
+        return PassCost(
+            flops=self.flops // parts,
+            duration_s=self.duration_s / parts,
+            energy_j=None if self.energy_j is None else self.energy_j / parts,
+            co2e_g=None if self.co2e_g is None else self.co2e_g / parts,
+        )
+
+    def columns(self) -> dict[str, Any]:
+        """As columns of ``runs``."""
+        return {
+            "shared_flops": self.flops,
+            "shared_s": self.duration_s,
+            "shared_energy_j": self.energy_j,
+            "shared_co2e_g": self.co2e_g,
+        }
+
+
+def recorded_cost(row: Mapping[str, Any]) -> PassCost | None:
+    """What a row of ``runs`` was charged; None where nothing was shared yet."""
+    if row.get("shared_flops") is None:
+        return None
+    return PassCost(
+        flops=int(row["shared_flops"]),
+        duration_s=row["shared_s"],
+        energy_j=row["shared_energy_j"],
+        co2e_g=row["shared_co2e_g"],
+    )
+
+
+def outputs_id(teacher_id: str, scenario: Scenario, seed: int, *, cpus: float, gpus: float) -> str:
+    """A hash of all that the logits depend on, to the last bit: teacher, batch stream, and how it is computed."""
+    recipe = scenario.recipe
+    ingredients = {
+        "teacher": teacher_id,
+        "seed": seed,
+        "batch_size": recipe.batch_size,
+        "augmentation": [recipe.flip, recipe.crop_padding, recipe.rotation_degrees],
+        "precision": scenario.precision,
+        "compile": scenario.compile,
+        "threads": max(1, int(cpus)),
+        "gpu": gpus > 0,
+    }
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherOutputs:
+    """The logits of a batch stream by epoch. ``place`` says where a file of them is, by its name."""
+
+    place: Callable[[str], Path | Slot]
+
+    def write(self, epoch: int, logits: Tensor) -> None:
+        """Keep the logits of ``epoch``, float32 [images, n]; they count once their cost is written, too."""
+        checkpoints.save(self.place(f"{epoch:05d}.logits.pt"), {"logits": logits.cpu()})
+
+    def write_cost(self, epoch: int, cost: PassCost) -> None:
+        """Keep what it cost to compute the logits of ``epoch``: from now on they are shared."""
+        checkpoints.save(self.place(f"{epoch:05d}.cost.pt"), asdict(cost))
+
+    def cost(self, epoch: int) -> PassCost | None:
+        """What the logits of ``epoch`` cost; None where there are none."""
+        state = checkpoints.load(self.place(f"{epoch:05d}.cost.pt"))
+        return None if state is None else PassCost(**state)
+
+    def read(self, epoch: int) -> Tensor | None:
+        """The logits of ``epoch``, memory-mapped where they are many; None where there are none."""
+        if self.cost(epoch) is None:
+            return None
+        place = self.place(f"{epoch:05d}.logits.pt")
+        if isinstance(place, Path) and place.is_file() and place.stat().st_size >= MAPPED_FROM_BYTES:
+            mapped: dict[str, Tensor] = torch.load(place, mmap=True, weights_only=True)
+            return mapped["logits"]
+        state = checkpoints.load(place)
+        return None if state is None else state["logits"]
+
+
+def teach(
+    teacher: Network, images: DeviceImages, data: ImageData, scenario: Scenario, *, seed: int, epoch: int
+) -> Tensor:
+    """The logits, float32 [images, n], of all batches of an epoch, one after the other, as a trial asks for them."""
+    batches = loop.training_batches(images, data, scenario.recipe, seed=seed, epoch=epoch)
+    return torch.cat([ask(teacher, batch.images, scenario.precision) for batch in batches])
+
+
+def ask(teacher: Network, images: Tensor, precision: str) -> Tensor:
+    """The logits, float32 [B, n], that a teacher made by :func:`tune_kd.models.fast.for_inference` gives."""
+    with torch.inference_mode(), loop.autocast(images.device, precision):
+        logits: Tensor = wide(teacher(images))
+    return logits.clone()  # an ordinary tensor, which a backward pass may keep: τ may be learned
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
