@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.runs.accounting import Accounting
-from analysis.rendering.command import Records, main
+from analysis.rendering.command import main
 from analysis.rendering.table import Table, as_rows, number
+from analysis.runs.accounting import Accounting
+from analysis.runs.reading import Records
 from analysis.target import target_table
 
 SCENARIOS_TO_TEST = 8

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from analysis.rendering.command import main
+from analysis.rendering.table import Table, as_rows, number, percent
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, attempt_costs, run_overheads
 from analysis.runs.outcomes import each_policy
-from analysis.rendering.command import Records, main
-from analysis.rendering.table import Table, as_rows, number, percent
+from analysis.runs.reading import Records
+from analysis.statistics.intervals import step, t_interval
 from tune_kd.store.reading.incumbents import standing
 
 COLUMNS = ("comparison", "label", "replicate", "run_id", "cost", "val_accuracy", "test_accuracy", "trial_id")
@@ -73,14 +75,6 @@ def report_curves(
     return frame.merge(counted[["run_id", "comparison", "label", "replicate"]], on="run_id")
 
 
-def step(cost: np.ndarray, value: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The step function through (``cost`` ascending, ``value``) at ``at``: the last value paid for, NaN before the
-    first. Of several values at one cost the last counts.
-    """
-    place = np.searchsorted(cost, at, side="right") - 1
-    return np.where(place >= 0, np.asarray(value, dtype=float)[np.maximum(place, 0)], np.nan)
-
-
 def mean_curve(steps: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
     """The mean of replicates' step functions (cost, value), exact at every cost where one of them steps.
 
@@ -103,19 +97,6 @@ def mean_curves(curves: pd.DataFrame, value: str = "test_accuracy") -> pd.DataFr
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
 
 
-def t_interval(values: np.ndarray, *, axis: int = -1, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and the ends of its Student t interval along ``axis``; the ends are NaN for fewer than two values.
-
-    Percentile bootstraps cover 75 % at 3 values and 82 % at 5; this covers what it says for normal ones.
-    """
-    n = values.shape[axis]
-    mean = values.mean(axis=axis)
-    if n < 2:
-        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    half = stdtrit(n - 1, (1 + level) / 2) * values.std(axis=axis, ddof=1) / np.sqrt(n)
-    return mean, mean - half, mean + half
-
-
 def stratified_t(strata: list[np.ndarray], *, level: float = 0.95) -> tuple[float, float, float]:
     """Mean over strata (scenarios) of their means, each stratum weighing the same, and its t interval.
 
@@ -132,23 +113,6 @@ def stratified_t(strata: list[np.ndarray], *, level: float = 0.95) -> tuple[floa
     degrees = parts.sum() ** 2 / (parts**2 / freedom).sum()
     half = stdtrit(degrees, (1 + level) / 2) * np.sqrt(parts.sum()) / len(strata)
     return float(means.mean()), float(means.mean() - half), float(means.mean() + half)
-
-
-def area(
-    cost: np.ndarray, accuracy: np.ndarray, *, best: float, reference: float, start: float, budget: float
-) -> float:
-    """∫ regret d(log cost) / log(budget/start) from ``start`` to ``budget``: 0 is perfect, 1 the reference or worse.
-
-    Regret is (best − accuracy)/(best − reference), clipped to [0, 1]; before the first incumbent it is 1. ``best``
-    and ``reference`` are frozen for a scenario. (cost, accuracy): a step function of one run.
-    """
-    if not 0 < start < budget or not reference < best:
-        given = f"{start}, {budget}, {reference}, {best}"
-        raise ValueError(f"need 0 < start < budget and reference < best, got {given}")
-    inside = (cost > start) & (cost < budget)
-    edges = np.concatenate([[start], cost[inside], [budget]])
-    regret = np.clip((best - step(cost, accuracy, edges[:-1])) / (best - reference), 0, 1)
-    return float(np.nansum(np.where(np.isnan(regret), 1.0, regret) * np.diff(np.log(edges))) / np.log(budget / start))
 
 
 def curve_table(curves: pd.DataFrame, currency: str) -> Table:

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
+from analysis.rendering.command import main
+from analysis.rendering.table import MISSING, Table, as_rows, number, percent
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.outcomes import notices
-from analysis.statistics.paired import LEVEL, VERDICTS, paired, replicates_needed, verdicts
+from analysis.runs.reading import Records
+from analysis.statistics.paired import VERDICTS, paired, replicates_needed, verdicts
 from analysis.statistics.paired import holm as holm_adjusted
-from analysis.rendering.command import Records, main
+from analysis.statistics.ratios import CostRatio, cost_ratio
 from analysis.summary import (
     REPLICATES_TO_CONCLUDE,
     comparison_title,
@@ -29,7 +31,6 @@ from analysis.summary import (
     shown_unit,
     tabulate,
 )
-from analysis.rendering.table import MISSING, Table, as_rows, number, percent
 
 # fmt: off
 PAIR_COLUMNS = (
@@ -59,32 +60,6 @@ def pair_table(outcomes: pd.DataFrame, currency: str = "energy") -> pd.DataFrame
     parts = [_pairs(comparison, currency) for _, comparison in outcomes.groupby("comparison", sort=True)]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(PAIR_COLUMNS))
-
-
-class CostRatio(NamedTuple):
-    """A ratio of paired costs, its 95 % interval, and its one-sided 95 % bounds."""
-
-    ratio: float
-    ratio_low: float
-    ratio_high: float
-    ratio_lower: float
-    ratio_upper: float
-
-
-def cost_ratio(numerator: np.ndarray, denominator: np.ndarray) -> CostRatio:
-    """The geometric mean of the ratios of paired costs, with t intervals of the log ratios, since costs multiply.
-
-    "At most 1/19 of the energy" holds at the 5 % level if ratio_upper is below 1/19. NaN where one of the costs is not
-    known, as the others need not be like it; the bounds need two pairs.
-    """
-    if not ((numerator > 0) & (denominator > 0)).all():
-        return CostRatio(*[np.nan] * 5)
-    logs = np.log(numerator) - np.log(denominator)
-    if len(logs) < 2:
-        return CostRatio(float(np.exp(logs[0])) if len(logs) else np.nan, *[np.nan] * 4)
-    error, freedom = logs.std(ddof=1) / np.sqrt(len(logs)), len(logs) - 1
-    two_sided, one_sided = stdtrit(freedom, 1 - LEVEL / 2) * error, stdtrit(freedom, 1 - LEVEL) * error
-    return CostRatio(*np.exp(logs.mean() + np.array([0, -two_sided, two_sided, -one_sided, one_sided])).tolist())
 
 
 def claim_holds(pair: Mapping[str, Any], cost: float) -> bool:

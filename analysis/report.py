@@ -17,16 +17,17 @@ import pandas as pd
 
 from analysis import across, sensitivity, tables, target
 from analysis.figures import charts
-from analysis.paper import numbers
-from analysis.runs.accounting import CURRENCIES, Accounting
+from analysis.figures.data import confusions
 from analysis.pages.headline import headline
-from analysis.rendering.markup import bar, folded, html_table, matrix_table, most_confused_table, plain_table, tag
-from analysis.runs.outcomes import notices
+from analysis.pages.provenance import learned_parameters, measured, teacher_notes, versions
+from analysis.paper import numbers
 from analysis.ranking import format_pairs, pair_table, ranking_tables
-from analysis.rendering.command import Records
-from analysis.summary import comparison_title, format_table, screening, tabulate
+from analysis.rendering.markup import bar, folded, html_table, matrix_table, most_confused_table, plain_table, tag
 from analysis.rendering.table import as_rows, number
-from analysis.figures.data import confusions, learned_parameters, measured, teacher_notes, versions
+from analysis.runs.accounting import CURRENCIES, Accounting
+from analysis.runs.outcomes import notices
+from analysis.runs.reading import Records
+from analysis.summary import comparison_title, format_table, screening, tabulate
 
 LARGEST_MATRIX = 25  # classes; above, the most frequent confusions are listed instead
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"

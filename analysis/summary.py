@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.rendering.table import MISSING, Table, as_rows, number, plus_minus
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.outcomes import PLACE, SETTING, notices, run_outcomes
-from analysis.rendering.table import MISSING, Table, as_rows, number, plus_minus
 from tune_kd import errors
 
 ORDERS = (*CURRENCIES, "accuracy", "named")

@@ -8,20 +8,20 @@ table.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.paper.datasets import scenario_words
+from analysis.paper.numbers import COMPARED, METHODS, PIXELS, STUDENT, TEACHER, paper_row
+from analysis.rendering.command import main
+from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import as_float, columns
 from analysis.runs.outcomes import each_policy
-from analysis.paper.numbers import COMPARED, DATASETS, METHODS, PIXELS, STUDENT, TEACHER, paper_row
-from analysis.rendering.command import Records, main
-from analysis.rendering.table import Table, as_rows, number, plus_minus
+from analysis.runs.reading import Records
 
 JOULES_PER_KWH = 3.6e6
 METRICS = ("precision_macro", "recall_macro", "specificity_macro", "kappa", "prevalence", "f1_macro")
@@ -47,27 +47,6 @@ def paper_frame(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame
             method = METHODS.get(label, label)
             rows.append({"comparison": comparison, **setting, "method": method, **_ours(group, flops)})
     return pd.DataFrame([row | _paper(row) for row in rows])
-
-
-def scenario_words(run: pd.Series) -> dict[str, Any]:
-    """dataset, teacher, student, loss, epochs, train_limit and image_size of a row of ``runs``."""
-    fields = json.loads(run["scenario_json"]) if isinstance(run.get("scenario_json"), str) else {}
-    recipe = fields.get("recipe") or {}
-    words = {name: fields.get(name) or "" for name in ("teacher", "student", "loss")}
-    dataset = dataset_of(str(run["scenario"]), fields.get("data", "")) or str(run["scenario"])
-    limits = {name: fields.get(name) for name in ("train_limit", "image_size")}
-    return {"dataset": dataset, **words, "epochs": recipe.get("epochs"), **limits}
-
-
-def dataset_of(scenario: str, data: str) -> str | None:
-    """Which of the paper's datasets a scenario is about, by its name or that of its folder; None for another one.
-
-    ``data`` is a folder's path or the name of a data set; such a name counts for more than the scenario's.
-    """
-    folder = PurePath(data)
-    called = (scenario, folder.name) if folder.is_absolute() or not data else (data,)
-    plain = {re.sub(r"[^a-z0-9]", "", name.lower()) for name in called}
-    return next((dataset for dataset, names in DATASETS.items() if plain & set(names)), None)
 
 
 def table1(frame: pd.DataFrame) -> list[Table]:

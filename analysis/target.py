@@ -12,14 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
-from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns
-from analysis.curves import run_curves, t_interval
-from analysis.runs.outcomes import each_policy
-from analysis.rendering.command import Records, main
-from analysis.summary import shown_unit
+from analysis.curves import run_curves
+from analysis.rendering.command import main
 from analysis.rendering.table import Table, as_rows, number, percent
+from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns
+from analysis.runs.outcomes import each_policy
+from analysis.runs.reading import Records
+from analysis.statistics.censored import expected_cost, kaplan_meier, par2, rmst, wilson
+from analysis.statistics.intervals import t_interval
+from analysis.summary import shown_unit
 
 OVER = ("completed", "failed")  # not interrupted: what was cut off from outside is not the policy's miss
 REFERENCE_TAU = 4.0  # Hinton, Vinyals & Dean 2015 and most of the field after them
@@ -89,46 +91,6 @@ def failed_runs(comparison: pd.DataFrame, currency: str, budget: float) -> pd.Da
     empty = comparison[over & ~comparison.set_index(["label", "replicate"]).index.isin(done)]
     spent = empty[CURRENCIES[currency].trial].fillna(budget).clip(upper=budget)
     return empty[["comparison", "label", "run_id"]].assign(cost=budget, reached=False, spent=spent)
-
-
-def rmst(cost: np.ndarray, budget: float) -> float:
-    """Restricted mean cost to target: the mean of min(cost, budget), which is the area under the survival curve."""
-    return float(np.minimum(cost, budget).mean())
-
-
-def expected_cost(spent: np.ndarray, reached: np.ndarray) -> float:
-    """ERT: all that was spent over the number of successes: the expected cost of running again until it succeeds."""
-    return float(spent.sum() / reached.sum()) if reached.any() else float("inf")
-
-
-def par2(cost: np.ndarray, reached: np.ndarray, budget: float) -> float:
-    """PAR-2: the mean cost with every miss counted as twice the budget."""
-    return float(np.where(reached, cost, 2 * budget).mean())
-
-
-def wilson(successes: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion; (0, 1) for n = 0."""
-    if n == 0:
-        return 0.0, 1.0
-    z, rate = float(ndtri((1 + level) / 2)), successes / n
-    centre, scale = rate + z * z / (2 * n), 1 + z * z / n
-    half = z * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return float(max(0.0, (centre - half) / scale)), float(min(1.0, (centre + half) / scale))
-
-
-def kaplan_meier(cost: np.ndarray, reached: np.ndarray) -> pd.DataFrame:
-    """Columns cost, missing (the share of runs that have not reached the target by then) and its standard error.
-
-    statsmodels' SurvfuncRight; starts at (0, 1). Censored runs leave the curve where it is.
-    """
-    from statsmodels.duration.survfunc import SurvfuncRight
-
-    if not reached.any():
-        return pd.DataFrame({"cost": [0.0, cost.max()], "missing": 1.0, "error": np.nan})
-    curve = SurvfuncRight(cost, reached.astype(int))
-    start = pd.DataFrame({"cost": [0.0], "missing": [1.0], "error": [0.0]})
-    steps = pd.DataFrame({"cost": curve.surv_times, "missing": curve.surv_prob, "error": curve.surv_prob_se})
-    return pd.concat([start, steps], ignore_index=True)
 
 
 def target_table(

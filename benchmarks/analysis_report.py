@@ -15,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "analysis"))
 
 from synthetic import make_frames
 
-from analysis.runs.outcomes import run_outcomes
 from analysis.ranking import ranking_tables
 from analysis.report import build
-from analysis.rendering.command import Records
+from analysis.runs.outcomes import run_outcomes
+from analysis.runs.reading import Records
 
 PROMISE_S = 10.0
 T = TypeVar("T")

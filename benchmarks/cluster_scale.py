@@ -26,19 +26,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tune_kd.budget.ledger import Budget, Ledger
-from tune_kd.progress.displays import LineProgress
+from tune_kd.budget.amount import Budget
+from tune_kd.budget.ledger import Ledger
 from tune_kd.events import EpochReport, to_json, utc_now
+from tune_kd.execution.recorder import Recorder
+from tune_kd.execution.tune import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
+from tune_kd.history.run_history import Past
 from tune_kd.meter.actor import NodeEnergy
 from tune_kd.meter.carbon import Carbon
+from tune_kd.meter.client import account
 from tune_kd.meter.energy import Energy
 from tune_kd.meter.node import TrialEnergy
-from tune_kd.history.run_history import Past
 from tune_kd.planning.plan import RunPlan, Study, plan_study
-from tune_kd.execution.recorder import Recorder
+from tune_kd.progress.displays import LineProgress
 from tune_kd.store import create_store
-from tune_kd.cluster.worker import account
-from tune_kd.execution.tune import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
 
 # Seconds and watts of epochs of the digits scenario, from the store of a real run: two trials at a time on two busy
 # cores, by the power model.

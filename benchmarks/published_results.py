@@ -17,7 +17,8 @@ import pandas as pd
 
 from analysis.figures.plots import save_figures
 from analysis.pages.markdown import document
-from analysis.rendering.command import Records, read
+from analysis.rendering.command import read
+from analysis.runs.reading import Records
 from tune_kd.config.scenario import Scenario, from_record, load_scenario
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -26,13 +26,13 @@ import torch
 from torch import nn
 
 from tune_kd import models
+from tune_kd.cluster.session import KEEP_MEMORY, environment
 from tune_kd.config.catalogue import make_policy
-from tune_kd.training.costs import NetworkFlops
+from tune_kd.config.scenario import load_scenario
 from tune_kd.data import ImageData, load
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.energy import Energy
-from tune_kd.config.scenario import load_scenario
-from tune_kd.cluster.session import KEEP_MEMORY, environment
+from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.trial import Place, Trial, TrialSpec
 
 BATCH, TAU, ALPHA = 128, 4.0, 0.95

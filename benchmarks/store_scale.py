@@ -28,10 +28,10 @@ import pyarrow as pa
 
 from tune_kd.events import EpochReport, TrialEnded, TrialStarted
 from tune_kd.store import Store, create_store, open_store
-from tune_kd.store.files import manifest
 from tune_kd.store.columns import SCHEMA_VERSION, TABLES
-from tune_kd.store.upkeep.packing import Packer
+from tune_kd.store.files import manifest
 from tune_kd.store.schema import SCHEMAS
+from tune_kd.store.upkeep.packing import Packer
 
 POLICIES, SCENARIOS, TRIALS_A_RUN, EPOCHS = 50, 100, 20, 20
 SMALL_FILES = 5_000

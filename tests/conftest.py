@@ -20,13 +20,13 @@ import s3_server
 from policies import Policy
 from search_spaces import SPACES
 from tune_kd.config.catalogue import make_policy
-from tune_kd.training.costs import NetworkFlops
+from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.data import ImageData, load
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Energy
-from tune_kd.config.scenario import Scenario, load_scenario
+from tune_kd.meter.energy import Energy, Meter
+from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.teacher import Teacher, train_teacher
-from tune_kd.training.trial import Meter, Place, Trial, TrialSpec
+from tune_kd.training.trial import Place, Trial, TrialSpec
 
 torch.set_num_threads(1)
 # Tables are as wide as whoever runs the tests in parallel says, unless nobody does.

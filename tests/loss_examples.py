@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor, nn
 
 from policies.base import Softening, hinton
-from tune_kd.training.step import Step
 from tune_kd.config.scenario import Scenario, load_scenario
+from tune_kd.training.step import Step
 
 # Two samples, three classes, float64.
 STUDENT = [[2.0, 0.5, -1.0], [0.0, 1.0, 3.0]]

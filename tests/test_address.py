@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from ray_head import free_ports
 
-from tune_kd.cluster.address import check_address
 from tune_kd.cli import command_line
+from tune_kd.cluster.address import check_address
 from tune_kd.errors import InputError
 
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_events import NOW, closed_account, ended, report, started
 
-from tune_kd.budget.ledger import UNITS, Budget, Ledger, parse_budget
+from tune_kd.budget.amount import UNITS, Budget, parse_budget
+from tune_kd.budget.ledger import Ledger
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialTested
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from s3_server import KEY_ID, SECRET, FlakyServer
 
-from tune_kd.storage import checkpoints
 from tune_kd import doctor
-from tune_kd.storage.cache import Cache, Kept, cache_at, default_cache
 from tune_kd.cli import command_line
 from tune_kd.errors import InputError, StoreError
+from tune_kd.storage import checkpoints
+from tune_kd.storage.cache import Cache, Kept, cache_at, default_cache
 from tune_kd.storage.remote_folder import RemoteFolder
 from tune_kd.training.teacher import Teacher, load_teacher, save_teacher
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from search_spaces import SPACES, Dimension, Space
-from tune_kd.execution import calibrate
-from tune_kd.budget.ledger import Budget
-from tune_kd.execution.calibrate import Calibration, calibration_path, middle_tau
+from tune_kd.budget.amount import Budget
+from tune_kd.planning import calibration
+from tune_kd.planning.calibration import Calibration, calibration_path, middle_tau
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study, plan_study
 
@@ -45,24 +45,24 @@ def test_the_trial_that_is_measured_is_in_the_middle_of_the_space(dimension: Dim
 
 def test_what_was_measured_is_found_for_the_same_scenario_and_hardware_only(tmp_path: Path) -> None:
     here = Execution(cache=tmp_path)
-    assert calibrate.kept(study_of(), here) is None
-    calibrate.keep(MEASURED, study_of(), here, "split")
-    assert calibrate.kept(study_of(budget="3trials-equivalent"), here) == MEASURED
+    assert calibration.kept(study_of(), here) is None
+    calibration.keep(MEASURED, study_of(), here, "split")
+    assert calibration.kept(study_of(budget="3trials-equivalent"), here) == MEASURED
     others = [
         (study_of(settings={"recipe.epochs": 3}), here),
         (study_of(), Execution(cache=tmp_path, cpus_per_trial=2)),
         (study_of(), Execution(cache=tmp_path, cpu_watts=50)),
         (study_of(), Execution(cache=tmp_path / "elsewhere")),
     ]
-    assert [calibrate.kept(study, execution) for study, execution in others] == [None] * 4
+    assert [calibration.kept(study, execution) for study, execution in others] == [None] * 4
     assert len({calibration_path(study, execution) for study, execution in others}) == 4
 
 
 def test_it_is_measured_again_where_the_same_folder_holds_other_data(tmp_path: Path) -> None:
     here = Execution(cache=tmp_path)
-    calibrate.keep(MEASURED, study_of(), here, "split of then")
-    assert calibrate.kept(study_of(), here, "split of then") == MEASURED
-    assert calibrate.kept(study_of(), here, "split of now") is None
+    calibration.keep(MEASURED, study_of(), here, "split of then")
+    assert calibration.kept(study_of(), here, "split of then") == MEASURED
+    assert calibration.kept(study_of(), here, "split of now") is None
 
 
 def test_it_is_the_basis_of_a_forecast() -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from tune_kd.storage import checkpoints
-from tune_kd.data import ImageData, ImageSet
 from tune_kd.config.scenario import Scenario
+from tune_kd.data import ImageData, ImageSet
+from tune_kd.meter.energy import Meter
+from tune_kd.storage import checkpoints
 from tune_kd.training.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_name, train_teacher
-from tune_kd.training.trial import Meter
 
 STATE: dict[str, Any] = {
     "weights": {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3, dtype=torch.int64)},

@@ -12,15 +12,13 @@ from torch import Tensor, nn
 from torch._dynamo.utils import counters
 from torch._inductor import config as inductor
 
-from tune_kd.models import compiler
 from tune_kd import doctor
 from tune_kd.cli import command_line
+from tune_kd.config.scenario import from_record, load_scenario, scenario_sha256, to_record
 from tune_kd.errors import InputError
-from tune_kd.models import fast
+from tune_kd.models import compiler, fast
 from tune_kd.planning.notices import notices
 from tune_kd.planning.plan import plan_study
-from tune_kd.history.records import scenario_sha256
-from tune_kd.config.scenario import from_record, load_scenario, to_record
 from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from run_events import closed_account, ended, report, started
 
-from tune_kd.budget.ledger import Ledger, parse_budget
-from tune_kd.training.costs import NetworkFlops
+from tune_kd.budget.amount import parse_budget
+from tune_kd.budget.ledger import Ledger
+from tune_kd.cluster.worker import results_of
 from tune_kd.events import Event
 from tune_kd.history.run_history import past_of
 from tune_kd.store import Store, create_store
 from tune_kd.store.writing.fold import fold
-from tune_kd.cluster.worker import results_of
+from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]

@@ -18,19 +18,20 @@ from policies import Policy
 from policies.base import Softening, Temperature, hinton
 from search_spaces import SPACES
 from tune_kd.config.catalogue import make_policy
-from tune_kd.tasks.chance import no_better
+from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.data.batches import DeviceImages
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.events import EpochReport, TrialEnded, from_json, to_json
-from tune_kd.training.examination import classification_metrics, examine
-from tune_kd.history.run_history import KnownTrial
 from tune_kd.history.records import largest_share
-from tune_kd.config.scenario import Scenario
+from tune_kd.history.run_history import KnownTrial
+from tune_kd.meter.energy import Meter
 from tune_kd.store.writing.fold import fold
-from tune_kd.training.teacher import Teacher, check_networks, load_teacher, save_teacher, train_teacher
+from tune_kd.tasks.chance import no_better
+from tune_kd.training.examination import classification_metrics, examine
 from tune_kd.training.loop import NO_CLASS, Evaluation, evaluate
-from tune_kd.training.trial import Meter, Place, Trial
+from tune_kd.training.teacher import Teacher, check_networks, load_teacher, save_teacher, train_teacher
+from tune_kd.training.trial import Place, Trial
 
 CPU = torch.device("cpu")
 MakeTrial = Callable[..., Trial]

@@ -17,13 +17,14 @@ from torch.utils.data import DataLoader, TensorDataset
 from policies import Policy
 from policies.base import Constant, StepLoss, Temperature, TrainingStep
 from tune_kd import models
-from tune_kd.training import loop
-from tune_kd.data import ImageData, ImageSet
-from tune_kd.meter.carbon import Carbon
 from tune_kd.config.scenario import Recipe, Scenario
 from tune_kd.config.seeds import epoch_seed
+from tune_kd.data import ImageData, ImageSet
+from tune_kd.meter.carbon import Carbon
+from tune_kd.meter.energy import Meter
+from tune_kd.training import loop
 from tune_kd.training.teacher import Teacher
-from tune_kd.training.trial import Meter, Place, Trial, TrialSpec
+from tune_kd.training.trial import Place, Trial, TrialSpec
 
 MakeTrial = Callable[..., Trial]
 TAU, ALPHA = 4.0, 0.9

@@ -15,14 +15,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tune_kd.storage import checkpoints
 from tune_kd import models
 from tune_kd.data import ImageData
 from tune_kd.events import TrialTested, from_json, to_json, utc_now
-from tune_kd.training.examination import classification_metrics, examine
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Energy
-from tune_kd.training.trial import Meter, Trial
+from tune_kd.meter.energy import Energy, Meter
+from tune_kd.storage import checkpoints
+from tune_kd.training.examination import classification_metrics, examine
+from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]
 MakeMeter = Callable[..., Meter]

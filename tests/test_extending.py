@@ -13,8 +13,8 @@ import tune_kd
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.history.extend import extend_study, study_rows, take_over_changes
+from tune_kd.history.records import plan_rows
 from tune_kd.planning.plan import Study, plan_study
-from tune_kd.execution.study import plan_rows
 from tune_kd.store import Store, create_store
 
 PLAN = {

@@ -9,14 +9,13 @@ import pytest
 from test_budget_matrix import kept
 from tune_simulator import Simulator
 
+from tune_kd.budget.cost import PassCost
+from tune_kd.config.scenario import load_scenario
 from tune_kd.data import ImageData
+from tune_kd.history.records import plain_rows, plan_rows, planned
 from tune_kd.planning.forecast import TrialCost, forecast, trial_cost
 from tune_kd.planning.plan import plan_study
-from tune_kd.history.records import plain_rows, planned
-from tune_kd.execution.study import plan_rows
-from tune_kd.config.scenario import load_scenario
 from tune_kd.store import create_store
-from tune_kd.training.teacher_outputs import PassCost
 
 MEASURED: dict[str, Any] = {"energy_j": 100.0, "co2e_g": 2.0, "duration_s": 10.0, "flops": 1e12}
 COST = TrialCost(epochs=8, trials=4, source="measured", **MEASURED)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tune_kd.errors import InputError
 from tune_kd.storage import home
 from tune_kd.storage.cache import Cache, unwritable
-from tune_kd.errors import InputError
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import pytest
 import run_events
 
 import tune_kd
-from tune_kd.history import resume
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
+from tune_kd.history import resume
+from tune_kd.history.records import plan_rows
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study, plan_study
 from tune_kd.planning.plan_options import Planning
-from tune_kd.execution.study import plan_rows
 from tune_kd.store import Store, create_store
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tune_kd.config.scenario import ALPHA
 from tune_kd.errors import InputError
 from tune_kd.planning.notices import notices
 from tune_kd.planning.plan import plan_study
-from tune_kd.config.scenario import ALPHA
 from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from policies.base import Softening, hinton
-from tune_kd.losses import DISTILLATIONS, REDUCTIONS, softened_kl
 from tune_kd.config.scenario import Scenario
+from tune_kd.losses import DISTILLATIONS, REDUCTIONS, softened_kl
 
 hkd = functools.partial(loss_of, "hkd")
 

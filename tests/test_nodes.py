@@ -11,22 +11,22 @@ from typing import Any
 import pytest
 from pretend_ray import PretendRay
 
-from tune_kd.cluster import nodes as cluster, worker
-from tune_kd.history import records
-from tune_kd.storage.cache import Cache
+from tune_kd.cluster import machine, worker
+from tune_kd.cluster import nodes as cluster
+from tune_kd.cluster.code import this_code
 from tune_kd.cluster.nodes import Cluster, Look
+from tune_kd.cluster.session import Resources
+from tune_kd.config.scenario import load_scenario
 from tune_kd.errors import InputError
+from tune_kd.execution.ray_study import Workshop
+from tune_kd.execution.study import load_data
+from tune_kd.execution.tune import TuneListener
 from tune_kd.meter import actor
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.options import Metering
 from tune_kd.progress.base import Progress
-from tune_kd.execution.study import load_data
-from tune_kd.config.scenario import load_scenario
-from tune_kd.cluster.session import Resources
-from tune_kd.cluster.code import this_code
+from tune_kd.storage.cache import Cache
 from tune_kd.training.teacher import Teacher
-from tune_kd.execution.tune import TuneListener
-from tune_kd.execution.ray_study import Workshop
 
 TEACHER = Teacher(
     teacher_id="t",
@@ -49,7 +49,7 @@ def ray_with(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     def make(alive: dict[str, dict[str, float]], changed: str | None = None) -> PretendRay:
         def look(node_id: str) -> Look:
             code = replace(this_code(), sources="changed") if node_id == changed else this_code()
-            return Look(machine=records.node(node_id), code=code, sees_folder=True, problem=None)
+            return Look(machine=machine.node(node_id), code=code, sees_folder=True, problem=None)
 
         found = PretendRay(alive, {"look_at_node": look, "make_teacher": lambda _: TEACHER})
         for module in (cluster, actor, worker):

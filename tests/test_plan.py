@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from policies import POLICIES
 from search_spaces import SPACES
-from tune_kd.budget.ledger import Budget
+from tune_kd.budget.amount import Budget
+from tune_kd.config.scenario import load_scenario
 from tune_kd.errors import InputError
 from tune_kd.planning.plan import Study, plan_study
-from tune_kd.config.scenario import load_scenario
 
 LABELS = [*POLICIES, "annealing:shape=cosine", "stochastic:continuous=true"]
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from policies.base import hinton
+from tune_kd.config.recipes import RECIPES, settled_by
+from tune_kd.config.scenario import ALPHA, Recipe, Scenario, load_scenario
 from tune_kd.losses import DISTILLATIONS
 from tune_kd.meter import flops
 from tune_kd.models import MODELS, build
-from tune_kd.config.recipes import RECIPES, settled_by
-from tune_kd.config.scenario import ALPHA, Recipe, Scenario, load_scenario
 
 TEXT = (Path(__file__).parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")
 Row = dict[str, str]

@@ -9,13 +9,13 @@ import pytest
 import run_events
 import torch
 
-from tune_kd.storage import checkpoints
-from tune_kd.history import resume
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
+from tune_kd.history import resume
+from tune_kd.history.records import plan_rows
 from tune_kd.history.run_history import past_of
 from tune_kd.planning.plan import Study, plan_study
-from tune_kd.execution.study import plan_rows
+from tune_kd.storage import checkpoints
 from tune_kd.store import Store, create_store
 from tune_kd.training.teacher import Teacher, teacher_id
 

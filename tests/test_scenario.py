@@ -11,8 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tune_kd import models
+from tune_kd.config.scenario import (
+    Normalisation,
+    Recipe,
+    Scenario,
+    from_record,
+    load_scenario,
+    parse_settings,
+    scenario_names,
+    to_record,
+)
 from tune_kd.errors import InputError
-from tune_kd.config.scenario import Normalisation, Recipe, Scenario, from_record, load_scenario, parse_settings, scenario_names, to_record
 
 DIGITS = load_scenario("digits")
 

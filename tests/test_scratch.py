@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tune_kd.storage import scratch
-from tune_kd.errors import InputError
-from tune_kd.storage.scratch import own_folder, remove_abandoned
 from tune_kd.cluster.session import LONGEST_FOLDER_BYTES
+from tune_kd.errors import InputError
+from tune_kd.storage import scratch
+from tune_kd.storage.scratch import own_folder, remove_abandoned
 
 OWNER = """
 from tune_kd.scratch import own_folder

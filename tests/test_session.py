@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.exceptions import AuthenticationError
 
-from tune_kd.errors import InputError, RunFailed
 from tune_kd.cluster.session import Resources, ray_session, resources
+from tune_kd.errors import InputError, RunFailed
 
 
 class Nodes:

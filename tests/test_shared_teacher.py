@@ -11,18 +11,21 @@ import pytest
 import torch
 from run_events import report, started
 
-from tune_kd.training import teacher_outputs
-from tune_kd.budget.ledger import Ledger, parse_budget
-from tune_kd.training.costs import NetworkFlops
+from tune_kd.budget.amount import parse_budget
+from tune_kd.budget.cost import PassCost, recorded_cost
+from tune_kd.budget.ledger import Ledger
+from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.data.batches import DeviceImages
 from tune_kd.errors import RunFailed
+from tune_kd.execution.teacher_pass import asks, charged
 from tune_kd.models import fast
 from tune_kd.planning.plan import plan_study
-from tune_kd.config.scenario import Scenario
-from tune_kd.execution.teacher_pass import asks, charged, epochs_to_share, pays
+from tune_kd.planning.teacher_sharing import epochs_to_share, pays
+from tune_kd.training import teacher_outputs
+from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.teacher import Teacher
-from tune_kd.training.teacher_outputs import PassCost, TeacherOutputs, outputs_id, recorded_cost, teach
+from tune_kd.training.teacher_outputs import TeacherOutputs, outputs_id, teach
 from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]

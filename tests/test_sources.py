@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tune_kd.history import records
+from tune_kd.cluster import code
 from tune_kd.cluster.code import Code, this_code
 
 HERE = Code(tune_kd="0.1.0", sources="9a3c", python="3.11.7", torch="2.11.0")
@@ -25,4 +25,4 @@ def test_a_cpus_and_a_gpus_build_of_torch_may_meet() -> None:
 
 
 def test_git_is_asked_once_a_process_however_many_runs_are_planned() -> None:
-    assert records.code() is records.code()
+    assert code.code() is code.code()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from speed_trial import flops_per_image, peak_share
 
-from tune_kd.training.costs import NetworkFlops
 from tune_kd.meter.flops import ModelFlops, count
 from tune_kd.models import build
+from tune_kd.training.costs import NetworkFlops
 
 
 def test_a_step_is_the_student_both_ways_and_the_teacher_forward() -> None:

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from tune_kd.history import resume
 from tune_kd.api import study
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.execution.parts import joined
+from tune_kd.history import resume
+from tune_kd.history.records import plan_rows
+from tune_kd.planning.paper_protocol import planned_protocol
+from tune_kd.planning.paper_studies import SCALES, STUDIES, in_words, named_after, plan_parts, settled_parts
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
-from tune_kd.planning.paper_protocol import planned_protocol
-from tune_kd.execution.study import plan_rows
 from tune_kd.store import create_store
-from tune_kd.planning.paper_studies import SCALES, STUDIES, in_words, named_after, plan_parts, settled_parts
 from tune_kd.store.ids import base_id
 
 

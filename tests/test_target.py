@@ -11,10 +11,10 @@ from test_budget_matrix import kept
 from tune_simulator import Simulator
 
 from policies import POLICIES
+from tune_kd.budget.target_track import Target
 from tune_kd.events import EpochReport, TrialStarted
 from tune_kd.history.run_history import past_of
 from tune_kd.planning.plan import RunPlan, plan_study
-from tune_kd.budget.target_track import Target
 
 ACCURACY = 0.8
 

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from policies import POLICIES, Policy
 from policies.base import Constant, Softening, Temperature, hinton
-from tune_kd.storage import checkpoints
 from tune_kd import models
+from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.events import EpochReport
 from tune_kd.meter.energy import Energy
-from tune_kd.config.scenario import Scenario
+from tune_kd.storage import checkpoints
 from tune_kd.training.loop import Evaluation
 from tune_kd.training.trial import Chosen, Trial
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tune_kd.config.scenario import load_scenario
 from tune_kd.data.batches import Batch
 from tune_kd.training.step import Step
-from tune_kd.config.scenario import load_scenario
 
 
 def step_of(

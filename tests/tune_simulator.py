@@ -15,12 +15,12 @@ from ray.tune.search import Searcher
 from run_events import closed_account, report
 
 from tune_kd.budget.ledger import Ledger
-from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, to_json
-from tune_kd.meter.carbon import Carbon
-from tune_kd.history.run_history import Past
-from tune_kd.planning.plan import RunPlan
 from tune_kd.budget.target_track import Target
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, to_json
 from tune_kd.execution.tune import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
+from tune_kd.history.run_history import Past
+from tune_kd.meter.carbon import Carbon
+from tune_kd.planning.plan import RunPlan
 
 CARBON = Carbon(intensity_g_per_kwh=500.0, source="chosen for the tests", pue=1.0)
 MAX_FAILURES = 1

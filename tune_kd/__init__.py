@@ -10,8 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tune_kd.storage import home
 from tune_kd import own_packages
+from tune_kd.storage import home
 
 __version__ = "0.1.0"
 

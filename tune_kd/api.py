@@ -11,19 +11,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tune_kd.execution import calibrate
-from tune_kd.history import extend as extending, resume as resuming
-from tune_kd.errors import InputError
-from tune_kd.planning.execution_options import Execution
 from tune_kd.config.keywords import from_keywords
+from tune_kd.errors import InputError
+from tune_kd.execution import calibrate
+from tune_kd.execution.inputs import read_data
+from tune_kd.execution.parts import execute_parts, planned_rows, say
+from tune_kd.execution.study import Outcome, execute
+from tune_kd.history import extend as extending
+from tune_kd.history import resume as resuming
+from tune_kd.history.records import plan_rows
+from tune_kd.planning import calibration
+from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.notices import notices
-from tune_kd.execution.parts import execute_parts, planned_rows, read_data, say
+from tune_kd.planning.paper_studies import plan_parts, sources_given
 from tune_kd.planning.plan import Study, plan_study
 from tune_kd.planning.plan_options import Planning, fields_set
 from tune_kd.progress.base import Progress
-from tune_kd.execution.study import Outcome, execute, plan_rows
 from tune_kd.store import Store, create_store, open_store
-from tune_kd.planning.paper_studies import plan_parts, sources_given
 
 
 @from_keywords
@@ -133,7 +137,7 @@ def _study(policies: Sequence[str], name: str, planning: Planning, execution: Ex
     data = read_data(study, execution, progress)
     say(data, progress, set())
     if study.needs_calibration:
-        before = calibrate.kept(study, execution, data.split_sha256)
+        before = calibration.kept(study, execution, data.split_sha256)
         measured = before or calibrate.measure(study, data, execution, progress)
         study = study.calibrated(measured.energy_j)
     store = _store(execution, progress)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tune_kd import formats
-from tune_kd.storage.cache import Cache, nearest, unwritable
 from tune_kd.errors import InputError, RunFailed, StoreError
+from tune_kd.storage.cache import Cache, nearest, unwritable
 
 OK, ABSENT, WARN, FAIL = MARKS = "ok", "–", "warn", "FAIL"
 GIB = 2**30
@@ -270,8 +270,8 @@ def remote_cache(cache: Cache) -> Check:
 
 def temporary() -> Check:
     """Where Ray's own files would lie: its sockets need a short path."""
-    from tune_kd.storage.scratch import own_folder, places
     from tune_kd.cluster.session import LONGEST_FOLDER_BYTES
+    from tune_kd.storage.scratch import own_folder, places
 
     try:
         with own_folder(LONGEST_FOLDER_BYTES) as folder:

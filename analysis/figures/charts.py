@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.runs.accounting import CURRENCIES, Accounting
 from analysis.curves import mean_curves, run_curves
-from analysis.rendering.command import Records
-from analysis.summary import shown_unit
-from analysis.rendering.table import as_rows, percent
-from analysis.target import survival_table
 from analysis.figures.data import accuracy_by_tau, pareto_points, parts_of
+from analysis.rendering.table import as_rows, percent
+from analysis.runs.accounting import CURRENCIES, Accounting
+from analysis.runs.reading import Records
+from analysis.summary import shown_unit
+from analysis.target import survival_table
 
 BLACK = "#000000"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", BLACK, "#F0E442")

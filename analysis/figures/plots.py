@@ -15,9 +15,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.across import SCENARIOS_TO_TEST, Across, across, block_matrix, cost_blocks, performance_profile
-from analysis.figures.charts import BLACK, COLOURS, PART_TITLES, Chart, curve_chart, look, pareto_chart, parts_chart, target_chart, tau_chart
-from analysis.rendering.command import Records
+from analysis.figures.charts import (
+    BLACK,
+    COLOURS,
+    PART_TITLES,
+    Chart,
+    curve_chart,
+    look,
+    pareto_chart,
+    parts_chart,
+    target_chart,
+    tau_chart,
+)
 from analysis.figures.data import confusions
+from analysis.runs.reading import Records
 from tune_kd import errors
 
 if TYPE_CHECKING:

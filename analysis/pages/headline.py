@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.ranking import interval, pair_table, ranking
-from analysis.summary import REPLICATES_TO_CONCLUDE, fewest_replicates
 from analysis.rendering.table import as_rows, number
+from analysis.summary import REPLICATES_TO_CONCLUDE, fewest_replicates
 
 
 def headline(outcomes: pd.DataFrame, comparison: int, currency: str = "energy") -> str:

@@ -12,19 +12,19 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.runs.accounting import Accounting
 from analysis.figures.charts import PART_TITLES, parts_chart
 from analysis.pages.headline import headline
-from analysis.runs.outcomes import notices
-from analysis.statistics.detectable import detectable, pair_sds
+from analysis.pages.provenance import measured, teacher_notes, versions
+from analysis.paper.datasets import scenario_words
 from analysis.ranking import against, claim_holds, pair_table, ranking_tables
-from analysis.rendering.command import Records
-from analysis.sensitivity import sensitivity_table
-from analysis.summary import comparison_title, format_table, screening, tabulate
 from analysis.rendering.table import MISSING, Table, as_rows, markdown, number, percent
-from analysis.tables import scenario_words
+from analysis.runs.accounting import Accounting
+from analysis.runs.outcomes import notices
+from analysis.runs.reading import Records
+from analysis.sensitivity import sensitivity_table
+from analysis.statistics.detectable import detectable, pair_sds
+from analysis.summary import comparison_title, format_table, screening, tabulate
 from analysis.target import format_target, target_table
-from analysis.figures.data import measured, teacher_notes, versions
 
 PAPERS_CLAIM = 1 / 19  # of grid search's energy, for the stochastic policy, at the same accuracy
 # In the order in which they are told; the word that counts them.

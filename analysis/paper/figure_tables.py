@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.figures.data import accuracy_by_tau
+from analysis.paper.datasets import scenario_words
+from analysis.paper.numbers import METHODS
+from analysis.rendering.command import main
+from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import as_float, columns
 from analysis.runs.outcomes import each_policy
-from analysis.paper.numbers import METHODS
-from analysis.rendering.command import Records, main
-from analysis.rendering.table import Table, as_rows, number, plus_minus
-from analysis.tables import scenario_words
-from analysis.figures.data import accuracy_by_tau
+from analysis.runs.reading import Records
 
 PER = 1000  # images that inference costs are given for
 INFERENCE = ("inference_s", "inference_energy_j", "inference_co2e_g")

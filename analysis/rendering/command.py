@@ -5,27 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-import pandas as pd
-
+from analysis.rendering.table import FORMATS, Table, render
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.outcomes import run_outcomes
-from analysis.rendering.table import FORMATS, Table, render
+from analysis.runs.reading import Records
 from tune_kd import errors
 from tune_kd.terminal.streams import readable
-
-
-@dataclass(frozen=True, kw_only=True)
-class Records:
-    """The tables of a store, and what each of its runs came to (:func:`analysis.runs.outcomes.run_outcomes`)."""
-
-    runs: pd.DataFrame
-    trials: pd.DataFrame
-    reports: pd.DataFrame
-    nodes: pd.DataFrame
-    outcomes: pd.DataFrame
-
 
 Tables = Callable[[Records, str], Sequence[Table]]  # what an analysis makes of records, in a currency
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analysis.runs.outcomes import run_outcomes
-from analysis.rendering.command import Records
+from analysis.runs.reading import Records
 from tune_kd import formats
 from tune_kd.meter.carbon import CAR_G_PER_KM, JOULES_PER_KWH, car_km, carbon
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.runs.outcomes import run_outcomes
-from analysis.rendering.command import Records
 from tune_kd.store.columns import REPORTS
 from tune_kd.store.ids import base_id
 
@@ -29,3 +29,14 @@ def read(store: Store, *, study_id: str | None = None, epochs: bool = False) -> 
         runs = runs[(studies == study_id) | (studies.map(base_id) == study_id)]
         trials, nodes, reports = (frame[frame["run_id"].isin(runs["run_id"])] for frame in (trials, nodes, reports))
     return Records(runs=runs, trials=trials, reports=reports, nodes=nodes, outcomes=run_outcomes(runs, trials, nodes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """The tables of a store, and what each of its runs came to (:func:`analysis.runs.outcomes.run_outcomes`)."""
+
+    runs: pd.DataFrame
+    trials: pd.DataFrame
+    reports: pd.DataFrame
+    nodes: pd.DataFrame
+    outcomes: pd.DataFrame

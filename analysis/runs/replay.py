@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.rendering.table import Table
 from analysis.runs import accounting
 from analysis.runs.accounting import Accounting, as_float, columns, run_overheads
 from analysis.runs.outcomes import notices, run_outcomes
 from analysis.summary import format_table, tabulate
-from analysis.rendering.table import Table
 from tune_kd import errors
 
 KEY = ["run_id", "trial_id", "attempt"]

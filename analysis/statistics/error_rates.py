@@ -14,9 +14,9 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from analysis.statistics.paired import BETTER, EQUIVALENT, WORSE, Paired, paired, verdicts
-from analysis.ranking import cost_ratio
 from analysis.rendering.table import FORMATS, Table, as_rows, render
+from analysis.statistics.paired import BETTER, EQUIVALENT, WORSE, Paired, paired, verdicts
+from analysis.statistics.ratios import cost_ratio
 
 MARGIN = 0.003  # the paper's scenario: 0.3 pp
 SIGMAS, REPLICATES, POLICIES = (0.0015, 0.0025), (5, 10), (2, 5)

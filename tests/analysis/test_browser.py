@@ -13,7 +13,7 @@ from synthetic import Frames, Recipe, make_frames
 
 from analysis import report
 from analysis.runs.outcomes import run_outcomes
-from analysis.rendering.command import Records
+from analysis.runs.reading import Records
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.statistics.error_rates import calibrate, cost_coverage, format_calibration, power, simulate
-from analysis.curves import stratified_t, t_interval
+from analysis.curves import stratified_t
 from analysis.rendering.table import as_rows, markdown
+from analysis.statistics.error_rates import calibrate, cost_coverage, format_calibration, power, simulate
+from analysis.statistics.intervals import t_interval
 
 STORES = 2000
 LARGEST_RATE = 0.065  # a 5 % test with the sampling error of 2,000 stores

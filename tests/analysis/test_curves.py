@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic import DAY, Recipe, make_frames, run, trial
 
+from analysis.curves import mean_curve, mean_curves, report_curves, run_curves, stratified_t
 from analysis.runs.accounting import CURRENCIES, Accounting, run_costs
-from analysis.curves import area, mean_curve, mean_curves, report_curves, run_curves, step, stratified_t, t_interval
 from analysis.runs.outcomes import run_outcomes
+from analysis.statistics.intervals import area, step, t_interval
 from tune_kd.errors import InputError
 
 

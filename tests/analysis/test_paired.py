@@ -11,7 +11,16 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from analysis.statistics.paired import BETTER, EQUIVALENT, INCONCLUSIVE, WORSE, holm, paired, replicates_needed, verdicts
+from analysis.statistics.paired import (
+    BETTER,
+    EQUIVALENT,
+    INCONCLUSIVE,
+    WORSE,
+    holm,
+    paired,
+    replicates_needed,
+    verdicts,
+)
 
 RNG = np.random.default_rng(8)
 

@@ -11,7 +11,7 @@ from synthetic import make_frames, run, trial
 
 from analysis.paper import figure_tables
 from analysis.runs.outcomes import run_outcomes
-from analysis.rendering.command import Records
+from analysis.runs.reading import Records
 
 
 def scenario(student: str, **recipe: int) -> str:

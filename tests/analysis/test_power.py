@@ -9,7 +9,14 @@ from statsmodels.stats.power import TTestPower
 from synthetic import make_frames
 
 from analysis.runs.outcomes import run_outcomes
-from analysis.statistics.detectable import USUAL_SD, detectable, difference_power, equivalence_power, pair_sds, paired_sd
+from analysis.statistics.detectable import (
+    USUAL_SD,
+    detectable,
+    difference_power,
+    equivalence_power,
+    pair_sds,
+    paired_sd,
+)
 
 
 @pytest.mark.parametrize("replicates", [5, 10, 30])

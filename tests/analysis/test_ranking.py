@@ -14,9 +14,10 @@ from synthetic import Frames, Recipe, make_frames, run, trial
 
 from analysis import across, ranking
 from analysis.pages.headline import headline
-from analysis.runs.outcomes import notices, run_outcomes
-from analysis.statistics.paired import holm
 from analysis.rendering.table import rich_table
+from analysis.runs.outcomes import notices, run_outcomes
+from analysis.statistics import ratios
+from analysis.statistics.paired import holm
 
 CLEAR = {
     "grid": Recipe(trials=19, tau=True),
@@ -64,13 +65,13 @@ def test_a_pair_turned_round_says_the_same(clear: pd.DataFrame) -> None:
     assert (there["verdict"], back["verdict"]) == ("better", "worse")
     assert (there["difference"], there["low"], there["high"]) == (-back["difference"], -back["high"], -back["low"])
     values = clear.pivot(index="replicate", columns="label", values="energy_j")
-    direct = ranking.cost_ratio(values["poor"].to_numpy(), values["grid"].to_numpy())
+    direct = ratios.cost_ratio(values["poor"].to_numpy(), values["grid"].to_numpy())
     assert [back[name] for name in direct._fields] == pytest.approx(list(direct))
 
 
 def test_cost_ratios_are_t_intervals_of_logs() -> None:
     a, b = np.array([1.0, 1.1, 0.9, 1.05]), np.array([19.0, 20.0, 18.0, 21.0])
-    ratio = ranking.cost_ratio(a, b)
+    ratio = ratios.cost_ratio(a, b)
     logs = np.log(a / b)
     test, bound = stats.ttest_1samp(logs, 0), stats.ttest_1samp(logs, 0, alternative="less")
     interval = test.confidence_interval(0.95)
@@ -80,9 +81,9 @@ def test_cost_ratios_are_t_intervals_of_logs() -> None:
 
 
 def test_cost_ratios_of_one_pair_or_of_none_have_no_bounds() -> None:
-    assert ranking.cost_ratio(np.array([1.0]), np.array([2.0]))[0] == 0.5
-    assert np.isnan(ranking.cost_ratio(np.array([1.0]), np.array([2.0]))[1:]).all()
-    assert np.isnan(ranking.cost_ratio(np.array([np.nan]), np.array([2.0]))[0])
+    assert ratios.cost_ratio(np.array([1.0]), np.array([2.0]))[0] == 0.5
+    assert np.isnan(ratios.cost_ratio(np.array([1.0]), np.array([2.0]))[1:]).all()
+    assert np.isnan(ratios.cost_ratio(np.array([np.nan]), np.array([2.0]))[0])
 
 
 def test_one_cost_that_is_not_known_leaves_no_ratio_as_the_others_need_not_be_like_it(clear: pd.DataFrame) -> None:
@@ -90,7 +91,7 @@ def test_one_cost_that_is_not_known_leaves_no_ratio_as_the_others_need_not_be_li
     outcomes = clear.assign(energy_j=clear["energy_j"].mask(some))
     pair = ranking.against(ranking.pair_table(outcomes), "stochastic", "grid")
     assert pair["verdict"] == "equivalent"
-    assert np.isnan([pair[name] for name in ranking.CostRatio._fields]).all()
+    assert np.isnan([pair[name] for name in ratios.CostRatio._fields]).all()
     assert not ranking.claim_holds(pair, 1.0)
     rows = ranking.ranking(outcomes).set_index("label")
     assert np.isnan(rows.loc["stochastic", "energy_ratio"])

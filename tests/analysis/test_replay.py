@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import DAY, Row, make_frames, run, trial
 
+from analysis.rendering.table import as_rows
 from analysis.runs import replay as replaying
 from analysis.runs.outcomes import run_outcomes
 from analysis.runs.replay import CUT, KEY, replay
-from analysis.rendering.table import as_rows
 from tune_kd.errors import InputError
 from tune_kd.store.reading.incumbents import incumbents
 

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 from synthetic import Frames, Recipe, make_frames, run, trial
 
-from analysis.figures import charts
 from analysis import report
+from analysis.figures import charts
 from analysis.runs.outcomes import run_outcomes
-from analysis.rendering.command import Records
+from analysis.runs.reading import Records
 
 ANALYSIS = Path(report.__file__).parent
 TWO = {"grid": Recipe(trials=3, tau=True), "stochastic": Recipe()}

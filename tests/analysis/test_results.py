@@ -12,10 +12,10 @@ import pytest
 from cli_records import sealed_store, study
 from synthetic import Recipe, make_frames
 
-from analysis.runs.outcomes import run_outcomes
-from analysis.ranking import pair_table
 from analysis.pages.markdown import claim, document
-from analysis.rendering.command import Records
+from analysis.ranking import pair_table
+from analysis.runs.outcomes import run_outcomes
+from analysis.runs.reading import Records
 from tune_kd.cli.reference import all_commands
 from tune_kd.config.scenario import load_scenario, scenario_names, to_record
 

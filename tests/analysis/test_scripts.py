@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.runs import accounting
 from analysis import across, curves, ranking, sensitivity, tables, target
 from analysis.rendering.command import Tables, main, read
 from analysis.rendering.table import FORMATS, Table, escape_latex, latex, number, render
+from analysis.runs import accounting
 from tune_kd.cli import command_line
 from tune_kd.cli.choices import ANALYSES, CURRENCIES, DOCUMENTS
 from tune_kd.events import Event, from_json

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from analysis.summary import SHOWN_UNITS, shown_unit
 from analysis.rendering.table import Table, rich_table
+from analysis.summary import SHOWN_UNITS, shown_unit
 from tune_kd.terminal.table import Words
 
 

@@ -12,9 +12,10 @@ from statsmodels.stats.proportion import proportion_confint
 from synthetic import DAY, PAPER, Recipe, make_frames, run, trial
 
 from analysis import sensitivity, target
+from analysis.figures.data import accuracy_by_tau
 from analysis.runs.accounting import Accounting
 from analysis.runs.outcomes import run_outcomes
-from analysis.figures.data import accuracy_by_tau
+from analysis.statistics import censored
 
 
 def table_of(runs: list[dict[str, object]], trials: list[dict[str, object]], accuracy: float) -> pd.DataFrame:
@@ -109,8 +110,8 @@ def test_the_target_is_of_whole_trainings_and_of_the_fixed_policy_where_there_is
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 5), (5, 5), (3, 10), (9, 10)])
 def test_the_success_interval_is_wilsons(successes: int, n: int) -> None:
-    assert target.wilson(successes, n) == pytest.approx(proportion_confint(successes, n, method="wilson"), abs=1e-12)
-    assert target.wilson(0, 0) == (0, 1)
+    assert censored.wilson(successes, n) == pytest.approx(proportion_confint(successes, n, method="wilson"), abs=1e-12)
+    assert censored.wilson(0, 0) == (0, 1)
 
 
 runs_to_target = st.lists(st.tuples(st.floats(0.5, 99), st.booleans()), min_size=1, max_size=12)
@@ -121,16 +122,16 @@ def test_rmst_is_the_area_under_kaplan_meier(runs: list[tuple[float, bool]]) -> 
     budget = 100.0
     reached = np.array([hit for _, hit in runs])
     cost = np.where(reached, [time for time, _ in runs], budget)
-    curve = target.kaplan_meier(cost, reached)
+    curve = censored.kaplan_meier(cost, reached)
     edges = np.append(curve["cost"], budget)
     covered = edges[1:] <= budget
     integral = np.sum((np.diff(edges) * curve["missing"])[covered])
-    assert target.rmst(cost, budget) == pytest.approx(integral)
+    assert censored.rmst(cost, budget) == pytest.approx(integral)
 
 
 def test_kaplan_meier_is_that_of_statsmodels() -> None:
     cost, reached = np.array([1.0, 2.0, 2.0, 5.0]), np.array([True, True, False, False])
-    ours, theirs = target.kaplan_meier(cost, reached), SurvfuncRight(cost, reached.astype(int))
+    ours, theirs = censored.kaplan_meier(cost, reached), SurvfuncRight(cost, reached.astype(int))
     np.testing.assert_allclose(ours["missing"][1:], theirs.surv_prob)
     np.testing.assert_allclose(ours["missing"], [1.0, 0.75, 0.5])
 

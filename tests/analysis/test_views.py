@@ -15,11 +15,14 @@ import pytest
 from matplotlib.figure import Figure
 from synthetic import PAPER, Frames, Recipe, make_frames, run, trial
 
-from analysis.figures import charts, plots, data as views
 from analysis import tables
+from analysis.figures import charts, plots
+from analysis.figures import data as views
+from analysis.pages import provenance
+from analysis.paper import datasets
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.outcomes import run_outcomes
-from analysis.rendering.command import Records
+from analysis.runs.reading import Records
 from tune_kd.errors import InputError
 
 
@@ -82,7 +85,7 @@ def test_what_a_policy_spends_and_learns_itself_is_shown() -> None:
     own = frames.trials["run_id"].str.contains("ctkd")
     frames = frames._replace(trials=frames.trials.assign(flops_policy=1e13 * own, policy_parameters=1 * own))
     records = records_of(frames)
-    assert views.learned_parameters(records.outcomes, records.trials) == {"ctkd": 1}
+    assert provenance.learned_parameters(records.outcomes, records.trials) == {"ctkd": 1}
     chart = charts.parts_chart(records, 0, "flops")
     assert chart is not None
     rows = dict(chart["rows"])
@@ -91,16 +94,16 @@ def test_what_a_policy_spends_and_learns_itself_is_shown() -> None:
 
 
 def test_a_teacher_is_described_and_not_ranked(records: Records) -> None:
-    [line] = views.teacher_notes(records.runs)
+    [line] = provenance.teacher_notes(records.runs)
     assert line == "teacher: test 98.0 %, not ranked; its training, 2.00 Wh, 200 TFLOPs, is in no policy's cost"
-    assert views.teacher_notes(records.runs.assign(teacher_id=None)) == []
+    assert provenance.teacher_notes(records.runs.assign(teacher_id=None)) == []
     assert "teacher" not in set(records.outcomes["label"])
 
 
 def test_a_teacher_at_chance_is_said_to_be() -> None:
     frames = make_frames(policies={"grid": Recipe(trials=2)}, replicates=2)
     runs = frames.runs.assign(teacher_val_accuracy=0.104, val_prevalence=0.1, val_images=500)
-    assert views.teacher_notes(runs)[1:] == [
+    assert provenance.teacher_notes(runs)[1:] == [
         "teacher: validation 10.4 %, the largest class is 10.0 %: no better than always naming it, "
         "as far as 500 images tell"
     ]
@@ -113,7 +116,7 @@ def test_confusion_matrices_are_the_incumbents_summed_over_replicates(records: R
 
 
 def test_what_was_modelled_says_so(records: Records) -> None:
-    rows = views.measured(records.outcomes, records.trials, records.nodes)
+    rows = provenance.measured(records.outcomes, records.trials, records.nodes)
     methods = set(zip(rows["what"], rows["method"], strict=True))
     assert ("CPU (nodes)", "model") in methods
     assert ("GPU (nodes)", "not measured") in methods
@@ -271,7 +274,7 @@ def test_other_networks_or_data_get_no_number_of_the_paper() -> None:
     ],
 )
 def test_datasets_are_known_by_their_whole_names(scenario: str, data: str, dataset: str | None) -> None:
-    assert tables.dataset_of(scenario, data) == dataset
+    assert datasets.dataset_of(scenario, data) == dataset
 
 
 def test_a_table_says_which_pixels_ours_were_where_they_are_not_the_papers() -> None:

@@ -10,11 +10,10 @@ from typing import Any
 
 from tune_kd.budget.ledger import Ledger
 from tune_kd.config.catalogue import policy_record
+from tune_kd.config.scenario import scenario_sha256, to_record
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, TrialTested
 from tune_kd.planning.plan import RunPlan, Study, plan_study, space_record
 from tune_kd.progress.base import Progress
-from tune_kd.history.records import scenario_sha256
-from tune_kd.config.scenario import to_record
 from tune_kd.store import Store, create_store
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

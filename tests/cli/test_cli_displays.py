@@ -12,15 +12,15 @@ import pytest
 from cli_records import ended, play, report, started, study, trial
 from rich.console import Console
 
+from tune_kd.budget.cost import PassCost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.data import ImageData
-from tune_kd.progress.displays import LineProgress, NotesOnly, RichProgress, choose_progress, headline
 from tune_kd.events import Event
 from tune_kd.execution.parts import say
 from tune_kd.planning.plan import RunPlan
 from tune_kd.progress.base import Progress
+from tune_kd.progress.displays import LineProgress, NotesOnly, RichProgress, choose_progress, headline
 from tune_kd.progress.state import RunView, time_left_s
-from tune_kd.training.teacher_outputs import PassCost
 
 
 class Clock:

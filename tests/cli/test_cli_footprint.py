@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 from cli_records import sealed_store, study
 
-from analysis.rendering.command import Records
-from tune_kd.cli import command_line
 from analysis.runs.carbon import drives, recompute
-from analysis.runs.reading import read
+from analysis.runs.reading import Records, read
+from tune_kd.cli import command_line
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import carbon
 from tune_kd.store import open_store

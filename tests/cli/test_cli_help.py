@@ -20,16 +20,27 @@ from tune_kd.cli import command_line
 from tune_kd.cli.choices import ORDERS, TRACKS, scenario_presets, spaces
 from tune_kd.cli.reference import all_commands, reference
 from tune_kd.cli.study_options import Shown
+from tune_kd.config.scenario import load_scenario, scenario_names
 from tune_kd.errors import InputError
-from tune_kd.planning.execution_options import Execution
 from tune_kd.meter.power_model import IDLE_SHARE, RAM_WATTS_PER_GIB
+from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import TRACKS as PLANNED_TRACKS
 from tune_kd.planning.plan_options import SHORT_FOR_SET, Planning
-from tune_kd.config.scenario import load_scenario, scenario_names
 
 ENTRY_POINT = Path(sys.executable).with_name("tune-kd")
 COMMANDS = all_commands()
-HEAVY = ("torch", "ray", "numpy", "pandas", "pyarrow", "duckdb", "optuna", "codecarbon", "tune_kd.planning.plan", "tune_kd.api")
+HEAVY = (
+    "torch",
+    "ray",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "duckdb",
+    "optuna",
+    "codecarbon",
+    "tune_kd.planning.plan",
+    "tune_kd.api",
+)
 
 
 def loaded_by(*arguments: str) -> list[str]:

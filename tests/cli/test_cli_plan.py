@@ -12,8 +12,8 @@ import pytest
 from cli_records import sealed_store, study
 
 from analysis.statistics.detectable import USUAL_SD, detectable
-from tune_kd.execution.calibrate import Calibration, keep
 from tune_kd.cli import command_line
+from tune_kd.planning.calibration import Calibration, keep
 from tune_kd.planning.execution_options import Execution
 
 PLAN = ["plan", "--policies", "grid,asha,stochastic", "--epochs", "30", "--replicates", "10"]

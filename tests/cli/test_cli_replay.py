@@ -11,8 +11,8 @@ from cli_records import sealed_store, study
 
 from analysis.runs.replay import ADAPTED_BEFORE
 from policies import POLICIES
-from tune_kd.config.catalogue import policy_record
 from tune_kd.cli import command_line
+from tune_kd.config.catalogue import policy_record
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from policies import POLICIES
 from search_spaces import SPACES, Dimension
 from tune_kd.cli import command_line
 from tune_kd.cli.commands import list
-from tune_kd.models import MODELS
 from tune_kd.config.scenario import scenario_names
+from tune_kd.models import MODELS
 from tune_kd.store import create_store
 
 

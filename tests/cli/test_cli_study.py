@@ -17,11 +17,11 @@ from tune_kd.cli import choices, command_line
 from tune_kd.cli.commands.study import show_study
 from tune_kd.cli.study_options import Shown
 from tune_kd.errors import InputError
-from tune_kd.planning.execution_options import Execution
-from tune_kd.planning.plan import plan_study
 from tune_kd.execution.study import Outcome
-from tune_kd.store import open_store
+from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.paper_studies import SCALES, STUDIES, plan_parts, sources_given
+from tune_kd.planning.plan import plan_study
+from tune_kd.store import open_store
 
 ENTRY_POINT = str(Path(sys.executable).with_name("tune-kd"))
 

@@ -15,9 +15,9 @@ from torch.func import functional_call
 from policies import Policy
 from policies.base import StepLoss, Temperature
 from search_spaces import SPACES, Dimension, Space
+from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.data.batches import Batch
 from tune_kd.training.step import Step
-from tune_kd.config.scenario import Scenario, load_scenario
 
 EPOCHS, STEPS = 4, 6
 TAU = SPACES["tau"]

@@ -21,13 +21,13 @@ from training_steps import step_of
 from policies.base import ExtraPasses, Temperature
 from policies.meta_kd import HIGHEST, LOWEST, look_ahead, meta_gradient, softening
 from search_spaces import SPACES
-from tune_kd.storage import checkpoints
 from tune_kd import models
 from tune_kd.config.catalogue import make_policy
 from tune_kd.data import ImageData, ImageSet
-from tune_kd.training.step import Step
 from tune_kd.errors import InputError
 from tune_kd.meter import flops
+from tune_kd.storage import checkpoints
+from tune_kd.training.step import Step
 from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]

@@ -17,8 +17,8 @@ import pytest
 from house_copy import copy_house
 
 from tune_kd.events import EpochReport
-from tune_kd.store.files import names
 from tune_kd.store import open_store
+from tune_kd.store.files import names
 from tune_kd.store.writing.journal import read_events
 
 pytestmark = pytest.mark.slow

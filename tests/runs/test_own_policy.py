@@ -11,8 +11,8 @@ import pytest
 import tune_kd
 from tune_kd.errors import InputError, Interrupted, RunFailed
 from tune_kd.events import EpochReport
-from tune_kd.progress.base import Progress
 from tune_kd.history.rerun import rerun
+from tune_kd.progress.base import Progress
 
 pytestmark = pytest.mark.slow
 

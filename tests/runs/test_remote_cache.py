@@ -10,10 +10,10 @@ from s3_server import KEY_ID, SECRET
 
 import tune_kd
 from tune_kd import events
-from tune_kd.storage.cache import cache_at
 from tune_kd.errors import InputError, Interrupted
-from tune_kd.progress.base import Progress
 from tune_kd.history.rerun import rerun
+from tune_kd.progress.base import Progress
+from tune_kd.storage.cache import cache_at
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,8 @@ import tune_kd
 from tune_kd import models
 from tune_kd.data import load
 from tune_kd.errors import InputError
-from tune_kd.history.rerun import export_best, rerun
+from tune_kd.history.export_student import export_best
+from tune_kd.history.rerun import rerun
 
 pytestmark = pytest.mark.slow
 

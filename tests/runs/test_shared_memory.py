@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tune_kd.execution.ray_study import for_trials
+from tune_kd.training.inputs import for_trials
 
 pytestmark = pytest.mark.slow
 

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 import tune_kd
+from tune_kd.budget.cost import PassCost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.planning.forecast import expected_trials, trial_cost
 from tune_kd.planning.plan import RunPlan, plan_study
 from tune_kd.progress.base import Progress
-from tune_kd.training.teacher_outputs import PassCost
 
 pytestmark = pytest.mark.slow
 

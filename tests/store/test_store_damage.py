@@ -15,8 +15,8 @@ from store_records import contents, run_row, write_trial, write_whole_run
 
 from tune_kd.store import Store, StoreWarning, create_store, open_store
 from tune_kd.store.columns import SCHEMA_VERSION
-from tune_kd.store.schema import to_table
 from tune_kd.store.files.stamp import Fault, check, encode
+from tune_kd.store.schema import to_table
 
 NAME = "runs/r.parquet"
 

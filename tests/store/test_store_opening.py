@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from store_records import contents, write_whole_run
 
-from tune_kd.storage.cache import default_cache
 from tune_kd.errors import InputError
+from tune_kd.storage.cache import default_cache
 from tune_kd.store import create_store, open_store
 from tune_kd.store.columns import SCHEMA_VERSION
 

@@ -12,10 +12,10 @@ from store_records import contents, report, run_row, started, write_trial, write
 
 from tune_kd.errors import InputError, StoreError
 from tune_kd.storage.remote_folder import WAITS_S
+from tune_kd.storage.urls import scrubbed
 from tune_kd.store import Store, create_store, open_store
 from tune_kd.store.files import marker
 from tune_kd.store.files.remote_files import RemoteFiles
-from tune_kd.storage.urls import scrubbed
 
 
 @pytest.fixture

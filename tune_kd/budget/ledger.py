@@ -2,81 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from tune_kd.errors import InputError, RunFailed, nearest
-from tune_kd.events import EpochReport, Event, TrialMetered, TrialStarted
+from tune_kd.budget.amount import Budget
 from tune_kd.budget.target_track import Target
+from tune_kd.errors import RunFailed
+from tune_kd.events import EpochReport, Event, TrialMetered, TrialStarted
 
 if TYPE_CHECKING:
-    from tune_kd.training.teacher_outputs import PassCost  # torch: not for those who only plan
-
-# What one of each unit is worth in its currency's base unit.
-UNITS: dict[str, tuple[str, float]] = {
-    "trials": ("trials", 1),
-    "trial": ("trials", 1),
-    "trials-equivalent": ("trials-equivalent", 1),  # energy: so many times that of one fixed-τ trial
-    "epochs": ("epochs", 1),
-    "epoch": ("epochs", 1),
-    "flops": ("flops", 1),
-    "gflops": ("flops", 1e9),
-    "tflops": ("flops", 1e12),
-    "pflops": ("flops", 1e15),
-    "j": ("joules", 1),
-    "kj": ("joules", 1e3),
-    "mJ": ("joules", 1e-3),  # m and M differ by their case alone: these are read as they are typed
-    "MJ": ("joules", 1e6),
-    "mWh": ("joules", 3.6),
-    "wh": ("joules", 3600),
-    "kwh": ("joules", 3.6e6),
-    "mg": ("gco2e", 1e-3),
-    "g": ("gco2e", 1),
-    "kg": ("gco2e", 1e3),
-    "s": ("seconds", 1),
-    "min": ("seconds", 60),
-    "h": ("seconds", 3600),
-}
-EQUIVALENT = "trials-equivalent"
-EXAMPLES = "20trials, 400epochs, 3e15flops, 50Wh, 15g, 10min"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """How much a run may spend: ``limit`` in trials, epochs, flops, joules, gco2e or seconds."""
-
-    currency: str
-    limit: float
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.limit) and self.limit > 0):
-            raise InputError(f"the budget must be > 0 {self.currency}, got {self.limit:g}; for example {EXAMPLES}")
-        if self.currency == "trials" and self.limit != int(self.limit):
-            raise InputError(f"a budget in trials must be a whole number, got {self.limit:g}")
-
-    def measured(self, trial_energy_j: float) -> Budget:
-        """In joules, where it is in trials' equivalents: so many times what one fixed-τ trial was measured to use."""
-        return Budget(currency="joules", limit=self.limit * trial_energy_j) if self.currency == EQUIVALENT else self
-
-
-def parse_budget(text: str) -> Budget:
-    """``20trials``, ``0.05kWh``, …: a number and its unit. Raises InputError."""
-    match = re.fullmatch(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z-]*)\s*", text)
-    if match is None:
-        raise InputError(f"the budget {text!r} is not a number with a unit; for example {EXAMPLES}")
-    number, unit = match.groups()
-    if not unit:
-        raise InputError(f"budget {text!r}: the unit is missing; for example {EXAMPLES}")
-    unit = unit if unit in UNITS else unit.lower()
-    if unit not in UNITS:
-        raise InputError(f"budget {text!r}: unknown unit {unit!r}; {nearest(unit, UNITS)}; for example {EXAMPLES}")
-    currency, worth = UNITS[unit]
-    return Budget(currency=currency, limit=float(number) * worth)
-
+    from tune_kd.budget.cost import PassCost
 
 # What an attempt has spent by the time of a report, in each currency that a report can be charged in.
 SPENT: dict[str, Callable[[EpochReport], float | None]] = {

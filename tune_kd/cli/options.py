@@ -76,3 +76,11 @@ def _option_of(field: inspect.Parameter, words: Any) -> inspect.Parameter:
     kinds = get_args(field.annotation) or (field.annotation,)
     typed = [kind for kind in kinds if kind is not Path and get_origin(kind) is not Mapping]
     return field.replace(annotation=Annotated[functools.reduce(operator.or_, typed), words])
+
+
+POLICY_FORM = "see tune-kd list policies; or FILE.py:Class, one of your own, whose code is run"
+
+
+def policy_names(policies: str) -> list[str]:
+    """The names in ``--policies``."""
+    return [name.strip() for name in policies.split(",") if name.strip()]

@@ -11,9 +11,9 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tune_kd.storage import checkpoints
 from tune_kd.errors import RunFailed
 from tune_kd.meter.client import find_actor
+from tune_kd.storage import checkpoints
 
 NAME = "checkpoint-keeper"
 WAIT_S = 30.0

@@ -5,9 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import platform
+import subprocess
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from importlib import metadata
+from types import MappingProxyType
+from typing import Any
 
+from tune_kd import own_packages
 from tune_kd.own_packages import HOUSE
 
 TRAINED_BY = ("policies", "search_spaces", "tune_kd")
@@ -46,3 +51,32 @@ def _sources_sha256() -> str:
         for path in sorted(files):
             found.update(f"{path.relative_to(HOUSE).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()
+
+
+@functools.cache
+def code() -> Mapping[str, Any]:
+    """Version of tune-kd; revision and changes where it runs from a git checkout, else null.
+
+    As it was when first asked: that is the code which this process runs.
+    """
+    revision = _git("rev-parse", "HEAD")
+    return MappingProxyType(
+        {
+            "code_version": metadata.version("tune-kd"),
+            "code_revision": revision,
+            "code_dirty": None if revision is None else bool(_git("status", "--porcelain", "--untracked-files=no")),
+        }
+    )
+
+
+def _git(*words: str) -> str | None:
+    # Only our own checkout counts: an installed package may lie inside somebody else's repository.
+    if not (own_packages.HOUSE / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", own_packages.HOUSE, *words], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

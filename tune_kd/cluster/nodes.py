@@ -13,16 +13,16 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tune_kd.history import records
-from tune_kd.storage.cache import Cache
+from tune_kd.cluster import machine
+from tune_kd.cluster.checkpoint_actor import start_keeper
+from tune_kd.cluster.code import Code, this_code
+from tune_kd.cluster.session import Resources
 from tune_kd.errors import InputError
 from tune_kd.events import Event, TrialStarted
-from tune_kd.cluster.checkpoint_actor import start_keeper
 from tune_kd.meter.actor import NodeMeters
 from tune_kd.meter.options import Metering
 from tune_kd.progress.base import Progress
-from tune_kd.cluster.session import Resources
-from tune_kd.cluster.code import Code, this_code
+from tune_kd.storage.cache import Cache
 
 LOOK_EVERY_S = 1.0
 
@@ -44,7 +44,7 @@ def look_at_node(cache: Cache, marker: str) -> Look:
         cache.check()
     except InputError as error:
         problem = str(error)
-    return Look(machine=records.node(node_id), code=this_code(), sees_folder=Path(marker).exists(), problem=problem)
+    return Look(machine=machine.node(node_id), code=this_code(), sees_folder=Path(marker).exists(), problem=problem)
 
 
 def begin_look(node_id: str, cache: Cache, marker: Path) -> Any:

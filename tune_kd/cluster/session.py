@@ -14,10 +14,10 @@ from typing import Any
 
 import psutil
 
-from tune_kd.errors import InputError, RunFailed
-from tune_kd.storage.home import ray_token
-from tune_kd.own_packages import workers_path
 from tune_kd.cluster.interruption import undisturbed
+from tune_kd.errors import InputError, RunFailed
+from tune_kd.own_packages import workers_path
+from tune_kd.storage.home import ray_token
 from tune_kd.storage.scratch import own_folder
 
 QUIET = {

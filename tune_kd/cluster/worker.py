@@ -6,33 +6,31 @@ that puts the house finder (``house.py``) in place, whatever folder Ray has put 
 
 from __future__ import annotations
 
-import functools
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
-import torch
 from ray import tune
 
-from tune_kd.config import catalogue, scenario, policy_file
 from tune_kd import events
-from tune_kd.storage.cache import Cache
-from tune_kd.storage.checkpoints import Slot
-from tune_kd.training.costs import NetworkFlops
+from tune_kd.budget.cost import PassCost
+from tune_kd.cluster.code import Code, this_code
+from tune_kd.config import catalogue, policy_file, scenario
 from tune_kd.data import ImageData
 from tune_kd.data.batches import DeviceImages
 from tune_kd.errors import RunFailed
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.client import TrialMeter
+from tune_kd.meter.client import TrialMeter, account
 from tune_kd.models import fast
-from tune_kd.cluster.code import Code, this_code
+from tune_kd.storage.cache import Cache
+from tune_kd.storage.checkpoints import Slot, checkpoint_name
+from tune_kd.training.costs import NetworkFlops
+from tune_kd.training.process import device, prepare_process
 from tune_kd.training.teacher import Teacher, obtain_teacher
-from tune_kd.training.teacher_outputs import PassCost, TeacherOutputs, teach
+from tune_kd.training.teacher_outputs import TeacherOutputs, teach
 from tune_kd.training.trial import Place, Trial, TrialSpec
 
 LATE_S = 30.0
@@ -177,11 +175,6 @@ def outputs_of(shared: Shared) -> TeacherOutputs | None:
     return TeacherOutputs(place=lambda name: seen_from_here(shared, folder / name))
 
 
-def account(trial_id: str, attempt: int) -> str:
-    """The name under which the node meter keeps an attempt's energy."""
-    return f"{trial_id} attempt {attempt}"
-
-
 def wait_if_late(shared: Shared) -> float:
     """How long to wait for what the driver starts on a node: not at all on one that was there before the run.
 
@@ -217,16 +210,6 @@ def cpus_of_this_node() -> float:
     return float(resources.get("CPU", 0))
 
 
-def checkpoints_folder(run_id: str) -> str:
-    """What the cache calls the folder of a run's checkpoints."""
-    return f"checkpoints/{run_id}"
-
-
-def checkpoint_name(run_id: str, trial_id: str) -> str:
-    """What the cache calls a trial's checkpoint."""
-    return f"{checkpoints_folder(run_id)}/{trial_id}.pt"
-
-
 def checkpoint_place(shared: Shared, trial_id: str) -> Path | Slot:
     """Where this node finds a trial's checkpoint."""
     return seen_from_here(shared, shared.cache.kept.place(checkpoint_name(shared.run_id, trial_id)))
@@ -239,39 +222,3 @@ def seen_from_here(shared: Shared, place: Path | Slot) -> Path | Slot:
     from tune_kd.cluster.checkpoint_actor import KeptByDriver
 
     return KeptByDriver(str(place.relative_to(shared.cache.folder)))
-
-
-def device(gpus: float) -> torch.device:
-    """The GPU that Ray gave this worker, or the CPU."""
-    return torch.device("cuda" if gpus > 0 else "cpu")
-
-
-def prepare_process(cpus: float) -> None:
-    """A reused worker keeps the thread count of whatever ran in it before: set it for this task."""
-    torch.set_num_threads(max(1, int(cpus)))
-    torch.set_flush_denormal(True)  # denormals slow a CPU down by an order of magnitude
-    warm_up()
-
-
-@contextmanager
-def as_in_a_worker(cpus: float) -> Iterator[None]:
-    """Compute here as a worker does, so that the results are a worker's, and afterwards as before."""
-    threads, flushed = torch.get_num_threads(), sys.float_info.min / 2 == 0
-    prepare_process(cpus)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(flushed)
-
-
-@functools.cache
-def warm_up() -> None:
-    """Train a toy once in this process: torch loads seconds' worth of modules at its first optimizer step.
-
-    It happens before the meter starts. Else the first trial of a worker would cost twice what the next one does.
-    """
-    toy = torch.nn.Linear(1, 1)
-    optimizer = torch.optim.SGD(toy.parameters(), lr=0.1)
-    toy(torch.ones(1, 1)).sum().backward()
-    optimizer.step()

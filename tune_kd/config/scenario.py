@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -251,3 +252,8 @@ def _validated(fields: Mapping[str, Any], what: str) -> Scenario:
         given = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
         where = f"{place}: " if place else ""
         raise InputError(f"{what}: {where}{message[0].lower() + message[1:]}{given}") from error
+
+
+def scenario_sha256(scenario: Scenario) -> str:
+    """By what runs of the same scenario are found: a hash of all of its fields."""
+    return hashlib.sha256(to_record(scenario).encode()).hexdigest()

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tune_kd.data.image_set import ImageSet
-from tune_kd.errors import InputError
 from tune_kd.data.shared_memory import from_shared
+from tune_kd.errors import InputError
 
 
 class Batch(NamedTuple):

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tune_kd.data.decoded_cache import decode_cached
 from tune_kd.data.columns import Columns
 from tune_kd.data.decode import Decoded
+from tune_kd.data.decoded_cache import decode_cached
 from tune_kd.data.digits import list_digits
 from tune_kd.data.image_set import Channels, ImageData, ImageSet
 from tune_kd.data.layout import list_folder

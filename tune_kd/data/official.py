@@ -130,3 +130,8 @@ def _impatient() -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
+
+
+def official_root(cache: Path, data_root: str | Path | None) -> Path:
+    """Where data sets with a name lie: the data root that was given, else a folder of the cache."""
+    return cache / "datasets" if data_root is None else Path(data_root).expanduser().absolute()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tune_kd.data import ImageSet
 from tune_kd.data.listing import Listing
 from tune_kd.errors import InputError
 
@@ -65,3 +66,21 @@ def limit(listing: Listing, size: int | None, *, seed: Sequence[int], name: str,
     if size is None or size >= len(listing):
         return np.arange(len(listing))
     return stratified_part(listing.labels, size, seed)
+
+
+def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """``images`` in two parts, the second a seeded ``share`` of them in which each class keeps its proportion.
+
+    Raises InputError where there are too few images for one of each class in both parts.
+    """
+    if share == 0:
+        return images, ImageSet(images=images.images[:0], labels=images.labels[:0])
+    from sklearn.model_selection import train_test_split  # only for the few policies that hold something out
+
+    everything = np.arange(len(images))
+    try:
+        parts = train_test_split(everything, test_size=share, random_state=seed, stratify=images.labels)
+    except ValueError as error:
+        raise InputError(f"cannot hold {share:g} of {len(images)} training images out: {error}") from error
+    first, second = (ImageSet(images=images.images[part], labels=images.labels[part]) for part in map(np.sort, parts))
+    return first, second

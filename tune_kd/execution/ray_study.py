@@ -4,32 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tune_kd.config import catalogue
-from tune_kd.storage.cache import Cache
+from tune_kd.cluster.code import this_code
 from tune_kd.cluster.nodes import Cluster, rather
-from tune_kd.training.costs import NetworkFlops
-from tune_kd.data import ImageData, ImageSet
+from tune_kd.cluster.session import Resources
+from tune_kd.cluster.worker import Shared, compute_outputs, count_flops, examine_student, make_teacher, train_student
+from tune_kd.config import catalogue
+from tune_kd.config.scenario import Scenario, to_record
+from tune_kd.data import ImageData
 from tune_kd.data.batches import steps_per_epoch
 from tune_kd.errors import RunFailed, StoreError
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.options import Metering
 from tune_kd.planning.plan import RunPlan
 from tune_kd.progress.base import Progress
-from tune_kd.config.scenario import Scenario, to_record
-from tune_kd.storage.scratch import own_folder
-from tune_kd.cluster.session import Resources
-from tune_kd.cluster.code import this_code
+from tune_kd.storage.cache import Cache
+from tune_kd.storage.checkpoints import checkpoints_folder
 from tune_kd.storage.lease import Lease
+from tune_kd.storage.scratch import own_folder
+from tune_kd.training.costs import NetworkFlops
+from tune_kd.training.inputs import for_trials
 from tune_kd.training.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_name
 from tune_kd.training.teacher import stage as teacher_stage
 from tune_kd.training.teacher_outputs import outputs_id
-from tune_kd.cluster.worker import Shared, checkpoints_folder, compute_outputs, count_flops, examine_student, make_teacher, train_student
 
 
 class Workshop:
@@ -194,16 +193,3 @@ class Workshop:
 
     def _task(self, function: Callable[..., Any], *, cpus: float) -> Any:
         return self.ray.remote(max_retries=2)(function).options(num_cpus=cpus, num_gpus=self.resources.gpus)
-
-
-def for_trials(data: ImageData) -> ImageData:
-    """``data`` as every trial gets it: what pixels are normalised by is measured here, once.
-
-    The test images are left out: what trials cannot see they cannot choose by.
-    """
-    return replace(data, test=without_images(data.test), normalisation=(data.mean, data.std))
-
-
-def without_images(part: ImageSet) -> ImageSet:
-    """The same kind of set with nothing in it."""
-    return ImageSet(images=part.images[:0].copy(), labels=np.empty(0, dtype=np.int64))

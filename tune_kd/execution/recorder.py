@@ -12,9 +12,9 @@ import ray
 from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialMetered, TrialStarted, TrialTested, utc_now
 from tune_kd.meter.actor import NodeEnergy, NodeMeters
 from tune_kd.meter.carbon import Carbon
+from tune_kd.meter.client import account
 from tune_kd.meter.node import TrialEnergy
 from tune_kd.store import Journal, Store
-from tune_kd.cluster.worker import account
 
 SETTLE_TRIES = 4
 Key = tuple[str, int]  # trial_id, attempt

@@ -9,24 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tune_kd.history import records
-from tune_kd.execution import teacher_pass
-from tune_kd.config import policy_file
 from tune_kd.budget.ledger import Ledger
-from tune_kd.tasks.chance import no_better
+from tune_kd.budget.target_track import Target
+from tune_kd.cluster import machine
+from tune_kd.cluster.interruption import interruptible, terminable
+from tune_kd.cluster.session import ray_session, resources
+from tune_kd.config import policy_file
+from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData, load
 from tune_kd.data.batches import steps_per_epoch
+from tune_kd.data.official import official_root
 from tune_kd.errors import Interrupted, RunFailed
 from tune_kd.events import Event, Listener
-from tune_kd.planning.execution_options import Execution
-from tune_kd.cluster.interruption import interruptible, terminable
+from tune_kd.execution import teacher_pass
 from tune_kd.execution.outputs_in_use import OutputsInUse
+from tune_kd.history import records
+from tune_kd.history.records import nodes_of
+from tune_kd.planning import teacher_sharing
+from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import RunPlan, Study
 from tune_kd.progress.base import Progress
-from tune_kd.config.scenario import Scenario
-from tune_kd.cluster.session import ray_session, resources
 from tune_kd.store import Store
-from tune_kd.budget.target_track import Target
+from tune_kd.tasks.chance import no_better
 from tune_kd.training.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -63,19 +67,6 @@ def load_data(scenario: Scenario, cache: Path, data_root: str | Path | None = No
         image_column=scenario.image_column,
         label_column=scenario.label_column,
     )
-
-
-def official_root(cache: Path, data_root: str | Path | None) -> Path:
-    """Where data sets with a name lie: the data root that was given, else a folder of the cache."""
-    return cache / "datasets" if data_root is None else Path(data_root).expanduser().absolute()
-
-
-def plan_rows(study: Study, data: ImageData, store: Store) -> dict[str, dict[str, Any]]:
-    """Write the whole plan before anything of it is run; the rows by run id."""
-    rows = {plan.run_id: records.planned(study, plan, data) for plan in study.runs}
-    for row in rows.values():
-        store.write_run(row)
-    return rows
 
 
 def execute(
@@ -174,9 +165,9 @@ def _run(
     plan: RunPlan, row: dict[str, Any], store: Store, workshop: Workshop, execution: Execution, progress: Progress
 ) -> str:
     """One run from its first trial to its sealed records; its status."""
-    from tune_kd.history.run_history import past_of
     from tune_kd.execution.recorder import Recorder
     from tune_kd.execution.tune import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
+    from tune_kd.history.run_history import past_of
 
     with store.lease(plan.run_id):
         past = past_of(store, plan.run_id, execution.max_failures)
@@ -191,10 +182,10 @@ def _run(
         store.write_run(row)
         nodes_before = nodes_of(store, plan.run_id)
         # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
-        store.write_nodes(plan.run_id, records.added_up(nodes_before, workshop.cluster.machines.values()))
+        store.write_nodes(plan.run_id, machine.added_up(nodes_before, workshop.cluster.machines.values()))
         workshop.cluster.restart()
         progress.run_started(plan, ledger)
-        shares = teacher_pass.pays(plan) if execution.share_teacher is None else execution.share_teacher
+        shares = teacher_sharing.pays(plan) if execution.share_teacher is None else execution.share_teacher
         shared = workshop.share(plan, outputs=shares and workshop.teacher is not None)
         recorder = Recorder(store, workshop.examiner(shared), workshop.cluster.meters, execution.carbon, ledger)
         lost_nodes = record_lost_nodes(store, plan.run_id, workshop.cluster, nodes_before)
@@ -223,7 +214,7 @@ def _run(
         finally:
             source.abandon()
             recorder.finish()
-            store.write_nodes(plan.run_id, records.added_up(nodes_before, workshop.cluster.rows()))
+            store.write_nodes(plan.run_id, machine.added_up(nodes_before, workshop.cluster.rows()))
         unmeasured = [f"the energy of some epochs was not measured: {reason}" for reason in source.unmeasured]
         for problem in [*recorder.problems, *source.tracebacks, *unmeasured]:
             progress.note(problem)
@@ -242,11 +233,6 @@ def record_lost_nodes(store: Store, run_id: str, cluster: Cluster, before: list[
 
     def listen(event: Event) -> None:
         if cluster.has_lost_one():
-            store.write_nodes(run_id, records.added_up(before, cluster.rows(last_word=False)))
+            store.write_nodes(run_id, machine.added_up(before, cluster.rows(last_word=False)))
 
     return listen
-
-
-def nodes_of(store: Store, run_id: str) -> list[dict[str, Any]]:
-    """The run's rows of ``nodes`` so far, as plain values: those of a run that is resumed."""
-    return list(records.plain_rows(store.nodes(run_ids=[run_id])))

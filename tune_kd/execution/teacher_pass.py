@@ -10,45 +10,26 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tune_kd.budget.cost import PassCost, recorded_cost
 from tune_kd.budget.ledger import Ledger
-from tune_kd.training.step import asks_teacher, ever_asks_teacher
 from tune_kd.planning.plan import RunPlan
-from tune_kd.training.teacher_outputs import PassCost, TeacherOutputs, recorded_cost
+from tune_kd.planning.teacher_sharing import epochs_to_share
+from tune_kd.training.step import ever_asks_teacher
+from tune_kd.training.teacher_outputs import TeacherOutputs
 
 if TYPE_CHECKING:
-    from tune_kd.progress.base import Progress
     from tune_kd.cluster.worker import Shared
-    from tune_kd.execution.tune import TuneEvents
     from tune_kd.execution.ray_study import Workshop
+    from tune_kd.execution.tune import TuneEvents
+    from tune_kd.progress.base import Progress
 
 PARTS_PER_WORKER = 4
 """Epochs are computed in so many parts for each trial that may run at a time: few enough to start, many to stop."""
 
 
-def pays(plan: RunPlan) -> bool:
-    """May the run have several trials, as far as is known beforehand?"""
-    if plan.budget.currency == "epochs" and plan.budget.limit <= plan.scenario.recipe.epochs:
-        return False
-    return plan.trials_at_most is None or plan.trials_at_most > 1
-
-
 def asks(plan: RunPlan, steps: int) -> bool:
     """Do the run's trials ask the teacher, in some epoch of ``steps`` batches?"""
     return ever_asks_teacher(plan.temperature(), plan.scenario, steps)
-
-
-def epochs_to_share(plan: RunPlan, steps: int) -> list[int]:
-    """The epochs in which trials ask the teacher about batches that all of them see; 0 is the first."""
-    epochs = plan.scenario.recipe.epochs
-    temperature = plan.temperature()
-    if temperature.held_out:
-        return []  # each such policy cuts its batches from another part of the training set
-    needed = []
-    for epoch in range(epochs):
-        temperature.begin_epoch(epoch, epochs, steps)
-        if asks_teacher(temperature, plan.scenario):
-            needed.append(epoch)
-    return needed
 
 
 def charged(found: PassCost, recorded: PassCost | None) -> PassCost:

@@ -16,13 +16,13 @@ from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
-from tune_kd.config import policy_file
 from tune_kd.budget.ledger import Ledger
-from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialStarted, from_json, utc_now
-from tune_kd.meter.carbon import Carbon
-from tune_kd.history.run_history import KnownTrial, Past, tell
-from tune_kd.planning.plan import RunPlan
+from tune_kd.config import policy_file
 from tune_kd.config.seeds import trial_seed
+from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialStarted, from_json, utc_now
+from tune_kd.history.run_history import KnownTrial, Past, tell
+from tune_kd.meter.carbon import Carbon
+from tune_kd.planning.plan import RunPlan
 
 
 class TuneEvents:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tune_kd.history import records
+from tune_kd.config.seeds import replicate_seed
 from tune_kd.errors import InputError, unknown
 from tune_kd.formats import plural
-from tune_kd.planning.plan import RunPlan, Study
+from tune_kd.history import records
 from tune_kd.history.resume import plan_of
-from tune_kd.config.seeds import replicate_seed
+from tune_kd.planning.plan import RunPlan, Study
 from tune_kd.store import Store
 from tune_kd.store.ids import run_id
 

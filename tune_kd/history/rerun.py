@@ -7,28 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from policies import Policy
+from tune_kd.cluster import code
 from tune_kd.config import catalogue, policy_file
-from tune_kd.storage import checkpoints
-from tune_kd.history import records
-from tune_kd.storage.cache import Cache, cache_at
-from tune_kd.training.costs import build
+from tune_kd.config.scenario import from_record
 from tune_kd.data import ImageData
 from tune_kd.data.batches import steps_per_epoch
-from tune_kd.training.step import ever_asks_teacher
 from tune_kd.errors import InputError, unknown
-from tune_kd.training.examination import examine
+from tune_kd.execution.study import load_data
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.power_model import detect
 from tune_kd.meter.process import ProcessMeter
 from tune_kd.progress.base import Progress
-from tune_kd.execution.study import load_data
-from tune_kd.config.scenario import from_record
+from tune_kd.storage.cache import Cache, cache_at
+from tune_kd.storage.checkpoints import checkpoint_name
 from tune_kd.store import Store
-from tune_kd.training.teacher import Teacher, load_teacher, obtain_teacher, save_teacher, stage, teacher_id, teacher_name
-from tune_kd.cluster.worker import as_in_a_worker, checkpoint_name, device
+from tune_kd.training.examination import examine
+from tune_kd.training.process import as_in_a_worker, device
+from tune_kd.training.step import ever_asks_teacher
+from tune_kd.training.teacher import (
+    Teacher,
+    load_teacher,
+    obtain_teacher,
+    save_teacher,
+    stage,
+    teacher_id,
+    teacher_name,
+)
 from tune_kd.training.trial import Place, Trial, TrialSpec
 
 # What a repeated training must give again. Times and energy are of the machine and its moment.
@@ -107,47 +112,6 @@ def rerun(
     )
 
 
-def export_best(
-    run_id: str, folder: Path, *, store: Store, cache: str | Path | None = None, data_root: Path | None = None
-) -> list[Path]:
-    """Write a run's incumbent student to ``folder``: ``student.pt``, ``student.onnx`` and ``record.json``.
-
-    ``student.pt`` is a state_dict; the ONNX model takes normalised images, float32 [B, channels, size, size].
-    Raises InputError where the run has no incumbent or its checkpoint is gone, or where ONNX is not installed.
-    """
-    run = store.show_run(run_id).run
-    trial_id = store.incumbent(run_id)
-    if trial_id is None:
-        raise InputError(f"run {run_id} has no trial that ended well, so there is no student to export")
-    home = cache_at(cache)
-    state = checkpoints.load(home.kept.place(checkpoint_name(run_id, trial_id)))
-    if state is None:
-        raise InputError(
-            f"the checkpoint of {trial_id} is not in the cache {home.where}; give the run's own with --cache"
-        )
-    scenario = from_record(run["scenario_json"])
-    data = load_data(scenario, home.folder, data_root)
-    student = build(scenario.student, data).eval()
-    student.load_state_dict(state["chosen"]["weights"])
-    _check_onnx()
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save(student.state_dict(), folder / "student.pt")
-    _export_onnx(student, (data.channels, data.image_size), folder / "student.onnx")
-    trial = _trial_row(store, trial_id)
-    record = {
-        "trial_id": trial_id,
-        "scenario": json.loads(run["scenario_json"]),
-        "policy": json.loads(run["policy_json"]),
-        "params": json.loads(trial["params_json"]),
-        "classes": data.classes,
-        "normalisation": {"mean": data.mean, "std": data.std, "of": "pixel values in 0..1"},
-        **{name: _plain(trial[name]) for name in RESULTS},
-        **records.code(),
-    }
-    (folder / "record.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [folder / "student.pt", folder / "student.onnx", folder / "record.json"]
-
-
 def _spec(trial: dict[str, Any], run: dict[str, Any]) -> TrialSpec:
     """What the trial was, as its worker was told."""
     return TrialSpec(
@@ -174,22 +138,6 @@ def _teacher(home: Cache, data: ImageData, spec: TrialSpec, place: Place, progre
         teacher = obtain_teacher(scenario, data, device=place.device, meter=place.meter)
         save_teacher(kept, teacher)
     return teacher
-
-
-def _check_onnx() -> None:
-    try:
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise InputError("ONNX is not installed; install it with: pip install 'tune-kd[onnx]'") from error
-
-
-def _export_onnx(student: torch.nn.Module, shape: tuple[int, int], path: Path) -> None:
-    channels, size = shape
-    example = torch.zeros(2, channels, size, size)
-    batch = {0: torch.export.Dim("batch", min=1)}
-    torch.onnx.export(
-        student, (example,), str(path), dynamo=True, dynamic_shapes=(batch,), external_data=False, verbose=False
-    )
 
 
 def _trial_row(store: Store, trial_id: str) -> dict[str, Any]:
@@ -222,6 +170,6 @@ def _surroundings(run: dict[str, Any], policy: Policy, split_sha256: str, teache
         "policy_sha256": catalogue.policy_sha256(policy, now=True),
         "split_sha256": split_sha256,
         **({} if teacher is None else {"teacher_id": teacher.teacher_id}),
-        **records.code(),
+        **code.code(),
     }
     return tuple(f"{name}: {run[name]} then, {now} now" for name, now in here.items() if run[name] != now)

@@ -8,17 +8,18 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 from search_spaces import Space
+from tune_kd.budget.amount import Budget
+from tune_kd.cluster import code
 from tune_kd.config import catalogue
-from tune_kd.history import records
-from tune_kd.budget.ledger import Budget
+from tune_kd.config.keywords import changed
+from tune_kd.config.scenario import from_record
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError, unknown
-from tune_kd.planning.execution_options import Execution
-from tune_kd.config.keywords import changed
+from tune_kd.history import records
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.options import Metering
+from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import RunPlan, Study
-from tune_kd.config.scenario import from_record
 from tune_kd.store import Store
 from tune_kd.store.ids import base_id
 from tune_kd.training.teacher import teacher_id
@@ -71,7 +72,7 @@ def check_unchanged(rows: Sequence[dict[str, Any]], data: ImageData, *, force: b
         here = {
             "split_sha256": data.split_sha256,
             "policy_sha256": catalogue.policy_sha256(policy, now=True),
-            **records.code(),
+            **code.code(),
             **_given_teacher(row, data),
         }
         differing = [

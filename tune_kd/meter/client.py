@@ -106,3 +106,8 @@ def find_actor(name: str, wait_s: float = 0.0) -> Any | None:
             if time.monotonic() >= until_s:
                 return None
             time.sleep(0.1)
+
+
+def account(trial_id: str, attempt: int) -> str:
+    """The name under which the node meter keeps an attempt's energy."""
+    return f"{trial_id} attempt {attempt}"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
-from tune_kd.meter.energy import combined
 from tune_kd.meter.attribution import GpuInterval, Interval, Methods
+from tune_kd.meter.energy import combined
 from tune_kd.meter.nvml import GpuReading, NvmlReader
 from tune_kd.meter.power_model import PowerModel
 from tune_kd.meter.processes import ProcessTimes, node_busy_s, read, scan

@@ -101,3 +101,8 @@ def _wide_on_cpu(layer: nn.Conv2d, images: Tensor) -> Tensor:
 
 def _is_strided_depthwise(layer: nn.Conv2d) -> bool:
     return layer.groups == layer.in_channels > 1 and max(layer.stride) > 1
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The networks' precision; losses widen their logits themselves."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")

@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from tune_kd.cluster.address import check_address
-from tune_kd.storage.cache import Cache, cache_at
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import Carbon, carbon
 from tune_kd.meter.options import Metering
+from tune_kd.storage.cache import Cache, cache_at
 
 LEAST = {"cpus_per_trial": 0.01, "gpus_per_trial": 0, "max_concurrent": 1, "max_failures": 0}
 

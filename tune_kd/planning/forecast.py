@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from policies import Policy
-from tune_kd.budget.ledger import EQUIVALENT, Budget
+from tune_kd.budget.amount import EQUIVALENT, Budget
+from tune_kd.budget.cost import PassCost
+from tune_kd.config.scenario import Scenario, scenario_sha256
 from tune_kd.planning.plan import RunPlan, Study
-from tune_kd.history.records import scenario_sha256
-from tune_kd.config.scenario import Scenario
-from tune_kd.execution.teacher_pass import pays
+from tune_kd.planning.teacher_sharing import pays
 from tune_kd.store import Store
-from tune_kd.training.teacher_outputs import PassCost
 
 NOTHING = PassCost()
 

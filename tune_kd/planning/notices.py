@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tune_kd.planning.plan import Study
 from tune_kd.config.recipes import base_and_changed
+from tune_kd.planning.plan import Study
 
 WITHOUT_TAU = {
     "cmc": "its form with τ is --loss cmc-tau",

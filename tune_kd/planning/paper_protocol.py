@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tune_kd.data import NAMES
-from tune_kd.planning.plan import Study
 from tune_kd.config.recipes import base_and_changed
 from tune_kd.config.scenario import Scenario, load_scenario
+from tune_kd.data import NAMES
 from tune_kd.planning.paper_studies import REPLICATES, STUDIES, Part, own_settings
+from tune_kd.planning.plan import Study
 from tune_kd.store.ids import base_id, slug
 
 LEADING = ("name", "data", "recipe_name", "loss", "recipe.epochs", "teacher_recipe.epochs")

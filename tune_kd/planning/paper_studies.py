@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.data import NAMES
 from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
 from tune_kd.planning.plan import RunPlan, Study, plan_study
-from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.store.ids import new_study_id, run_id, slug
 
 SCALES = ("full", "small")

@@ -10,19 +10,19 @@ from pathlib import Path
 from policies import Policy
 from policies.base import Temperature
 from search_spaces import Space
-from tune_kd.config import catalogue, policy_file
 from tune_kd import models
-from tune_kd.budget.ledger import EQUIVALENT, Budget, parse_budget
+from tune_kd.budget.amount import EQUIVALENT, Budget, parse_budget
+from tune_kd.budget.target_track import check_target
+from tune_kd.config import catalogue, policy_file
+from tune_kd.config.keywords import from_keywords
+from tune_kd.config.scenario import Scenario, load_scenario
+from tune_kd.config.seeds import replicate_seed
 from tune_kd.data import NAMES
 from tune_kd.data.misread import check_whole
 from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
-from tune_kd.config.keywords import from_keywords
 from tune_kd.planning.plan_options import Planning
-from tune_kd.config.scenario import Scenario, load_scenario
-from tune_kd.config.seeds import replicate_seed
 from tune_kd.store.ids import new_study_id, run_id
-from tune_kd.budget.target_track import check_target
 from tune_kd.training.teacher_weights import read_weights
 
 TRACKS = ("recipe", "budget", "target")

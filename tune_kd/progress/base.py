@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tune_kd.budget.cost import PassCost
     from tune_kd.budget.ledger import Ledger
     from tune_kd.events import Event
     from tune_kd.planning.plan import RunPlan, Study
-    from tune_kd.training.teacher_outputs import PassCost
 
 
 class Progress:

@@ -25,9 +25,9 @@ from tune_kd.progress.state import AttemptView, RunView, time_left_s
 from tune_kd.terminal.table import Column, FittedTable
 
 if TYPE_CHECKING:  # a display is on the screen before torch, which these need, is loaded
+    from tune_kd.budget.cost import PassCost
     from tune_kd.budget.ledger import Ledger
     from tune_kd.planning.plan import RunPlan, Study
-    from tune_kd.training.teacher_outputs import PassCost
 
 Clock = Callable[[], float]
 WIDE = 100  # columns that are enough for long bars and gaps

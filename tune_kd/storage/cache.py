@@ -149,6 +149,8 @@ def _users_cache() -> Path:
 
 @functools.cache
 def _remote(url: str) -> Kept:
-    from tune_kd.storage.remote_folder import RemoteFolder  # pyarrow's file systems: not for those who keep everything here
+    from tune_kd.storage.remote_folder import (
+        RemoteFolder,  # pyarrow's file systems: not for those who keep everything here
+    )
 
     return RemoteFolder(url)

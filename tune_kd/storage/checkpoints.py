@@ -49,3 +49,13 @@ def write(path: Path, content: bytes | memoryview) -> None:
         staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)
+
+
+def checkpoints_folder(run_id: str) -> str:
+    """What the cache calls the folder of a run's checkpoints."""
+    return f"checkpoints/{run_id}"
+
+
+def checkpoint_name(run_id: str, trial_id: str) -> str:
+    """What the cache calls a trial's checkpoint."""
+    return f"{checkpoints_folder(run_id)}/{trial_id}.pt"

@@ -9,16 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tune_kd.store.writing.fold import Attempt as Attempt
-    from tune_kd.store.writing.journal import Journal as Journal
-    from tune_kd.store.reading.run_list import RunRecord as RunRecord
-    from tune_kd.store.upkeep.merge import Merged as Merged
+    from tune_kd.store.files.stamp import Fault as Fault
     from tune_kd.store.opening import create_store as create_store
     from tune_kd.store.opening import open_store as open_store
     from tune_kd.store.reading.reader import StoreWarning as StoreWarning
-    from tune_kd.store.files.stamp import Fault as Fault
+    from tune_kd.store.reading.run_list import RunRecord as RunRecord
     from tune_kd.store.store import Store as Store
+    from tune_kd.store.upkeep.merge import Merged as Merged
     from tune_kd.store.upkeep.sweep import Orphan as Orphan
+    from tune_kd.store.writing.fold import Attempt as Attempt
+    from tune_kd.store.writing.journal import Journal as Journal
 
 _HOMES = {
     "Attempt": "fold",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tune_kd.storage.cache import default_cache
 from tune_kd.errors import InputError
+from tune_kd.storage.cache import default_cache
+from tune_kd.storage.urls import is_url
 from tune_kd.store.files import marker
 from tune_kd.store.files.local_files import Files, LocalFiles
 from tune_kd.store.store import Store
-from tune_kd.storage.urls import is_url
 
 
 def create_store(where: str | Path, *, cache: Path | None = None) -> Store:

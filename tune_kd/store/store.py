@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from tune_kd.errors import InputError, StoreError
 from tune_kd.events import Event
-from tune_kd.store.files import names
-from tune_kd.store.writing import sealing
-from tune_kd.store.upkeep.compact import compact
-from tune_kd.store.reading.export import export
-from tune_kd.store.files.local_files import Files
-from tune_kd.store.writing.fold import Attempt, fold
-from tune_kd.store.writing.journal import Journal
 from tune_kd.storage.lease import Lease
+from tune_kd.store.files import names
+from tune_kd.store.files.local_files import Files
+from tune_kd.store.files.stamp import Fault
+from tune_kd.store.reading.export import export
+from tune_kd.store.reading.reader import Reader
 from tune_kd.store.reading.run_list import RunRecord, incumbent, list_runs, require_run, show_run
+from tune_kd.store.upkeep.compact import compact
 from tune_kd.store.upkeep.merge import Merged, merge
 from tune_kd.store.upkeep.packing import maintenance
-from tune_kd.store.reading.reader import Reader
 from tune_kd.store.upkeep.remove import remove_runs
-from tune_kd.store.files.stamp import Fault
 from tune_kd.store.upkeep.sweep import Orphan, is_packed, sweep
 from tune_kd.store.upkeep.verify import uncompared, verify
+from tune_kd.store.writing import sealing
+from tune_kd.store.writing.fold import Attempt, fold
+from tune_kd.store.writing.journal import Journal
 
 if TYPE_CHECKING:
     import pandas as pd

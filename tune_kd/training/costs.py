@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from tune_kd import models
+from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.meter import flops
-from tune_kd.config.scenario import Scenario
 
 
 @dataclass(frozen=True, kw_only=True)

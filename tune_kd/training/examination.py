@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, precision_recall_fscore_support
 
-from tune_kd.storage import checkpoints
-from tune_kd.training import loop
-from tune_kd.training.costs import build
 from tune_kd.data import ImageData
 from tune_kd.data.batches import DeviceImages
 from tune_kd.meter.carbon import Carbon
-from tune_kd.training.trial import Meter
+from tune_kd.meter.energy import Meter
+from tune_kd.storage import checkpoints
+from tune_kd.training import loop
+from tune_kd.training.costs import build
 
 
 def classification_metrics(labels: np.ndarray, predictions: np.ndarray, classes: int) -> dict[str, Any]:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
-from tune_kd.data import ImageData, ImageSet
-from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
-from tune_kd.errors import InputError
 from tune_kd.config.scenario import Recipe
+from tune_kd.data import ImageData
+from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
+from tune_kd.models.fast import autocast
 
 EVAL_BATCH = 512
 NO_CLASS = -1  # the prediction of a network whose output is not finite
@@ -88,24 +84,6 @@ def training_batches(
     )
 
 
-def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """``images`` in two parts, the second a seeded ``share`` of them in which each class keeps its proportion.
-
-    Raises InputError where there are too few images for one of each class in both parts.
-    """
-    if share == 0:
-        return images, ImageSet(images=images.images[:0], labels=images.labels[:0])
-    from sklearn.model_selection import train_test_split  # only for the few policies that hold something out
-
-    everything = np.arange(len(images))
-    try:
-        parts = train_test_split(everything, test_size=share, random_state=seed, stratify=images.labels)
-    except ValueError as error:
-        raise InputError(f"cannot hold {share:g} of {len(images)} training images out: {error}") from error
-    first, second = (ImageSet(images=images.images[part], labels=images.labels[part]) for part in map(np.sort, parts))
-    return first, second
-
-
 def held_out_batches(
     images: DeviceImages, data: ImageData, recipe: Recipe, *, seed: int, epoch: int
 ) -> Iterator[Batch]:
@@ -167,47 +145,3 @@ def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
     """The names of tensors with a NaN or an infinity in them. Waits for the device once."""
     finite = torch.stack([tensor.isfinite().all() for tensor in weights.values()]).tolist()
     return [name for name, sound in zip(weights, finite, strict=True) if not sound]
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The networks' precision; losses widen their logits themselves."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
-
-
-class Phases:
-    """Seconds by phase, from a monotonic clock; on a GPU the clock waits for the device at a phase's end."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._device = device
-        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Add the time of the ``with`` block to ``name``."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            if self._device.type == "cuda":
-                torch.cuda.synchronize(self._device)
-                self._resolve()
-            self.seconds[name] += time.perf_counter() - started
-
-    @contextmanager
-    def within_step(self, name: str) -> Iterator[None]:
-        """The same inside a step, where nothing may wait for the device: a GPU's time comes from its own events."""
-        if self._device.type != "cuda":
-            with self.phase(name):
-                yield
-            return
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        yield
-        end.record()
-        self._events.append((name, begin, end))
-
-    def _resolve(self) -> None:
-        for name, begin, end in self._events:
-            self.seconds[name] += begin.elapsed_time(end) / 1000
-        self._events.clear()

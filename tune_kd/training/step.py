@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from policies.base import HeldOut, Softening, Temperature
-from tune_kd.training import loop
+from tune_kd.config.scenario import Scenario
 from tune_kd.data.batches import Batch
 from tune_kd.losses import DISTILLATIONS, cross_entropy, wide
+from tune_kd.models import fast
 from tune_kd.models.fast import Network
-from tune_kd.config.scenario import Scenario
+from tune_kd.training import phases
 from tune_kd.training.teacher_outputs import ask
 
 
@@ -53,7 +54,7 @@ class Step:
     def logits_at(self, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
         # Batch norm in training writes to its statistics: to copies of them.
         buffers = {name: buffer.clone() for name, buffer in self.student.named_buffers()}
-        with loop.autocast(images.device, self.scenario.precision):
+        with fast.autocast(images.device, self.scenario.precision):
             logits: Tensor = functional_call(self.student, {**weights, **buffers}, (images,))
         return wide(logits)
 
@@ -87,7 +88,7 @@ class Distillation:
     temperature: Temperature
     scenario: Scenario
     alpha: float
-    phases: loop.Phases
+    phases: phases.Phases
     learning_rate: Callable[[], float]
     held_out: Iterator[Batch]
     shared_logits: Tensor | None = None  # [images, n], the teacher's of the whole epoch, where they are shared
@@ -99,7 +100,7 @@ class Distillation:
         """The loss of batch ``number`` of the epoch, a scalar."""
         asks = asks_teacher(self.temperature, self.scenario)
         teacher_logits = self._teacher_logits(number, batch) if asks else None
-        with loop.autocast(batch.images.device, self.scenario.precision):
+        with fast.autocast(batch.images.device, self.scenario.precision):
             student_logits = self.student_pass(batch.images)
         step = Step(
             number=number,

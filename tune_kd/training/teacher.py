@@ -15,20 +15,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tune_kd.storage import checkpoints
 from tune_kd import models
-from tune_kd.training import loop
-from tune_kd.training.costs import build
-from tune_kd.data import ImageData
-from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
-from tune_kd.errors import InputError, RunFailed
-from tune_kd.meter import flops
-from tune_kd.models import fast
 from tune_kd.config.scenario import Scenario
 from tune_kd.config.seeds import teacher_seed
+from tune_kd.data import ImageData
+from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
 from tune_kd.data.shared_memory import pack, unpack
+from tune_kd.errors import InputError, RunFailed
+from tune_kd.meter import flops
+from tune_kd.meter.energy import Meter
+from tune_kd.models import fast
+from tune_kd.storage import checkpoints
+from tune_kd.training import loop
+from tune_kd.training.costs import build
 from tune_kd.training.teacher_weights import file_sha256, fitted, read_weights, some
-from tune_kd.training.trial import Meter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,7 @@ def train_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, 
     schedule = loop.schedule(recipe, optimizer, steps)
 
     def loss_of(step: int, batch: Batch) -> Tensor:
-        with loop.autocast(device, scenario.precision):
+        with fast.autocast(device, scenario.precision):
             logits = model(batch.images)
         return F.cross_entropy(logits.float(), batch.labels)
 

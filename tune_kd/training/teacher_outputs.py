@@ -8,72 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from tune_kd.storage import checkpoints
-from tune_kd.training import loop
-from tune_kd.storage.checkpoints import Slot
+from tune_kd.budget.cost import PassCost
+from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.data.batches import DeviceImages
 from tune_kd.losses import wide
+from tune_kd.models import fast
 from tune_kd.models.fast import Network
-from tune_kd.config.scenario import Scenario
+from tune_kd.storage import checkpoints
+from tune_kd.storage.checkpoints import Slot
+from tune_kd.training import loop
 
 MAPPED_FROM_BYTES = 256 * 2**20
 """An epoch's file of this size or more is memory-mapped, a smaller one is read whole."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassCost:
-    """What it cost to ask the teacher; None where it was not measured."""
-
-    flops: int = 0
-    duration_s: float = 0.0
-    energy_j: float | None = 0.0
-    co2e_g: float | None = 0.0
-
-    def __add__(self, other: PassCost) -> PassCost:
-        return PassCost(
-            flops=self.flops + other.flops,
-            duration_s=self.duration_s + other.duration_s,
-            energy_j=_sum(self.energy_j, other.energy_j),
-            co2e_g=_sum(self.co2e_g, other.co2e_g),
-        )
-
-    def __truediv__(self, parts: int) -> PassCost:
-        return PassCost(
-            flops=self.flops // parts,
-            duration_s=self.duration_s / parts,
-            energy_j=None if self.energy_j is None else self.energy_j / parts,
-            co2e_g=None if self.co2e_g is None else self.co2e_g / parts,
-        )
-
-    def columns(self) -> dict[str, Any]:
-        """As columns of ``runs``."""
-        return {
-            "shared_flops": self.flops,
-            "shared_s": self.duration_s,
-            "shared_energy_j": self.energy_j,
-            "shared_co2e_g": self.co2e_g,
-        }
-
-
-def recorded_cost(row: Mapping[str, Any]) -> PassCost | None:
-    """What a row of ``runs`` was charged; None where nothing was shared yet."""
-    if row.get("shared_flops") is None:
-        return None
-    return PassCost(
-        flops=int(row["shared_flops"]),
-        duration_s=row["shared_s"],
-        energy_j=row["shared_energy_j"],
-        co2e_g=row["shared_co2e_g"],
-    )
 
 
 def outputs_id(teacher_id: str, scenario: Scenario, seed: int, *, cpus: float, gpus: float) -> str:
@@ -133,10 +87,6 @@ def teach(
 
 def ask(teacher: Network, images: Tensor, precision: str) -> Tensor:
     """The logits, float32 [B, n], that a teacher made by :func:`tune_kd.models.fast.for_inference` gives."""
-    with torch.inference_mode(), loop.autocast(images.device, precision):
+    with torch.inference_mode(), fast.autocast(images.device, precision):
         logits: Tensor = wide(teacher(images))
     return logits.clone()  # an ordinary tensor, which a backward pass may keep: τ may be learned
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other

@@ -8,38 +8,27 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from policies import Policy
 from policies.base import Temperature
-from tune_kd.storage import checkpoints
-from tune_kd.training import loop
-from tune_kd.training.costs import Costs, NetworkFlops, Passed, build
-from tune_kd.data import ImageData
-from tune_kd.data.batches import DeviceImages, steps_per_epoch
-from tune_kd.training.step import Distillation, asks_teacher
-from tune_kd.events import EpochReport, from_json, to_json, utc_now
-from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Energy
-from tune_kd.models import fast
-from tune_kd.training.peak_memory import peak_memory_bytes, reset_peak_memory
 from tune_kd.config.scenario import Scenario
 from tune_kd.config.seeds import epoch_seed, trial_seed
+from tune_kd.data import ImageData, split
+from tune_kd.data.batches import DeviceImages, steps_per_epoch
+from tune_kd.events import EpochReport, from_json, to_json, utc_now
+from tune_kd.meter.carbon import Carbon
+from tune_kd.meter.energy import Meter
+from tune_kd.models import fast
+from tune_kd.storage import checkpoints
+from tune_kd.training import loop, phases
+from tune_kd.training.costs import Costs, NetworkFlops, Passed, build
+from tune_kd.training.peak_memory import peak_memory_bytes, reset_peak_memory
+from tune_kd.training.step import Distillation, asks_teacher
 from tune_kd.training.teacher_outputs import MAPPED_FROM_BYTES, TeacherOutputs
-
-
-class Meter(Protocol):
-    """What a trial asks of whatever meters it."""
-
-    def mark(self) -> Energy:
-        """The energy since the trial began."""
-
-    @property
-    def co_tenants(self) -> int | None:
-        """The most trials that shared the node at the same time; None where that cannot be known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +91,7 @@ class Trial:
         # What holds images out looks ahead through the student's gradient, which a compiled network does not have.
         self.student_pass = fast.through(self.student, compiled=compiled and not self.temperature.held_out)
         self.teacher_pass = None if self.teacher is None else fast.through(self.teacher, compiled=compiled)
-        train, held_out = loop.hold_out(data.train, self.temperature.held_out, spec.replicate_seed)
+        train, held_out = split.hold_out(data.train, self.temperature.held_out, spec.replicate_seed)
         self.train_images, self.held_out_images = DeviceImages(train, device), DeviceImages(held_out, device)
         self.validation_images = DeviceImages(data.validation, device)
         self.steps = steps_per_epoch(len(self.train_images), self.recipe.batch_size)
@@ -112,7 +101,7 @@ class Trial:
         # What is held out changes the batches: such a trial asks the teacher itself.
         self.shared_outputs = None if self.temperature.held_out else shared_outputs
         self.shared_logits: Tensor | None = None  # the teacher's of the epoch under way
-        self.phases = loop.Phases(device)
+        self.phases = phases.Phases(device)
         self.costs = Costs(counted or NetworkFlops.count(spec.scenario, data))
         self.epoch = 0  # epochs done
         self.passed = Passed()  # in the last of them

@@ -31,8 +31,8 @@ def doctor(
     ] = None,
 ) -> None:
     """Check Python, Ray, GPUs, energy readers, disk and memory; exit code 1 if something makes a run impossible."""
-    from tune_kd.storage.cache import cache_at
     from tune_kd.doctor import FAIL, examine, worst
+    from tune_kd.storage.cache import cache_at
 
     checks = []
     for check in examine(store=store, cache=cache_at(cache), start_ray=start_ray, address=address):

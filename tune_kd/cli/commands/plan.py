@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tune_kd.cli.app import app, example
-from tune_kd.cli.options import CACHE, SEARCH, SHOWN, STORE, WHERE, option, with_options
-from tune_kd.cli.commands.run import POLICY_FORM, policy_names
-from tune_kd.cli.study_options import WORDS
+from tune_kd.cli.options import CACHE, POLICY_FORM, SEARCH, SHOWN, STORE, WHERE, option, policy_names, with_options
 from tune_kd.cli.shown.ranking_tables import Listing, print_json, show, table_of
+from tune_kd.cli.study_options import WORDS
 from tune_kd.formats import MISSING, duration, energy, plural, significant
 from tune_kd.planning.plan_options import Planning
 
@@ -76,15 +75,14 @@ def earlier_store(where: str | Path, cache: str | Path | None) -> Store | None:
 
 def trial_cost(study: Study, earlier: Store | None, cache: str | Path | None) -> TrialCost | None:
     """What a trial costs: by the records of the scenario, else by its calibration on this machine, else unknown."""
-    from tune_kd.execution import calibrate
-    from tune_kd.planning import forecast
+    from tune_kd.planning import calibration, forecast
     from tune_kd.planning.execution_options import Execution
 
     recorded = None if earlier is None else forecast.trial_cost(earlier, study.scenario)
     if recorded is not None:
         return recorded
     execution = Execution(cache=cache)
-    kept = calibrate.kept(study, execution)
+    kept = calibration.kept(study, execution)
     return None if kept is None else kept.cost(execution)
 
 
@@ -119,7 +117,7 @@ def resolution(study: Study, earlier: Store | None) -> Resolution | None:
 def _recorded_sd(earlier: Store, study: Study) -> float | None:
     from analysis.runs.outcomes import run_outcomes
     from analysis.statistics.detectable import paired_sd
-    from tune_kd.history.records import scenario_sha256
+    from tune_kd.config.scenario import scenario_sha256
 
     runs = earlier.runs()
     same = runs[runs["scenario_sha256"] == scenario_sha256(study.scenario)]

@@ -15,7 +15,7 @@ from tune_kd.cli.shown.ranking_tables import print_tables
 from tune_kd.errors import InputError, StoreError, unknown
 
 if TYPE_CHECKING:
-    from analysis.rendering.command import Records
+    from analysis.runs.reading import Records
 
 RECORDED = "as recorded"
 

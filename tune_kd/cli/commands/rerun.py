@@ -60,7 +60,7 @@ def export(
     data_root: DataRoot = None,
 ) -> None:
     """Write the student that a run chose, as a state_dict and as ONNX, with its record."""
-    from tune_kd.history.rerun import export_best
+    from tune_kd.history.export_student import export_best
 
     folder = Path(best)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):

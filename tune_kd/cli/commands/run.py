@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tune_kd.cli.app import app, example
-from tune_kd.cli.options import OPTIONS, SEARCH, option, with_options
+from tune_kd.cli.options import OPTIONS, POLICY_FORM, SEARCH, option, policy_names, with_options
+from tune_kd.cli.shown.ranking_tables import records_in
 from tune_kd.cli.shown.results import show_results
 from tune_kd.cli.study_options import WORDS, Shown
-from tune_kd.cli.shown.ranking_tables import records_in
+from tune_kd.config.keywords import changed
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.planning.execution_options import Execution
-from tune_kd.config.keywords import changed
 from tune_kd.planning.plan_options import Planning
 
 if TYPE_CHECKING:
-    from tune_kd.progress.base import Progress
     from tune_kd.execution.study import Outcome
-
-POLICY_FORM = "see tune-kd list policies; or FILE.py:Class, one of your own, whose code is run"
+    from tune_kd.progress.base import Progress
 
 
 @app.command(
@@ -93,11 +91,6 @@ def compare(
         return compare(names, planning=planning, execution=execution, progress=progress)
 
     run_study(start, execution, shown)
-
-
-def policy_names(policies: str) -> list[str]:
-    """The names in ``--policies``."""
-    return [name.strip() for name in policies.split(",") if name.strip()]
 
 
 def _check_extension(study_id: str, policies: str | None, planning: Planning) -> None:

@@ -12,8 +12,8 @@ import typer
 from tune_kd.cli.app import app, example
 from tune_kd.cli.choices import PAPER_STUDIES, SCALES, one_of
 from tune_kd.cli.options import OPTIONS, SEARCH, WHAT, option, with_options
-from tune_kd.cli.study_options import WORDS, Shown
 from tune_kd.cli.shown.ranking_tables import records_in
+from tune_kd.cli.study_options import WORDS, Shown
 from tune_kd.errors import RunFailed
 from tune_kd.planning.execution_options import Execution
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.rendering.table import Table
-    from tune_kd.planning.plan import Study
-    from tune_kd.planning.paper_protocol import Protocol
     from tune_kd.execution.study import Outcome
+    from tune_kd.planning.paper_protocol import Protocol
+    from tune_kd.planning.plan import Study
 
 
 @app.command(
@@ -77,8 +77,8 @@ def study(
     shown: Shown,
 ) -> None:
     """Run one of the paper's tables or figures, and show it in the paper's layout. Shows first what it would cost."""
-    from tune_kd.planning.plan_options import fields_set
     from tune_kd.planning.paper_studies import plan_parts, sources_given
+    from tune_kd.planning.plan_options import fields_set
 
     chosen: dict[str, Any] = {
         "scale": scale,
@@ -101,8 +101,8 @@ def study(
 
 def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Execution, *, as_json: bool) -> None:
     """What each part would train and cost, a row each, and the sum."""
-    from tune_kd.cli.shown.study_costs import document, listing, notes, part_costs
     from tune_kd.cli.shown.ranking_tables import print_json, show, table_of
+    from tune_kd.cli.shown.study_costs import document, listing, notes, part_costs
     from tune_kd.planning.paper_protocol import planned_protocol
     from tune_kd.planning.paper_studies import STUDIES
 
@@ -139,8 +139,8 @@ def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, sh
     """The study's tables, which protocol they are of, and where the records are."""
     from analysis.rendering.table import rich_table
     from analysis.runs.reading import read
-    from tune_kd.cli.shown.study_costs import said_of
     from tune_kd.cli.shown.ranking_tables import print_json, show
+    from tune_kd.cli.shown.study_costs import said_of
     from tune_kd.planning.paper_studies import in_words, settled_parts
 
     study_id = outcome.study.study_id
@@ -163,8 +163,8 @@ def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, sh
 
 def tables_of(name: str, outcome: Outcome, records: Any) -> list[Table]:
     """The tables of a study in the paper's layout."""
-    from analysis.paper import figure_tables
     from analysis import tables
+    from analysis.paper import figure_tables
 
     figures = {"fig1": figure_tables.fig1, "fig3a": figure_tables.fig3a, "fig3b": figure_tables.fig3b}
     if name in figures:
@@ -177,8 +177,8 @@ def tables_of(name: str, outcome: Outcome, records: Any) -> list[Table]:
 
 def _recorded_protocol(name: str, scale: str, runs: pd.DataFrame) -> Protocol:
     """Of all runs of the study, whether this command has made them or an earlier one."""
-    from tune_kd.planning.paper_protocol import protocol
     from tune_kd.config.scenario import from_record
+    from tune_kd.planning.paper_protocol import protocol
 
     first = runs.drop_duplicates("study_id")
     scenarios = dict(zip(first["study_id"], map(from_record, first["scenario_json"]), strict=True))

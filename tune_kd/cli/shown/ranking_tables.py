@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console, RenderableType
 
-    from analysis.rendering.command import Records
     from analysis.rendering.table import Table
+    from analysis.runs.reading import Records
     from tune_kd.terminal.table import FittedTable
 
 PIPED_WIDTH = 160
@@ -148,10 +148,10 @@ def ranking_tables(records: Records, policies: Sequence[str], order: str, recomp
 
 def cost_tables(records: Records, policies: Sequence[str], order: str, recomputed: bool) -> list[Table]:
     """What each policy reached and what it cost, a table for each comparison."""
+    from analysis.pages.provenance import teacher_notes
+    from analysis.runs.carbon import drives, sources
     from analysis.runs.outcomes import notices
     from analysis.summary import format_table, tabulate
-    from analysis.figures.data import teacher_notes
-    from analysis.runs.carbon import drives, sources
 
     outcomes, trials = records.outcomes, records.trials
     tables = []
@@ -165,8 +165,8 @@ def cost_tables(records: Records, policies: Sequence[str], order: str, recompute
 
 def verdict_tables(records: Records, policies: Sequence[str], order: str) -> list[Table]:
     """Which differences between the policies are differences, a table for each comparison."""
-    from analysis.runs.accounting import CURRENCIES
     from analysis.ranking import ranking_tables
+    from analysis.runs.accounting import CURRENCIES
 
     currency = order if order in CURRENCIES else "energy"
     tables = ranking_tables(records.outcomes, policies=policies, currency=currency, order=order)

@@ -9,7 +9,7 @@ from tune_kd.cli.app import say
 from tune_kd.cli.shown.ranking_tables import MACHINE_FORMS, show
 
 if TYPE_CHECKING:
-    from analysis.rendering.command import Records
+    from analysis.runs.reading import Records
 
 
 def print_replay(records: Records, budget: str, *, order: str, form: str, recomputed: bool) -> None:
@@ -17,10 +17,10 @@ def print_replay(records: Records, budget: str, *, order: str, form: str, recomp
 
     ``recomputed`` says that the CO2e is not as recorded. Raises InputError.
     """
-    from analysis.runs import replay
     from analysis.rendering.table import render, rich_table
-    from tune_kd.budget.ledger import parse_budget
+    from analysis.runs import replay
     from analysis.runs.carbon import sources
+    from tune_kd.budget.amount import parse_budget
 
     limit = parse_budget(budget)
     done = replay.replay(records.runs, records.trials, records.reports, currency=limit.currency, limit=limit.limit)

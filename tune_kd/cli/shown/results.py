@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tune_kd.cli.shown.ranking_tables import print_json, print_tables
 
 if TYPE_CHECKING:
-    from analysis.rendering.command import Records
+    from analysis.runs.reading import Records
     from tune_kd.execution.study import Outcome
 
 DEFAULT_STORE = "./runs"

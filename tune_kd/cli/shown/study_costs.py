@@ -15,8 +15,8 @@ from tune_kd.formats import MISSING, duration, energy, significant
 
 if TYPE_CHECKING:
     from tune_kd.planning.forecast import Forecast
-    from tune_kd.planning.plan import Study
     from tune_kd.planning.paper_protocol import Protocol
+    from tune_kd.planning.plan import Study
 
 WHAT_TELLS = (
     "One trial of that very scenario at a constant τ tells, in the same --store (tune-kd run --policy fixed "

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Protocol
 
 from tune_kd.errors import StoreError
-from tune_kd.store.writing.journal import fsync_folder, make_folder
 
 STAGING = "_staging"
 
@@ -103,3 +102,20 @@ class LocalFiles:
 
     def remove(self, name: str) -> None:
         (self.root / name).unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and those above it, and their names durable."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        fsync_folder(folder.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable: fsync of a file does not cover the entry that leads to it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

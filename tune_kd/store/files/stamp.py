@@ -16,8 +16,8 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tune_kd.store.files import parquet
 from tune_kd.store.columns import SCHEMA_VERSION
+from tune_kd.store.files import parquet
 
 _MAGIC = b"PAR1"
 _DIGEST_KEY = "tune-kd:sha256"

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 
 from tune_kd.errors import StoreError, nearest
+from tune_kd.store.columns import KEYS, TABLES
 from tune_kd.store.files import manifest as manifests
 from tune_kd.store.files import names, stamp
-from tune_kd.store.reading import views
-from tune_kd.store.columns import KEYS, TABLES
-from tune_kd.store.files.local_files import Files
 from tune_kd.store.files.footer import may_hold
+from tune_kd.store.files.local_files import Files
 from tune_kd.store.files.manifest import Manifest
-from tune_kd.store.schema import SCHEMAS
-from tune_kd.store.reading.sql import quoted
 from tune_kd.store.files.stamp import Fault
+from tune_kd.store.reading import views
+from tune_kd.store.reading.sql import quoted
 from tune_kd.store.reading.views import Part
+from tune_kd.store.schema import SCHEMAS
 
 if TYPE_CHECKING:
     import duckdb

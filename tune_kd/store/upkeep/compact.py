@@ -10,16 +10,16 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from tune_kd.storage.lease import Lease
+from tune_kd.store.columns import TABLES
 from tune_kd.store.files import manifest as manifests
 from tune_kd.store.files import names
-from tune_kd.store.columns import TABLES
 from tune_kd.store.files.local_files import Files
-from tune_kd.storage.lease import Lease
 from tune_kd.store.files.manifest import Manifest
-from tune_kd.store.upkeep.packing import ROWS_PER_FILE, maintenance, pack
 from tune_kd.store.reading.reader import Reader
-from tune_kd.store.upkeep.settle import settle
 from tune_kd.store.reading.views import REWRITTEN, Part
+from tune_kd.store.upkeep.packing import ROWS_PER_FILE, maintenance, pack
+from tune_kd.store.upkeep.settle import settle
 
 # What may be written again stays in small files: the rows of a run and its nodes until it has ended for good, those of
 # its trials and reports while it is driven, in case something of an attempt comes late.

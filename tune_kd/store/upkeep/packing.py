@@ -17,14 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tune_kd.errors import StoreError
-from tune_kd.store.files import names, rows, stamp
-from tune_kd.store.reading import views
-from tune_kd.store.columns import KEYS
-from tune_kd.store.files.local_files import Files
 from tune_kd.storage.lease import Lease
+from tune_kd.store.columns import KEYS
+from tune_kd.store.files import names, rows, stamp
+from tune_kd.store.files.local_files import Files
 from tune_kd.store.files.manifest import PACKED
-from tune_kd.store.schema import SCHEMAS
+from tune_kd.store.reading import views
 from tune_kd.store.reading.views import REWRITTEN, Part
+from tune_kd.store.schema import SCHEMAS
 
 ROW_GROUP = 100_000
 FILES_AT_ONCE = 2_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tune_kd.store.files import manifest as manifests
+from tune_kd.store.reading.reader import Reader
 from tune_kd.store.reading.run_list import require_run
 from tune_kd.store.upkeep.packing import maintenance
-from tune_kd.store.reading.reader import Reader
 from tune_kd.store.upkeep.settle import settle
 
 

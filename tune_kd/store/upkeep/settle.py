@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 
+from tune_kd.store.columns import TABLES
 from tune_kd.store.files import manifest as manifests
 from tune_kd.store.files import names
-from tune_kd.store.reading import views
-from tune_kd.store.columns import TABLES
 from tune_kd.store.files.local_files import Files
 from tune_kd.store.files.manifest import PACKED, Manifest
-from tune_kd.store.upkeep.packing import pack, remove_all
+from tune_kd.store.reading import views
 from tune_kd.store.reading.reader import Reader
 from tune_kd.store.reading.sql import listed
 from tune_kd.store.reading.views import Part
+from tune_kd.store.upkeep.packing import pack, remove_all
 
 _DAY_S = 24 * 3600
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from tune_kd.errors import StoreError
 from tune_kd.events import TrialStarted
+from tune_kd.storage.lease import Lease
 from tune_kd.store.files import manifest as manifests
 from tune_kd.store.files import names
-from tune_kd.store.writing import sealing
 from tune_kd.store.reading import views
+from tune_kd.store.reading.reader import Reader, StoreWarning, loose_names
+from tune_kd.store.reading.sql import literal
+from tune_kd.store.upkeep.packing import Busy, maintenance
+from tune_kd.store.upkeep.settle import settle
+from tune_kd.store.writing import sealing
 from tune_kd.store.writing.fold import Attempt, fold
 from tune_kd.store.writing.journal import read_events
-from tune_kd.storage.lease import Lease
-from tune_kd.store.upkeep.packing import Busy, maintenance
-from tune_kd.store.reading.reader import Reader, StoreWarning, loose_names
-from tune_kd.store.upkeep.settle import settle
-from tune_kd.store.reading.sql import literal
 
 if TYPE_CHECKING:
     from tune_kd.store.store import Store

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from tune_kd.errors import StoreError
-from tune_kd.store.upkeep import doubts
-from tune_kd.store.files import names, stamp
-from tune_kd.store.reading import views
-from tune_kd.store.files import manifest as manifests
 from tune_kd.store.columns import TABLES
-from tune_kd.store.writing.journal import read_events
+from tune_kd.store.files import manifest as manifests
+from tune_kd.store.files import names, stamp
 from tune_kd.store.files.manifest import PACKED, Manifest
-from tune_kd.store.reading.reader import Reader
 from tune_kd.store.files.stamp import Fault
+from tune_kd.store.reading import views
+from tune_kd.store.reading.reader import Reader
 from tune_kd.store.reading.views import Part
+from tune_kd.store.upkeep import doubts
+from tune_kd.store.writing.journal import read_events
 
 _UNREPORTED = """
     SELECT DISTINCT trial_id, attempt FROM trials WHERE epochs > 0

@@ -12,6 +12,7 @@ from types import TracebackType
 from tune_kd import events
 from tune_kd.errors import StoreError
 from tune_kd.storage.lease import Lease
+from tune_kd.store.files.local_files import fsync_folder, make_folder
 
 
 class Journal:
@@ -84,20 +85,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
     """Write all of ``data``: a disk that fills up takes a part of it first."""
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-def make_folder(folder: Path) -> None:
-    """Make ``folder`` and those above it, and their names durable."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        fsync_folder(folder.parent)
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable: fsync of a file does not cover the entry that leads to it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

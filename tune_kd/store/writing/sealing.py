@@ -7,8 +7,8 @@ from typing import Any
 
 from tune_kd.store.files import names, stamp
 from tune_kd.store.files.local_files import Files
-from tune_kd.store.writing.fold import Attempt
 from tune_kd.store.schema import to_table
+from tune_kd.store.writing.fold import Attempt
 
 
 def encode(attempt: Attempt) -> dict[str, bytes]:

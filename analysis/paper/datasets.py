@@ -1,0 +1,33 @@
+"""Which of the paper's data sets a run is about."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd
+
+from analysis.paper.numbers import DATASETS
+
+
+def scenario_words(run: pd.Series) -> dict[str, Any]:
+    """dataset, teacher, student, loss, epochs, train_limit and image_size of a row of ``runs``."""
+    fields = json.loads(run["scenario_json"]) if isinstance(run.get("scenario_json"), str) else {}
+    recipe = fields.get("recipe") or {}
+    words = {name: fields.get(name) or "" for name in ("teacher", "student", "loss")}
+    dataset = dataset_of(str(run["scenario"]), fields.get("data", "")) or str(run["scenario"])
+    limits = {name: fields.get(name) for name in ("train_limit", "image_size")}
+    return {"dataset": dataset, **words, "epochs": recipe.get("epochs"), **limits}
+
+
+def dataset_of(scenario: str, data: str) -> str | None:
+    """Which of the paper's datasets a scenario is about, by its name or that of its folder; None for another one.
+
+    ``data`` is a folder's path or the name of a data set; such a name counts for more than the scenario's.
+    """
+    folder = PurePath(data)
+    called = (scenario, folder.name) if folder.is_absolute() or not data else (data,)
+    plain = {re.sub(r"[^a-z0-9]", "", name.lower()) for name in called}
+    return next((dataset for dataset, names in DATASETS.items() if plain & set(names)), None)

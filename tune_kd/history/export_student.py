@@ -1,0 +1,76 @@
+"""The student that a run chose, written to a folder: weights, ONNX and its record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from tune_kd.cluster import code
+from tune_kd.config.scenario import from_record
+from tune_kd.errors import InputError
+from tune_kd.execution.study import load_data
+from tune_kd.history.rerun import RESULTS, _plain, _trial_row
+from tune_kd.storage import checkpoints
+from tune_kd.storage.cache import cache_at
+from tune_kd.storage.checkpoints import checkpoint_name
+from tune_kd.store import Store
+from tune_kd.training.costs import build
+
+
+def export_best(
+    run_id: str, folder: Path, *, store: Store, cache: str | Path | None = None, data_root: Path | None = None
+) -> list[Path]:
+    """Write a run's incumbent student to ``folder``: ``student.pt``, ``student.onnx`` and ``record.json``.
+
+    ``student.pt`` is a state_dict; the ONNX model takes normalised images, float32 [B, channels, size, size].
+    Raises InputError where the run has no incumbent or its checkpoint is gone, or where ONNX is not installed.
+    """
+    run = store.show_run(run_id).run
+    trial_id = store.incumbent(run_id)
+    if trial_id is None:
+        raise InputError(f"run {run_id} has no trial that ended well, so there is no student to export")
+    home = cache_at(cache)
+    state = checkpoints.load(home.kept.place(checkpoint_name(run_id, trial_id)))
+    if state is None:
+        raise InputError(
+            f"the checkpoint of {trial_id} is not in the cache {home.where}; give the run's own with --cache"
+        )
+    scenario = from_record(run["scenario_json"])
+    data = load_data(scenario, home.folder, data_root)
+    student = build(scenario.student, data).eval()
+    student.load_state_dict(state["chosen"]["weights"])
+    _check_onnx()
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(student.state_dict(), folder / "student.pt")
+    _export_onnx(student, (data.channels, data.image_size), folder / "student.onnx")
+    trial = _trial_row(store, trial_id)
+    record = {
+        "trial_id": trial_id,
+        "scenario": json.loads(run["scenario_json"]),
+        "policy": json.loads(run["policy_json"]),
+        "params": json.loads(trial["params_json"]),
+        "classes": data.classes,
+        "normalisation": {"mean": data.mean, "std": data.std, "of": "pixel values in 0..1"},
+        **{name: _plain(trial[name]) for name in RESULTS},
+        **code.code(),
+    }
+    (folder / "record.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [folder / "student.pt", folder / "student.onnx", folder / "record.json"]
+
+
+def _check_onnx() -> None:
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise InputError("ONNX is not installed; install it with: pip install 'tune-kd[onnx]'") from error
+
+
+def _export_onnx(student: torch.nn.Module, shape: tuple[int, int], path: Path) -> None:
+    channels, size = shape
+    example = torch.zeros(2, channels, size, size)
+    batch = {0: torch.export.Dim("batch", min=1)}
+    torch.onnx.export(
+        student, (example,), str(path), dynamo=True, dynamic_shapes=(batch,), external_data=False, verbose=False
+    )

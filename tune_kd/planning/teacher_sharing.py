@@ -1,0 +1,32 @@
+"""Whether a run's trials share the teacher's outputs, and in which epochs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tune_kd.planning.plan import RunPlan
+from tune_kd.training.step import asks_teacher
+
+if TYPE_CHECKING:
+    pass
+
+
+def pays(plan: RunPlan) -> bool:
+    """May the run have several trials, as far as is known beforehand?"""
+    if plan.budget.currency == "epochs" and plan.budget.limit <= plan.scenario.recipe.epochs:
+        return False
+    return plan.trials_at_most is None or plan.trials_at_most > 1
+
+
+def epochs_to_share(plan: RunPlan, steps: int) -> list[int]:
+    """The epochs in which trials ask the teacher about batches that all of them see; 0 is the first."""
+    epochs = plan.scenario.recipe.epochs
+    temperature = plan.temperature()
+    if temperature.held_out:
+        return []  # each such policy cuts its batches from another part of the training set
+    needed = []
+    for epoch in range(epochs):
+        temperature.begin_epoch(epoch, epochs, steps)
+        if asks_teacher(temperature, plan.scenario):
+            needed.append(epoch)
+    return needed
