@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.rendering.command import main
+from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import Accounting
 from analysis.runs.reading import Records

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from analysis.rendering.command import main
+from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number, percent
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, attempt_costs, run_overheads
 from analysis.runs.outcomes import each_policy

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.rendering.command import main
+from analysis.command import main
 from analysis.rendering.table import MISSING, Table, as_rows, number, percent
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.outcomes import notices

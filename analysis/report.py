@@ -45,7 +45,7 @@ def build(records: Records, *, currency: str = "energy", title: str = "Which way
     """The report as the text of one HTML file. ``currency`` (a key of CURRENCIES) is what costs are first shown in."""
     body = "\n".join(_body(records, currency, title))
     style, script = (
-        resources.files("analysis").joinpath(f"report.{kind}").read_text("utf-8") for kind in ("css", "js")
+        resources.files("analysis.pages").joinpath(f"report.{kind}").read_text("utf-8") for kind in ("css", "js")
     )
     return f"""<!doctype html>
 <html lang="en">
@@ -220,7 +220,7 @@ def main() -> int:
     import argparse
     import sys
 
-    from analysis.rendering.command import read
+    from analysis.command import read
     from tune_kd import errors
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.rendering.command import main
+from analysis.command import main
 from analysis.rendering.table import MISSING, Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting
 from analysis.runs.reading import Records

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.command import main
 from analysis.paper.datasets import scenario_words
 from analysis.paper.numbers import COMPARED, METHODS, PIXELS, STUDENT, TEACHER, paper_row
-from analysis.rendering.command import main
 from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import as_float, columns
 from analysis.runs.outcomes import each_policy

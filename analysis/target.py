@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.command import main
 from analysis.curves import run_curves
-from analysis.rendering.command import main
 from analysis.rendering.table import Table, as_rows, number, percent
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns
 from analysis.runs.outcomes import each_policy

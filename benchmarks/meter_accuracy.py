@@ -21,7 +21,7 @@ from tune_kd.meter.node import NodeMeter
 from tune_kd.meter.power_model import PowerModel, detect
 from tune_kd.meter.readings import NodeReaders
 
-BURNER = Path(__file__).parents[1] / "tests" / "meter" / "burner.py"
+BURNER = Path(__file__).parents[1] / "tests" / "helpers" / "burner.py"
 SCENES = {
     "1 alone": ["alone"],
     "2 at a time": ["alone", "alone"],

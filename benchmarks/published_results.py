@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.command import read
 from analysis.figures.plots import save_figures
 from analysis.pages.markdown import document
-from analysis.rendering.command import read
 from analysis.runs.reading import Records
 from tune_kd.config.scenario import Scenario, from_record, load_scenario
 

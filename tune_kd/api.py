@@ -1,8 +1,9 @@
 """From Python what ``tune-kd run``, ``compare``, ``resume`` and ``study`` do on the command line, with the same names.
 
-The options of the command line are keywords: those of :class:`tune_kd.planning.plan_options.Planning` say what is trained and
-how it is searched, those of :class:`tune_kd.planning.execution_options.Execution` where it runs and how it is metered. All
-functions raise InputError before anything starts, for an unknown keyword, too; RunFailed and Interrupted after.
+The options of the command line are keywords. Those of :class:`tune_kd.planning.plan_options.Planning` say what is
+trained and how it is searched, those of :class:`tune_kd.planning.execution_options.Execution` where it runs and how it
+is metered. All functions raise InputError before anything starts, for an unknown keyword, too; RunFailed and
+Interrupted after.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def study(
     execution: Execution,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Run one of the paper's tables or figures (:data:`tune_kd.planning.paper_studies.STUDIES`) at the scale full or small.
+    """Run one of the paper's tables or figures (:data:`tune_kd.planning.paper_studies.STUDIES`), full or small.
 
     ``data`` (or ``sources``) has a folder for a data set's name; ``set`` (or ``settings``) sets fields of every
     scenario. All data are found and all runs planned before the first begins.

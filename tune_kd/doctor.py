@@ -151,8 +151,8 @@ def ray_starts() -> Check:
 
 def nodes(address: str, cache: Cache) -> Iterator[Check]:
     """Every node of a running cluster: what it has, whether it has this code and sees the cache."""
-    from tune_kd.cluster.address import check_address
     from tune_kd.cluster.session import ray_session
+    from tune_kd.config.address import check_address
 
     try:
         check_address(address)

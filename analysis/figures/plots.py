@@ -1,7 +1,7 @@
 """Figures for papers, by matplotlib, as vectors: the charts of the report, drawn on paper.
 
-No arithmetic here: every function draws what :mod:`analysis.figures.charts` or :mod:`analysis.figures.data` computed. No pyplot
-either: nothing global, no display. The same records give the same bytes.
+No arithmetic here: every function draws what :mod:`analysis.figures.charts` or :mod:`analysis.figures.data` computed.
+No pyplot either: nothing global, no display. The same records give the same bytes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ UNDATED: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Da
 
 
 def plot_chart(chart: Chart, axis: str, ax: Axes) -> None:
-    """A chart of :mod:`analysis.figures.charts` over one of its axes: steps or a line with a band, or points with bars."""
+    """A chart of :mod:`analysis.figures.charts` over one axis: steps, a line with a band, or points with bars."""
     for series in chart["series"]:
         rows = np.array(series["rows"].get(axis, []), dtype=float).reshape(-1, 4)
         x, y, low, high = rows.T

@@ -1,0 +1,1 @@
+"""Documents: the HTML report and the Markdown of the published results."""

@@ -1,0 +1,1 @@
+"""What each run came to: its records, costs, incumbent, replays and carbon."""

@@ -187,7 +187,7 @@ def test_the_scripts_arithmetic_is_right() -> None:
       steps: path(rows, (v) => v, (v) => v, true), line: path(rows, (v) => v, (v) => v, false),
       band: band(rows, (v) => v, (v) => v, true),
     }));"""
-    command = ["node", "-e", checks, str(ANALYSIS / "report.js")]
+    command = ["node", "-e", checks, str(ANALYSIS / "pages" / "report.js")]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert found["at"] == [None, 10, 10, 20, 20]
     assert found["linear"] == [0, 2, 4, 6, 8, 10]

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from analysis import across, curves, ranking, sensitivity, tables, target
-from analysis.rendering.command import Tables, main, read
+from analysis.command import Tables, main, read
 from analysis.rendering.table import FORMATS, Table, escape_latex, latex, number, render
 from analysis.runs import accounting
 from tune_kd.cli import command_line
@@ -195,6 +195,7 @@ def test_several_tables_stay_apart_in_every_form() -> None:
 
 def test_the_terminal_ranking_loads_nothing_that_only_figures_and_tests_need() -> None:
     heavy = ("matplotlib", "statsmodels", "scikit_posthocs", "scipy.stats", "torch", "ray")
-    code = f"import sys, analysis.ranking, analysis.pages.headline; print([name for name in {heavy} if name in sys.modules])"
+    code = "import sys, analysis.ranking, analysis.pages.headline; "
+    code += f"print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

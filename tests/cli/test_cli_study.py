@@ -14,7 +14,7 @@ import pytest
 from cli_records import sealed_store
 
 from tune_kd.cli import choices, command_line
-from tune_kd.cli.commands.study import show_study
+from tune_kd.cli.shown.study_tables import show_study
 from tune_kd.cli.study_options import Shown
 from tune_kd.errors import InputError
 from tune_kd.execution.study import Outcome

@@ -19,7 +19,7 @@ from tune_kd.meter.node import NodeMeter, TrialEnergy
 from tune_kd.meter.power_model import PowerModel, this_machine
 from tune_kd.meter.readings import NodeReaders
 
-BURNER = Path(__file__).with_name("burner.py")
+BURNER = Path(__file__).parents[1] / "helpers" / "burner.py"
 SHARE_ERROR = 0.005
 
 

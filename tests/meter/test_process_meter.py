@@ -70,7 +70,7 @@ def burn(cpu_s: float) -> None:
 
 def child(cpu_s: float) -> subprocess.Popen[str]:
     """A burner that has been told to begin."""
-    burner = [sys.executable, str(Path(__file__).with_name("burner.py")), "alone", str(cpu_s)]
+    burner = [sys.executable, str(Path(__file__).parents[1] / "helpers" / "burner.py"), "alone", str(cpu_s)]
     started = subprocess.Popen(burner, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert started.stdin is not None
     started.stdin.write("\n")

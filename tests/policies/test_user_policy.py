@@ -65,7 +65,8 @@ def test_another_process_makes_it_from_the_record_without_the_file(tmp_path: Pat
     file = write(tmp_path)
     record = policy_record(make_policy(f"{file}:Mine:low=7"))
     Path(file).unlink()
-    code = "import sys; from tune_kd.config.catalogue import *; print(policy_from_record(sys.argv[1]).temperature({}, 0).tau)"
+    code = "import sys; from tune_kd.config.catalogue import *; "
+    code += "print(policy_from_record(sys.argv[1]).temperature({}, 0).tau)"
     assert in_another_process(code, record) == "tensor(7.)\n"
 
 

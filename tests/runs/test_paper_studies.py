@@ -8,7 +8,7 @@ import pytest
 
 import tune_kd
 from analysis.runs.reading import read
-from tune_kd.cli.commands.study import tables_of
+from tune_kd.cli.shown.study_tables import tables_of
 from tune_kd.data import load
 from tune_kd.execution.parts import joined
 from tune_kd.history.records import plan_rows

@@ -1,4 +1,6 @@
-"""Write the golden store of today's schema version, once: ``python tests/store/make_golden.py``.
+"""Write the golden store of today's schema version, once.
+
+    PYTHONPATH=tests/helpers python tests/store/make_golden.py
 
 A golden store is never written again: it is what users have on their disks. A new schema version gets one of its
 own beside it.

@@ -17,17 +17,7 @@ from tune_kd.cli.usage import fitted, one_line
 from tune_kd.cluster.interruption import terminable
 from tune_kd.terminal.streams import OutputError, Stdout, guard
 
-# isort: split  (what follows registers the commands, in the order of the help)
-from tune_kd.cli.commands import run as studies  # isort: skip
-from tune_kd.cli.commands import study  # isort: skip
-from tune_kd.cli.commands import plan as forecasts  # isort: skip
-from tune_kd.cli.commands import report  # isort: skip
-from tune_kd.cli.commands import analyse  # isort: skip
-from tune_kd.cli.commands import list as listing  # isort: skip
-from tune_kd.cli.commands import store  # isort: skip
-from tune_kd.cli.commands import new  # isort: skip
-from tune_kd.cli.commands import rerun as repeats  # isort: skip
-from tune_kd.cli.commands import doctor as checkup  # isort: skip
+from tune_kd.cli import commands as commands  # isort: skip  (which registers the commands)
 
 __all__ = ["app", "command_line", "main"]
 

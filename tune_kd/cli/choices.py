@@ -26,7 +26,7 @@ def one_of(choices: Sequence[str]) -> Completion:
 
 def scenario_presets() -> list[str]:
     """The names of the scenario presets."""
-    return sorted(path.stem for path in (Path(__file__).parents[1] / "scenarios").glob("*.toml"))
+    return sorted(path.stem for path in (Path(__file__).parents[1] / "config" / "scenarios").glob("*.toml"))
 
 
 def spaces() -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from importlib import metadata
 from typing import Any
 
-from tune_kd.history.records import _known_sum
 from tune_kd.meter.power_model import this_machine
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "codecarbon")
@@ -58,3 +57,7 @@ def _sum(past: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
         "meters_beside_s": _known_sum(past.get("meters_beside_s"), row.get("meters_beside_s")),
         "meter_error": row["meter_error"] or past["meter_error"],
     }
+
+
+def _known_sum(past: float | None, now: float | None) -> float | None:
+    return None if past is None or now is None else past + now

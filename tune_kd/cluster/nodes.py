@@ -13,9 +13,9 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tune_kd.cluster import machine
 from tune_kd.cluster.checkpoint_actor import start_keeper
 from tune_kd.cluster.code import Code, this_code
+from tune_kd.cluster.machine import node as node_row
 from tune_kd.cluster.session import Resources
 from tune_kd.errors import InputError
 from tune_kd.events import Event, TrialStarted
@@ -44,7 +44,7 @@ def look_at_node(cache: Cache, marker: str) -> Look:
         cache.check()
     except InputError as error:
         problem = str(error)
-    return Look(machine=machine.node(node_id), code=this_code(), sees_folder=Path(marker).exists(), problem=problem)
+    return Look(machine=node_row(node_id), code=this_code(), sees_folder=Path(marker).exists(), problem=problem)
 
 
 def begin_look(node_id: str, cache: Cache, marker: Path) -> Any:

@@ -1,0 +1,1 @@
+"""What a user names: scenarios, recipes, policies, options and seeds."""

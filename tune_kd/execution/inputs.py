@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tune_kd.data import ImageData, official
 from tune_kd.data.official import official_root
-from tune_kd.execution.study import load_data
 from tune_kd.models import compiler
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
+from tune_kd.tasks.classification import load_data
 from tune_kd.training.teacher import check_networks
 
 

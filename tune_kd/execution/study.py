@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.budget.ledger import Ledger
@@ -15,10 +14,8 @@ from tune_kd.cluster import machine
 from tune_kd.cluster.interruption import interruptible, terminable
 from tune_kd.cluster.session import ray_session, resources
 from tune_kd.config import policy_file
-from tune_kd.config.scenario import Scenario
-from tune_kd.data import ImageData, load
+from tune_kd.data import ImageData
 from tune_kd.data.batches import steps_per_epoch
-from tune_kd.data.official import official_root
 from tune_kd.errors import Interrupted, RunFailed
 from tune_kd.events import Event, Listener
 from tune_kd.execution import teacher_pass
@@ -45,28 +42,6 @@ class Outcome:
     study: Study
     store: Store
     statuses: dict[str, str]  # run_id: completed, stopped or failed
-
-
-def load_data(scenario: Scenario, cache: Path, data_root: str | Path | None = None) -> ImageData:
-    """The scenario's images, split. Raises InputError; RunFailed where a download fails.
-
-    Data sets with a name lie in ``data_root``, by default in the cache, or are downloaded to there.
-    """
-    given = scenario.normalisation
-    return load(
-        scenario.data,
-        image_size=scenario.image_size,
-        validation_fraction=scenario.validation_fraction,
-        split_seed=scenario.split_seed,
-        train_limit=scenario.train_limit,
-        test_limit=scenario.test_limit,
-        skip_bad_images=scenario.skip_bad_images,
-        normalisation=None if given is None else (given.mean, given.std),
-        data_root=official_root(cache, data_root),
-        cache=cache / "data",
-        image_column=scenario.image_column,
-        label_column=scenario.label_column,
-    )
 
 
 def execute(

@@ -1,0 +1,1 @@
+"""What lives on recorded runs: resume, extend, rerun, export."""

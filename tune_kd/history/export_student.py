@@ -10,12 +10,12 @@ import torch
 from tune_kd.cluster import code
 from tune_kd.config.scenario import from_record
 from tune_kd.errors import InputError
-from tune_kd.execution.study import load_data
 from tune_kd.history.rerun import RESULTS, _plain, _trial_row
 from tune_kd.storage import checkpoints
 from tune_kd.storage.cache import cache_at
 from tune_kd.storage.checkpoints import checkpoint_name
 from tune_kd.store import Store
+from tune_kd.tasks.classification import load_data
 from tune_kd.training.costs import build
 
 

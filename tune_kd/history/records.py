@@ -100,10 +100,6 @@ def ended(ledger: Ledger, status: str, error: str | None) -> dict[str, Any]:
     }
 
 
-def _known_sum(past: float | None, now: float | None) -> float | None:
-    return None if past is None or now is None else past + now
-
-
 def plain_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Rows of the store as plain values, None where null, ready to be written again."""
     frame = frame.drop(columns="schema_version")

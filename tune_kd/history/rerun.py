@@ -14,7 +14,6 @@ from tune_kd.config.scenario import from_record
 from tune_kd.data import ImageData
 from tune_kd.data.batches import steps_per_epoch
 from tune_kd.errors import InputError, unknown
-from tune_kd.execution.study import load_data
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.power_model import detect
 from tune_kd.meter.process import ProcessMeter
@@ -22,6 +21,7 @@ from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache, cache_at
 from tune_kd.storage.checkpoints import checkpoint_name
 from tune_kd.store import Store
+from tune_kd.tasks.classification import load_data
 from tune_kd.training.examination import examine
 from tune_kd.training.process import as_in_a_worker, device
 from tune_kd.training.step import ever_asks_teacher

@@ -79,8 +79,8 @@ class NodeEnergy:
 class NodeMeters:
     """One meter on every node that is alive now, started at construction without waiting for any; more by ``add``.
 
-    ``power`` are the options of :func:`tune_kd.meter.power_model.detect`. Needs an initialised Ray. Meters live as long as
-    their handles here; trials look them up by name.
+    ``power`` are the options of :func:`tune_kd.meter.power_model.detect`. Needs an initialised Ray. Meters live as long
+    as their handles here; trials look them up by name.
     """
 
     def __init__(self, *, period_s: float = 1.0, power: Mapping[str, Any] | None = None) -> None:

@@ -1,0 +1,1 @@
+"""What will be run, and what it would cost. Nothing here executes."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tune_kd.cluster.address import check_address
+from tune_kd.config.address import check_address
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import Carbon, carbon
 from tune_kd.meter.options import Metering

@@ -1,0 +1,1 @@
+"""Bytes that outlive a process: the cache, checkpoints, leases and temporary folders."""

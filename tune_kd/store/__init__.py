@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from tune_kd.store.writing.journal import Journal as Journal
 
 _HOMES = {
-    "Attempt": "fold",
-    "Fault": "stamp",
-    "Journal": "journal",
-    "Merged": "merge",
-    "Orphan": "sweep",
-    "RunRecord": "listing",
+    "Attempt": "writing.fold",
+    "Fault": "files.stamp",
+    "Journal": "writing.journal",
+    "Merged": "upkeep.merge",
+    "Orphan": "upkeep.sweep",
+    "RunRecord": "reading.run_list",
     "Store": "store",
-    "StoreWarning": "reading",
+    "StoreWarning": "reading.reader",
     "create_store": "opening",
     "open_store": "opening",
 }

@@ -149,7 +149,7 @@ class Store:
         return compact(self.reader)
 
     def verify(self) -> list[Fault]:
-        """What is wrong with the store's files; see :func:`tune_kd.store.upkeep.verify.verify` for what it looks for."""
+        """What is wrong with the store's files: see :func:`tune_kd.store.upkeep.verify.verify`."""
         return verify(self.reader)
 
     def uncompared(self) -> list[Fault]:

@@ -1,0 +1,1 @@
+"""Plain PyTorch without Ray: a student, the loop, the teacher, the examination."""

@@ -47,6 +47,6 @@ def analyse(
         raise unknown("analysis", name, ANALYSES)
     from importlib import import_module
 
-    from analysis.rendering.command import analysed
+    from analysis.command import analysed
 
     print(analysed(import_module(f"analysis.{name}").tables, store, currency=by, form=form))

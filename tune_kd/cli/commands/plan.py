@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tune_kd.cli.app import app, example
 from tune_kd.cli.options import CACHE, POLICY_FORM, SEARCH, SHOWN, STORE, WHERE, option, policy_names, with_options
+from tune_kd.cli.shown.costs import COSTS, earlier_store, totals, trial_cost
 from tune_kd.cli.shown.ranking_tables import Listing, print_json, show, table_of
 from tune_kd.cli.study_options import WORDS
 from tune_kd.formats import MISSING, duration, energy, plural, significant
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tune_kd.planning.plan import Study
     from tune_kd.store import Store
 
-COSTS = ("duration_s", "energy_j", "co2e_g")
 NOTHING_MEASURED = (
     f"{MISSING}: nothing of this scenario was measured here yet. Run something of it first, such as --policies random "
     "--budget 1trial; or give --budget 20trials-equivalent to run and compare, which measure one trial first"
@@ -62,28 +61,6 @@ def plan(
     print()
     for line in notes(rows, cost, shown):
         print(line)
-
-
-def earlier_store(where: str | Path, cache: str | Path | None) -> Store | None:
-    """The store, or None where there is no such folder yet. Raises InputError for a folder that is none."""
-    from tune_kd.storage.cache import cache_at
-    from tune_kd.store import open_store
-
-    there = "://" in str(where) or Path(where).expanduser().exists()
-    return open_store(where, cache=cache_at(cache).folder) if there else None
-
-
-def trial_cost(study: Study, earlier: Store | None, cache: str | Path | None) -> TrialCost | None:
-    """What a trial costs: by the records of the scenario, else by its calibration on this machine, else unknown."""
-    from tune_kd.planning import calibration, forecast
-    from tune_kd.planning.execution_options import Execution
-
-    recorded = None if earlier is None else forecast.trial_cost(earlier, study.scenario)
-    if recorded is not None:
-        return recorded
-    execution = Execution(cache=cache)
-    kept = calibration.kept(study, execution)
-    return None if kept is None else kept.cost(execution)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,15 +114,6 @@ def listing(rows: list[Forecast]) -> Listing:
     return Listing(
         headers=("policy", "runs", "trials a run", "time", "energy", "CO2e"), rows=cells, least=("runs", "CO2e")
     )
-
-
-def totals(rows: list[Forecast]) -> dict[str, float | None]:
-    """The sum of each cost over all policies; None where one of them is unknown."""
-    sums: dict[str, float | None] = {}
-    for name in COSTS:
-        each = [getattr(row, name) for row in rows]
-        sums[name] = None if None in each else math.fsum(each)
-    return sums
 
 
 def notes(rows: list[Forecast], cost: TrialCost | None, shown: Resolution | None) -> list[str]:

@@ -161,7 +161,7 @@ def run_study(start: Callable[[Progress], Outcome], execution: Execution, shown:
 
 def show_outcome(outcome: Outcome, execution: Execution, shown: Shown) -> None:
     """The tables of a paper's study that was resumed, the ranking of any other."""
-    from tune_kd.cli.commands.study import show_study
+    from tune_kd.cli.shown.study_tables import show_study
     from tune_kd.planning.paper_studies import named_after
 
     if (paper := named_after(outcome.study.name)) is not None:

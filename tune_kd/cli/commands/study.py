@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsons
 from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,16 +12,13 @@ from tune_kd.cli.app import app, example
 from tune_kd.cli.choices import PAPER_STUDIES, SCALES, one_of
 from tune_kd.cli.options import OPTIONS, SEARCH, WHAT, option, with_options
 from tune_kd.cli.shown.ranking_tables import records_in
+from tune_kd.cli.shown.study_tables import show_study
 from tune_kd.cli.study_options import WORDS, Shown
 from tune_kd.errors import RunFailed
 from tune_kd.planning.execution_options import Execution
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from analysis.rendering.table import Table
     from tune_kd.execution.study import Outcome
-    from tune_kd.planning.paper_protocol import Protocol
     from tune_kd.planning.plan import Study
 
 
@@ -133,57 +129,3 @@ def _run(name: str, chosen: dict[str, Any], execution: Execution, shown: Shown) 
         if failure.outcome is not None and "completed" in failure.outcome.statuses.values():
             return failure.outcome, failure
         raise
-
-
-def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, shown: Shown) -> None:
-    """The study's tables, which protocol they are of, and where the records are."""
-    from analysis.rendering.table import rich_table
-    from analysis.runs.reading import read
-    from tune_kd.cli.shown.ranking_tables import print_json, show
-    from tune_kd.cli.shown.study_costs import said_of
-    from tune_kd.planning.paper_studies import in_words, settled_parts
-
-    study_id = outcome.study.study_id
-    records = read(outcome.store, study_id=study_id)
-    tables, done_as = tables_of(name, outcome, records), _recorded_protocol(name, scale, records.runs)
-    said = [in_words(part) for part in settled_parts(outcome.study)]
-    if shown.json:
-        found = {"study_id": study_id, **said_of(name, done_as), "store": str(execution.store), "parts": said}
-        frames = [{"title": table.title, "rows": _plain(table)} for table in tables]
-        print_json({**found, "tables": frames})
-        return
-    for table in tables:
-        print()
-        show(rich_table(table))
-    print(f"\n{name} at {done_as}:")
-    for line in said:
-        print(f"  {line}")
-    print(f"The records are in {execution.store}, study {study_id}.")
-
-
-def tables_of(name: str, outcome: Outcome, records: Any) -> list[Table]:
-    """The tables of a study in the paper's layout."""
-    from analysis import tables
-    from analysis.paper import figure_tables
-
-    figures = {"fig1": figure_tables.fig1, "fig3a": figure_tables.fig3a, "fig3b": figure_tables.fig3b}
-    if name in figures:
-        return figures[name](records)
-    frame = tables.paper_frame(records.outcomes, records.runs, records.trials)
-    if name == "table7":
-        return [tables.table7(frame)]
-    return tables.table1(frame) if name == "table1" else [*tables.table1(frame), tables.table4(frame)]
-
-
-def _recorded_protocol(name: str, scale: str, runs: pd.DataFrame) -> Protocol:
-    """Of all runs of the study, whether this command has made them or an earlier one."""
-    from tune_kd.config.scenario import from_record
-    from tune_kd.planning.paper_protocol import protocol
-
-    first = runs.drop_duplicates("study_id")
-    scenarios = dict(zip(first["study_id"], map(from_record, first["scenario_json"]), strict=True))
-    return protocol(name, scale, scenarios, 1 + int(runs["replicate"].max()))
-
-
-def _plain(table: Table) -> Any:
-    return jsons.loads(table.data.to_json(orient="records", double_precision=15))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tune_kd.cli.commands.plan import COSTS, earlier_store, totals, trial_cost
+from tune_kd.cli.shown.costs import COSTS, earlier_store, totals, trial_cost
 from tune_kd.cli.shown.ranking_tables import Listing
 from tune_kd.formats import MISSING, duration, energy, significant
 

@@ -16,7 +16,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from tune_kd.store.reading.sql import literal
+from tune_kd.store.sql import literal
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tune_kd.errors import InputError, unknown
 from tune_kd.store.columns import KEYS, TABLES, Column
 from tune_kd.store.reading.reader import Reader
-from tune_kd.store.reading.sql import literal, quoted
+from tune_kd.store.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb

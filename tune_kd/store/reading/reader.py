@@ -22,9 +22,9 @@ from tune_kd.store.files.local_files import Files
 from tune_kd.store.files.manifest import Manifest
 from tune_kd.store.files.stamp import Fault
 from tune_kd.store.reading import views
-from tune_kd.store.reading.sql import quoted
 from tune_kd.store.reading.views import Part
 from tune_kd.store.schema import SCHEMAS
+from tune_kd.store.sql import quoted
 
 if TYPE_CHECKING:
     import duckdb

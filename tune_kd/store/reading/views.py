@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from tune_kd.errors import StoreError
 from tune_kd.store.files import parquet, rows
-from tune_kd.store.reading.sql import listed, quoted
 from tune_kd.store.schema import SCHEMAS
+from tune_kd.store.sql import listed, quoted
 
 if TYPE_CHECKING:
     import duckdb

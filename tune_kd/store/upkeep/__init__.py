@@ -1,0 +1,1 @@
+"""Keeping a store: sweep, compact, merge, verify, remove."""

@@ -14,9 +14,9 @@ from tune_kd.store.columns import KEYS, RUN_STATUSES, TRIAL_STATUSES
 from tune_kd.store.files import stamp
 from tune_kd.store.files.stamp import Fault
 from tune_kd.store.reading import views
-from tune_kd.store.reading.sql import listed, literal, quoted
 from tune_kd.store.reading.views import Part
 from tune_kd.store.schema import SCHEMAS
+from tune_kd.store.sql import listed, literal, quoted
 
 if TYPE_CHECKING:
     import duckdb

@@ -13,7 +13,7 @@ from tune_kd.store.files import manifest as manifests
 from tune_kd.store.files import names
 from tune_kd.store.files.local_files import Files
 from tune_kd.store.reading.reader import Reader, Snapshot
-from tune_kd.store.reading.sql import listed, literal, quoted
+from tune_kd.store.sql import listed, literal, quoted
 from tune_kd.store.upkeep.packing import maintenance, pack
 from tune_kd.store.upkeep.settle import settle
 from tune_kd.store.writing import sealing

@@ -11,8 +11,8 @@ from tune_kd.store.files.local_files import Files
 from tune_kd.store.files.manifest import PACKED, Manifest
 from tune_kd.store.reading import views
 from tune_kd.store.reading.reader import Reader
-from tune_kd.store.reading.sql import listed
 from tune_kd.store.reading.views import Part
+from tune_kd.store.sql import listed
 from tune_kd.store.upkeep.packing import pack, remove_all
 
 _DAY_S = 24 * 3600

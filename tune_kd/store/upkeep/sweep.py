@@ -15,7 +15,7 @@ from tune_kd.store.files import manifest as manifests
 from tune_kd.store.files import names
 from tune_kd.store.reading import views
 from tune_kd.store.reading.reader import Reader, StoreWarning, loose_names
-from tune_kd.store.reading.sql import literal
+from tune_kd.store.sql import literal
 from tune_kd.store.upkeep.packing import Busy, maintenance
 from tune_kd.store.upkeep.settle import settle
 from tune_kd.store.writing import sealing

@@ -1,0 +1,1 @@
+"""Writing a store: journals, and the rows that they are sealed into."""

@@ -9,7 +9,7 @@ import pytest
 from ray_head import free_ports
 
 from tune_kd.cli import command_line
-from tune_kd.cluster.address import check_address
+from tune_kd.config.address import check_address
 from tune_kd.errors import InputError
 
 

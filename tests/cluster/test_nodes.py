@@ -19,13 +19,13 @@ from tune_kd.cluster.session import Resources
 from tune_kd.config.scenario import load_scenario
 from tune_kd.errors import InputError
 from tune_kd.execution.ray_study import Workshop
-from tune_kd.execution.study import load_data
 from tune_kd.execution.tune import TuneListener
 from tune_kd.meter import actor
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.options import Metering
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache
+from tune_kd.tasks.classification import load_data
 from tune_kd.training.teacher import Teacher
 
 TEACHER = Teacher(

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from tune_kd.cli import app
 
-EXAMPLES = Path(__file__).parent.parent / "docs" / "cluster"
+EXAMPLES = Path(__file__).parents[2] / "docs" / "cluster"
 
 # The fields that KubeRay 1.7's RayJob has (docs.ray.io, KubeRay CRD API reference), of those that are used here.
 FIELDS = {

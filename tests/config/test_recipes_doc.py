@@ -18,7 +18,7 @@ from tune_kd.losses import DISTILLATIONS
 from tune_kd.meter import flops
 from tune_kd.models import MODELS, build
 
-TEXT = (Path(__file__).parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
 Row = dict[str, str]
 
 

@@ -11,7 +11,7 @@ import torch
 
 from policies.stochastic import Stochastic
 
-PAGE = Path(__file__).parents[1] / "docs" / "own-loop.md"
+PAGE = Path(__file__).parents[2] / "docs" / "own-loop.md"
 
 
 @pytest.fixture(scope="module")
