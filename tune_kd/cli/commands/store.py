@@ -67,7 +67,9 @@ def verify(*, store: Where = "./runs") -> None:
         say(str(unknown))
     if faults:
         show(table_of(Listing(headers=("file", "what", "why"), rows=[(f.file, f.kind, f.detail) for f in faults])))
-        raise StoreError(f"{_count(len(faults), 'file')} of {store} cannot be used; reading goes on without them")
+        wrong = sum(fault.is_read for fault in faults)
+        but = f", but with the wrong rows of {_count(wrong, 'file')}" if wrong else ""
+        raise StoreError(f"{_count(len(faults), 'file')} of {store} cannot be used; reading goes on without them{but}")
     print(f"{store} is sound: {_count(len(opened.runs(['run_id'])), 'run')}, every file as it was written")
 
 

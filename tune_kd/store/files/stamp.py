@@ -42,6 +42,11 @@ class Fault:
     kind: str  # truncated, foreign, tampered, missing, newer, altered or contradictory
     detail: str
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the file's rows are read in spite of it."""
+        return self.kind in ("altered", "contradictory")
+
     def __str__(self) -> str:
         return f"{self.file} is {self.kind}: {self.detail}"
 
