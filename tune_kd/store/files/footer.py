@@ -6,13 +6,14 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from tune_kd.store.files import parquet
 
 
 def may_hold(path: Path, runs: Collection[str]) -> bool:
     """May the file hold rows of one of ``runs``? True also where its footer does not say."""
     try:
-        footer = pq.read_metadata(path)
+        footer = parquet.footer(path)
     except (pa.ArrowException, OSError):
         return True  # what is wrong with the file, its check says
     place = next((at for at in range(footer.num_columns) if footer.schema.column(at).path == "run_id"), None)

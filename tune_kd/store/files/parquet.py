@@ -39,10 +39,15 @@ def data_set(paths: Sequence[str]) -> ds.Dataset:
     return ds.dataset(list(paths), format="parquet", filesystem=fs.LocalFileSystem(), partitioning=None)
 
 
+def footer(path: Path) -> pq.FileMetaData:
+    """A file's footer. Raises pyarrow's ArrowException, OSError."""
+    with path.open("rb") as file:
+        return pq.read_metadata(file)
+
+
 def metadata(path: Path) -> dict[bytes, bytes]:
     """The key-value pairs in a file's footer."""
-    with path.open("rb") as file:
-        pairs: dict[bytes, bytes] = pq.read_metadata(file).metadata or {}
+    pairs: dict[bytes, bytes] = footer(path).metadata or {}
     return pairs
 
 
