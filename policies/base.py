@@ -83,7 +83,7 @@ class StepLoss(NamedTuple):
     """The loss that is minimised, and the τ that the report shows."""
 
     loss: Tensor  # scalar
-    tau: Tensor | None  # the student's, as in a Softening; None where none was used
+    tau: Tensor | None  # the student's, as in a Softening; None if none was used
 
 
 class Temperature(nn.Module, ABC):
@@ -143,7 +143,7 @@ class Policy(ABC):
 
     def searcher(self, space: Space, seed: int) -> Searcher:
         """What varies across trials. By default nothing: every trial is an independent restart."""
-        from policies.searchers import Restarts  # Ray only where it is used: a trial runs without it
+        from policies.searchers import Restarts  # imported here: a trial runs without Ray
 
         return Restarts(self.restart_params(space))
 

@@ -85,7 +85,7 @@ class EpochReport:
 class TrialEnded:
     """An attempt is over: completed, stopped (by budget or scheduler) or failed.
 
-    An attempt that completes without a report found all epochs trained; its checkpoint is that of an earlier attempt.
+    An attempt without a report found all epochs trained; its checkpoint is that of an earlier attempt.
     """
 
     run_id: str

@@ -56,7 +56,7 @@ def _started(event: TrialStarted) -> dict[str, Any]:
 
 
 def _chosen(by_epoch: Mapping[int, EpochReport], reports: list[EpochReport]) -> dict[str, Any]:
-    """The attempt's columns from its reports; costs stay null if there is none."""
+    """What the reports say of the whole attempt; costs stay null in one that had none."""
     if not reports:
         return {"epochs": 0}
     last = reports[-1]
