@@ -2,11 +2,11 @@
 
 Across trials: nothing, one training.
 Within a trial: phase 1 minimises the mean of (z_s − Φ(T)·z_t)², Φ(T) = 1 − (T − 1)/τ_max, while T steps from τ_max
-down to 1; phase 2 minimises the cross-entropy alone and asks no teacher.
+down to 1; phase 2 minimises the cross-entropy alone, without the teacher.
 
 Source: "Annealing Knowledge Distillation", EACL 2021, and its code: τ_max = 10, as many epochs in either phase. The
-code steps T with an epoch; here each T has the same share of the phase's batches, which is the same thing wherever
-τ_max divides the epochs, and reaches 1 in a short training too. The authors begin phase 2 with a new learning rate and
+code steps T with an epoch. Here each T has the same share of the phase's batches, which is the same if τ_max divides
+the epochs, and T reaches 1 in a short training too. The authors begin phase 2 with a new learning rate and
 the best weights of phase 1; here the recipe's schedule runs through both.
 
 ``temperature_only`` keeps the steps of T and leaves out the rest: the scenario's loss, its teacher too, at τ = T.

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Softening(NamedTuple):
     """How one batch is softened.
 
-    Logits are [B, n] or [B, A, n], the classes last; each of a ``Softening`` is () or has the logits' dimensions with 1
-    for what it is common to: [B, 1] or [B, 1, 1] for each sample, [B, A, 1] for each anchor.
+    Logits are [B, n] or [B, A, n], the classes last. Each part is (), or has the dimensions of the logits with size 1
+    where it does not vary: [B, 1] or [B, 1, 1] for each sample, [B, A, 1] for each anchor.
     """
 
     tau_student: Tensor
@@ -35,7 +35,7 @@ class Softening(NamedTuple):
 
 
 class TrainingStep(Protocol):
-    """One batch in training, as an :meth:`Temperature.loss` sees it."""
+    """One batch in training: the argument of :meth:`Temperature.loss`."""
 
     number: int  # of the epoch; 0 is the first
     images: Tensor  # [B, C, H, W], normalised
@@ -49,19 +49,19 @@ class TrainingStep(Protocol):
         """The student's hard loss on the batch, a scalar."""
 
     def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """What the labels alone make of some logits, a scalar: their mean cross-entropy."""
+        """The loss of ``logits`` from the labels alone, a scalar: their mean cross-entropy."""
 
     def distillation(self, softening: Softening) -> Tensor:
         """The mean of weight·KL(q_t ‖ q_s) by the scenario's reduction, a scalar."""
 
     def loss(self, softening: Softening) -> Tensor:
-        """The scenario's loss, a scalar: α parts of the one and 1 − α of the other."""
+        """The scenario's loss, a scalar: α·distillation + (1 − α)·hard loss."""
 
     def logits_at(self, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
         """The student's logits at other ``weights``, by name; its own and its statistics stay as they are."""
 
     def held_out(self) -> HeldOut:
-        """The next batch of what :attr:`Temperature.held_out` sets aside; they come round again and again."""
+        """The next batch of the held-out images (:attr:`Temperature.held_out`). The first follows the last."""
 
 
 class HeldOut(NamedTuple):
@@ -72,7 +72,7 @@ class HeldOut(NamedTuple):
 
 
 class ExtraPasses(NamedTuple):
-    """Images that a policy passed through the networks beyond one pass of each batch: their FLOPs are charged."""
+    """Images that a policy passed through the networks beyond one pass of each batch. Their FLOPs are charged."""
 
     forward: int = 0  # through the student
     backward: int = 0  # through the student; a backward pass through a backward pass counts twice
@@ -80,10 +80,10 @@ class ExtraPasses(NamedTuple):
 
 
 class StepLoss(NamedTuple):
-    """What is minimised, and what the report says of it."""
+    """The loss that is minimised, and the τ that the report shows."""
 
     loss: Tensor  # scalar
-    tau: Tensor | None  # the student's, as in a Softening; None where none was used
+    tau: Tensor | None  # the student's, as in a Softening; None if none was used
 
 
 class Temperature(nn.Module, ABC):
@@ -94,7 +94,7 @@ class Temperature(nn.Module, ABC):
 
     held_out: float = 0.0  # the share of the training set that is set aside for it
     needs_teacher: bool = True  # in this epoch; read after ``begin_epoch``
-    reads_teacher: bool = True  # itself; where it does not, a loss without the teacher leaves the teacher unasked
+    reads_teacher: bool = True  # in forward; if not, a loss without a distillation term never runs the teacher
     extra_passes = ExtraPasses()  # of this epoch; read at its end
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:
@@ -108,7 +108,7 @@ class Temperature(nn.Module, ABC):
     def forward(self, step: int, student_logits: Tensor, teacher_logits: Tensor) -> Softening:
         """The softening of batch ``step`` of the epoch; both logits are [B, n] or [B, A, n].
 
-        The teacher's are empty where nobody reads them: see :attr:`reads_teacher`.
+        The teacher's are an empty tensor if :attr:`reads_teacher` is False and the loss has no teacher.
         """
 
     def loss(self, step: TrainingStep) -> StepLoss:
@@ -117,7 +117,7 @@ class Temperature(nn.Module, ABC):
         return StepLoss(step.loss(softening), softening.tau_student)
 
     def softening(self, step: TrainingStep) -> Softening:
-        """That of the batch in training. Raises ValueError in an epoch without a teacher."""
+        """The softening of the batch. Raises ValueError in an epoch without a teacher."""
         teacher_logits = torch.empty(0) if step.teacher_logits is None else step.teacher_logits
         if step.teacher_logits is None and self.reads_teacher:
             raise ValueError(
@@ -143,12 +143,12 @@ class Policy(ABC):
 
     def searcher(self, space: Space, seed: int) -> Searcher:
         """What varies across trials. By default nothing: every trial is an independent restart."""
-        from policies.searchers import Restarts  # Ray only where it is used: a trial runs without it
+        from policies.searchers import Restarts  # imported here: a trial runs without Ray
 
         return Restarts(self.restart_params(space))
 
     def restart_params(self, space: Space) -> dict[str, float]:
-        """What a policy that moves τ within a trial takes from the space: its range, as trial parameters."""
+        """The range of the space as trial parameters, for a policy that moves τ within a trial."""
         bounds = {"tau_low": space.tau.low, "tau_high": space.tau.high}
         return bounds if space.tau.step is None else {**bounds, "tau_step": space.tau.step}
 
@@ -158,11 +158,11 @@ class Policy(ABC):
 
     @abstractmethod
     def temperature(self, params: Mapping[str, float], seed: int) -> Temperature:
-        """What varies within a trial, for the trial's parameters. Same params and seed: same sequence of τ."""
+        """The temperature of a trial with ``params``. Same params and seed: same sequence of τ."""
 
 
 class OwnRange(Policy, ABC):
-    """A policy that moves τ within a trial, over a range of its own: it takes nothing of the space."""
+    """A policy that moves τ within a trial over a range of its own. It ignores the space."""
 
     moves_within: ClassVar[bool] = True
 
@@ -171,7 +171,7 @@ class OwnRange(Policy, ABC):
 
 
 class Constant(Temperature):
-    """One τ for the whole trial: what grid, random and TPE search over."""
+    """One τ for the whole trial. Grid, random and TPE search for it."""
 
     reads_teacher = False
 
@@ -189,7 +189,7 @@ def hinton(tau: Tensor) -> Softening:
 
 
 def positive(name: str, value: float) -> float:
-    """``value`` as a float, if it can be a temperature. Raises ValueError."""
+    """``value`` as a float. Raises ValueError if it is not finite and > 0."""
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} must be a finite number > 0, got {value}")
     return float(value)

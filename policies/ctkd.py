@@ -7,7 +7,7 @@ on a gradient that is multiplied by λ(e) = −½·(1 − cos(π·min(e, E)/E)):
 Source: "Curriculum Temperature for Knowledge Distillation", AAAI 2023, its global version and its code, which counts
 epochs from 1. τ is that of student and teacher, and the weight τ² takes part in the gradient.
 
-In the original θ may run to where the sigmoid is flat, and τ stays there for good. Here θ is put back into
+In the original θ may reach values at which the sigmoid is flat, and τ then stays there. Here θ is put back into
 [−``limit``, ``limit``] before each batch: at ±4, τ is 1.36 or 20.64 and the slope of the sigmoid 7 % of its greatest.
 """
 

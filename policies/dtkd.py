@@ -31,10 +31,10 @@ SMALLEST_MAXIMUM = 1e-6
 def sharpness(student_logits: Tensor, teacher_logits: Tensor) -> tuple[Tensor, Tensor]:
     """The maximum of logits [..., n] over the classes, for student and teacher, [..., 1] each and positive.
 
-    The published ratio means nothing where a maximum is not positive, and no guard is published. Softmax does not
-    see a shift of the logits, so both networks' are then shifted to mean zero, where the logits of a
-    trained network about are: the maximum is as positive as can be, and zero only where all logits are equal.
-    Then τ does not matter to that network, and a floor keeps it positive.
+    The published ratio has no meaning if a maximum is not positive, and the publication has no guard. A shift of the
+    logits does not change their softmax, so both networks' logits are then shifted to mean zero, which is about the
+    mean of a trained network's. Their maximum is positive unless all logits are equal. If they are, τ does not change
+    the softmax, and a floor keeps τ positive.
     """
     student, teacher = student_logits.amax(-1, keepdim=True), teacher_logits.amax(-1, keepdim=True)
     as_published = torch.minimum(student, teacher) > SMALLEST_MAXIMUM

@@ -1,4 +1,4 @@
-"""Grid search: what the paper tunes τ with, and what the others are measured against.
+"""Grid search: the paper's way of tuning τ, and the reference for the others.
 
 Across trials: every level of the space once, in order (τ = 2..20 is 19 trainings).
 Within a trial: constant τ.

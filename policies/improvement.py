@@ -33,7 +33,7 @@ class Observed(NamedTuple):
 
     @classmethod
     def of(cls, params: dict[str, float], result: dict[str, Any]) -> Observed:
-        """A result as a run tells it: ``val_accuracy``, ``energy_j`` (None: not measured), ``flops_executed``."""
+        """From a trial's last report: ``val_accuracy``, ``energy_j`` (None: not measured), ``flops_executed``."""
         return cls(params, result["val_accuracy"], result.get("energy_j"), result.get("flops_executed", 0.0))
 
 
@@ -80,7 +80,7 @@ class ImprovementPerCost(Searcher):
 
 
 def candidates_of(space: Space, generator: random.Random) -> list[dict[str, float]]:
-    """Every combination of the space's levels, or as many draws where they are too many or no levels at all."""
+    """Every combination of the space's levels. If there are too many or there are no levels: random draws."""
     sides = space.dimensions.values()
     if all(side.step for side in sides) and math.prod(len(side.levels()) for side in sides) <= MOST_CANDIDATES:
         return list(space.grid())
@@ -88,7 +88,7 @@ def candidates_of(space: Space, generator: random.Random) -> list[dict[str, floa
 
 
 def costs(observed: list[Observed]) -> Array:
-    """What each trial cost: joules if all have them, else FLOPs; all alike where nothing was counted."""
+    """The cost of each trial: joules if all have them, else FLOPs; 1 each if nothing was counted."""
     joules = [seen.joules for seen in observed if seen.joules]
     paid = joules if len(joules) == len(observed) else [seen.flops for seen in observed]
     return np.array(paid) if all(paid) else np.ones(len(observed))
@@ -118,11 +118,11 @@ class Process:
         self._condition()
 
     def mean(self, x: Array) -> Array:
-        """What is expected at ``x`` [n, d]; [n], in the unit of y."""
+        """The expected values at ``x`` [n, d]; [n], in the unit of y."""
         return self._shift + self._scale * self._fitted.predict(x)
 
     def deviation(self, x: Array) -> Array:
-        """How uncertain that is, [n]: the standard deviation of the function, without the noise of a trial."""
+        """The standard deviation of the function at ``x``, [n], without the noise of a trial."""
         deviation: Array = self._scale * self._fitted.predict(x, return_std=True)[1]
         return deviation
 

@@ -6,13 +6,13 @@ is looked ahead, w′ = w − η·∇_w L(w; τ_s, τ_t), and the two move again
 cross-entropy, on held-out images at w′.
 
 Source: "Meta Knowledge Distillation", arXiv 2202.07940. L is the scenario's loss with the weight τ_s·τ_t, which for a
-common τ is Hinton's τ². The gradient is exact: it goes through the student's gradient. What is looked ahead is one
-plain step at the recipe's rate η, without momentum and weight decay. The batch is then trained on at the new
+common τ is Hinton's τ². The gradient is exact: it goes through the student's gradient. The look ahead is one plain
+step at the recipe's rate η, without momentum and weight decay. The student is then trained on the batch at the new
 temperatures. Adam's steps of ``rate`` on log τ, how often, the start, the range [0.5, 50] and the share held out are
 this project's own choice.
 
-What is held out comes from the training set: the student trains on less, and validation is not touched. All that is
-computed for the sake of the temperatures is charged to the policy.
+The held-out images come from the training set, so the student trains on fewer; validation is not touched. All
+computation for the temperatures is charged to the policy.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class MetaLearned(Temperature):
         self.log_taus.grad = None
         self.log_taus.clamp_(math.log(LOWEST), math.log(HIGHEST))
         forward, backward, _ = self.extra_passes
-        # Back through the batch, to look ahead; forward and back through what is held out, and on through the first.
+        # The look ahead is a backward pass of the batch. The meta-gradient is a forward and a backward pass of the
+        # held-out images, and a backward pass through the look ahead, which counts twice.
         self.extra_passes = ExtraPasses(forward + len(labels), backward + 3 * len(step.labels) + len(labels))
 
     def get_extra_state(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""What the searches that model validation accuracy share: when they begin to model, and when they learn of a trial.
+"""The base of searches with a model of validation accuracy.
 
-The model learns of a trial ``lag`` suggestions later, in the order of the suggestions: one that learns from
-whichever trial ends first would depend on the machine's load, and no seed would repeat it.
+The first ``startup`` trials are random. The model gets the result of a trial ``lag`` suggestions later, in the order of
+the suggestions. If it got results in the order in which trials end, that would depend on the machine's load, and no
+seed would repeat it.
 """
 
 from __future__ import annotations

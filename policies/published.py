@@ -19,8 +19,8 @@ class Weights(NamedTuple):
 class Published(Temperature):
     """The temperature of a published method, and its loss: w_kd·distillation + w_ce·cross-entropy.
 
-    Without ``weights`` the loss is the scenario's, which isolates the temperature. What the distillation term is, and
-    how it is reduced over classes, is the scenario's either way: the publications have ``hkd`` and ``batchmean``.
+    Without ``weights`` the loss is the scenario's, which isolates the temperature. In both cases the distillation term
+    and its reduction over classes are the scenario's; the publications use ``hkd`` and ``batchmean``.
     """
 
     def __init__(self, weights: Weights | None) -> None:

@@ -1,7 +1,7 @@
 """Early stopping across trials in Ray Tune's terms.
 
-Ray calls ``on_trial_result`` at every report and stops a trial on its answer. Trials are told apart by the ``index`` in
-their ``config``, ours, which a resumed run gives them again.
+Ray calls ``on_trial_result`` at every report and stops a trial on its answer. A trial is identified by the ``index`` in
+its ``config``, which it gets again in a resumed run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler
 
-# Ray wants a last rung. No trial gets there: each ends at its recipe's last epoch.
+# Ray requires a last rung. No trial reaches it: each ends at its recipe's last epoch.
 LAST_RUNG = 2**31
 
 

@@ -1,6 +1,6 @@
 """The across-trials half in Ray Tune's terms: searchers that need no model of the objective.
 
-Ray calls ``suggest`` for each new trial; ``Searcher.FINISHED`` says that there is nothing left.
+Ray calls ``suggest`` for each new trial; ``Searcher.FINISHED`` means that there are no more.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Lagged(Searcher):
     """Feeds another searcher results in the order of the suggestions, ``lag`` trials late.
 
     Suggestion i is made from the results of trials 0 … i − lag and no others, so the same seed gives the same
-    suggestions whichever trial ends first, at any concurrency up to ``lag``. It is the number of trials that
-    a parallel search leaves out of account anyway, held fixed.
+    suggestions whichever trial ends first, at any concurrency up to ``lag``. A parallel
+    search ignores about as many running trials anyway; here their number is fixed.
     """
 
     def __init__(self, searcher: Searcher, lag: int) -> None:

@@ -1,4 +1,4 @@
-"""What the methods share whose τ is in proportion to the spread of each sample's logits."""
+"""The base of methods whose τ is in proportion to the spread of each sample's logits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 from policies.base import OwnRange, positive
 
-# The published codes divide by the standard deviation as it is, or add 1e-7, and the gradient grows as its inverse: a
-# network whose logits are still all but equal, as with a last layer that begins at zero, would be thrown away by one
-# step. Where logits differ at all they differ by more than this: those of a network just initialised by about 0.1.
+# The published codes divide by the standard deviation as it is, or add 1e-7, and the gradient grows as its inverse.
+# One step would destroy a network whose logits are still almost equal, as with a last layer that begins at zero.
+# Logits of a network just initialised differ by about 0.1, which is more than this.
 SMALLEST_DEVIATION = 0.01
 
 

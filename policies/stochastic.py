@@ -53,7 +53,7 @@ class Stochastic(Policy):
 
     def range(self, params: Mapping[str, float]) -> tuple[float, float, float | None]:
         """Lowest and highest τ and the step between levels; None where τ is real."""
-        # A space says its step or has none; without a space it is the paper's.
+        # The space has a step or none. Without a space the step is the paper's.
         step = params.get("tau_step", None if "tau_low" in params else 1)
         return params.get("tau_low", 2), params.get("tau_high", 20), None if self.continuous else step
 
@@ -67,5 +67,5 @@ def uniform(low: float, high: float, step: float | None, count: int, generator: 
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """A seed of its own for each (seed, epoch), so that a resumed trial draws what it would have drawn."""
+    """A seed of its own for each (seed, epoch), so that a resumed trial draws the same τ."""
     return (seed * 1_000_003 + epoch) % 2**63

@@ -2,12 +2,12 @@
 
 Across trials: nothing, one training.
 Within a trial: each epoch draws the centre c of its window, and each batch τ ~ U from the quarter (``window``) of the
-space's range about c. The centres of the first epoch are all there are; those of epoch e of E are the share
-1 − e/E of them about the centre whose epoch has had the best validation accuracy so far (the earliest of equals).
+space's range about c. In the first epoch c may be anywhere. In epoch e of E it lies in the share 1 − e/E of the range,
+about the centre of the epoch with the best validation accuracy so far (the earliest of equals).
 
-A variant of Rafat et al. 2023 (``stochastic.py``), of this project. One training cannot tell what τ did from
-what the epoch did: while accuracy still rises the best epoch is often the last one, and the centre wanders. It
-settles as accuracy levels off, and τ remains random to the end.
+A variant of Rafat et al. 2023 (``stochastic.py``), of this project. One training cannot separate
+the effect of τ from that of the epoch: while accuracy still rises the best epoch is often the last one, and the centre
+moves. It settles as accuracy levels off, and τ remains random to the end.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class AroundBest(PerBatch):
         self.taus = uniform(low, high, self.step, steps, generator).to(self.taus.device)
 
     def level(self, tau: float) -> float:
-        """The level nearest to ``tau``; where τ is real, ``tau`` itself. Never outside the range."""
+        """The level nearest to ``tau``, or ``tau`` itself if τ is real. Never outside the range."""
         if self.step is not None:
             highest = math.floor((self.high - self.low) / self.step + 1e-9)
             tau = self.low + self.step * min(round((tau - self.low) / self.step), highest)

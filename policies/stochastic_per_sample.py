@@ -22,8 +22,8 @@ from policies.stochastic import PerBatch, Stochastic, epoch_seed
 class PerSample(PerBatch):
     """τ drawn uniformly for each sample, the draws of a batch a function of (seed, epoch, step).
 
-    How large a batch is shows in the step only. So it draws there, on the device: to seed a generator and to draw
-    from it waits for nothing. CPU and GPU have generators of different kinds, so they draw different τ.
+    The size of a batch is known only in its step, so τ is drawn there, on the device. Seeding a generator and drawing
+    from it wait for nothing. CPU and GPU have generators of different kinds, so they draw different τ.
     """
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:

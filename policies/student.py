@@ -1,4 +1,4 @@
-"""The student alone: cross-entropy on the labels, no teacher; the row that every distillation has to beat.
+"""The student alone: cross-entropy on the labels, no teacher; the reference for every distillation.
 
 Across trials: nothing, one training.
 Within a trial: no τ.

@@ -16,14 +16,14 @@ from policies.base import HeldOut, Policy, Softening, StepLoss, Temperature
 from search_spaces import SPACES, Space
 
 EPOCHS, STEPS, BATCH, CLASSES, SIZE = 3, 4, 5, 4, 6
-SHAPES = ((), (3,))  # what lies between batch and classes in the logits: nothing, or anchors
+SHAPES = ((), (3,))  # between batch and classes in the logits: nothing, or anchors
 
 
 def check_policy(policy: Policy, space: Space = SPACES["tau"]) -> None:
-    """See that ``policy`` keeps the contract of ``policies/base.py`` in ``space``. Raises AssertionError where not.
+    """Check that ``policy`` keeps the contract of ``policies/base.py`` in ``space``. Raises AssertionError if not.
 
-    It trains nothing: a toy student looks at random images, so it takes a moment. Its logits are [B, n], then
-    [B, A, n].
+    The check takes a moment: a toy student gets random images, and only the temperature learns. The logits are
+    [B, n], then [B, A, n].
     """
     suggested, again = (suggestions(policy, space) for _ in range(2))
     assert suggested == again, "the same seed must suggest the same parameters"
@@ -72,7 +72,7 @@ def _training(temperature: Temperature, anchors: tuple[int, ...]) -> list[StepLo
 
 
 def _check_shape(what: str, part: Tensor, logits: tuple[int, ...]) -> None:
-    """Has a part of a softening no dimension, or those of the logits: 1 for the classes, and 1 or all of the others?"""
+    """A part must be (), or have the dimensions of the logits: 1 for the classes, and 1 or all of the others."""
     whole = (*logits[:-1], 1)
     fits = len(part.shape) == len(whole) and all(
         side in (1, most) for side, most in zip(part.shape, whole, strict=True)
@@ -95,7 +95,7 @@ def _check_resumed(
 
 
 def _check_blind(temperature: Temperature, blind: Temperature, anchors: tuple[int, ...]) -> None:
-    """Under a loss without the teacher its logits are empty for a temperature that says it does not read them."""
+    """If ``reads_teacher`` is False, empty teacher logits must give the same softening."""
     for each in (temperature, blind):
         each.begin_epoch(0, EPOCHS, STEPS)
     if temperature.reads_teacher or not temperature.needs_teacher:

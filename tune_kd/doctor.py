@@ -1,4 +1,4 @@
-"""What this machine can do for a run, and what to do where it cannot: the checks of ``tune-kd doctor``."""
+"""The checks of ``tune-kd doctor``: what works on this machine, and the remedy if something does not."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def examine(*, store: str, cache: Cache, start_ray: bool = False, address: str |
 
 
 def python() -> Check:
-    """The interpreter; that it is new enough is seen by whoever installs."""
+    """The interpreter. Its version is checked when tune-kd is installed."""
     return Check(name="Python", mark=OK, found=f"{platform.python_version()}, {sys.executable}")
 
 
 def packages() -> Iterator[Check]:
-    """What tune-kd is built on, against what it asks for."""
+    """The versions of the packages that tune-kd needs, against its requirements."""
     from packaging.requirements import Requirement
 
     try:
@@ -143,14 +143,14 @@ def ray_starts() -> Check:
         with ray_session(None) as ray:
             pid = ray.get(ray.remote(lambda: os.getpid()).remote(), timeout=60)
             found = f"{ray.__version__} starts and runs a task (process {pid}), {ray.cluster_resources()['CPU']:g} CPUs"
-    except Exception as error:  # whatever keeps Ray from starting is the finding
+    except Exception as error:  # any error that keeps Ray from starting is the finding
         kind = "" if isinstance(error, InputError | RunFailed) else f"{type(error).__name__}: "
         return Check(name="Ray", mark=FAIL, found=f"does not start: {kind}{str(error).strip().splitlines()[0]}")
     return Check(name="Ray", mark=OK, found=found)
 
 
 def nodes(address: str, cache: Cache) -> Iterator[Check]:
-    """Every node of a running cluster: what it has, whether it has this code and sees the cache."""
+    """Every node of a running cluster: its resources, whether it has this code and sees the cache."""
     from tune_kd.cluster.session import ray_session
     from tune_kd.config.address import check_address
 
@@ -192,7 +192,7 @@ def _node(ray: Any, node: dict[str, Any], answer: Any, cache: Cache) -> Check:
 
 
 def gpus() -> Iterator[Check]:
-    """What torch can train on."""
+    """The devices that torch can train on."""
     import torch
 
     if not torch.cuda.is_available():
@@ -215,7 +215,7 @@ def compiles() -> Check:
 
 
 def energy_readers() -> Iterator[Check]:
-    """What energy can be read here and how; without counters there is always the power model."""
+    """The energy readers of this machine. Without counters there is always the power model."""
     import torch
 
     from tune_kd.meter.probe import probe
@@ -227,7 +227,7 @@ def energy_readers() -> Iterator[Check]:
 
 
 def carbon_tables() -> Check:
-    """Whether CO2e can be told, and from what intensity."""
+    """Whether CO2e can be computed, and the intensity that it would be computed with."""
     from tune_kd.meter.carbon import carbon
 
     default = carbon()
@@ -248,7 +248,7 @@ def disk(name: str, folder: Path) -> Check:
 
 
 def remote_store(url: str) -> Check:
-    """Whether the store at ``url`` answers; whether it may be written, only writing would tell."""
+    """Whether the store at ``url`` answers. Whether it may be written is not tried."""
     from tune_kd.store import open_store
 
     try:
@@ -269,7 +269,7 @@ def remote_cache(cache: Cache) -> Check:
 
 
 def temporary() -> Check:
-    """Where Ray's own files would lie: its sockets need a short path."""
+    """The folder for Ray's own files: its sockets need a short path."""
     from tune_kd.cluster.session import LONGEST_FOLDER_BYTES
     from tune_kd.storage.scratch import own_folder, places
 

@@ -1,4 +1,4 @@
-"""Errors a user can mend: one line that says what is wrong, what was given and what would be right."""
+"""Errors that a user can correct: one line with what is wrong, what was given and what would be right."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def unknown(kind: str, given: str, choices: Iterable[str]) -> InputError:
 class RunFailed(RuntimeError):
     """Every trial of a run failed; its text is one line with the first error. The command line exits with 1.
 
-    ``outcome`` is the study's Outcome where other runs of it ended well, else None.
+    ``outcome`` is the study's Outcome if other runs of it ended well, else None.
     """
 
     def __init__(self, text: str, outcome: Any = None) -> None:
@@ -45,4 +45,4 @@ class RunFailed(RuntimeError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user stopped a study. Its text is one line that says what is kept and how to go on; exit code 130."""
+    """The user stopped a study. Its text is one line: what is kept, and the command to go on with. Exit code 130."""

@@ -1,6 +1,6 @@
 """The one stream of events of a run, which ledger, journal and progress consume.
 
-Ray Tune is one source of it (``tune_events.py``); a simulator can be another. All costs in an
+Ray Tune is one source of it (``execution/tune.py``); a simulator can be another. All costs in an
 :class:`EpochReport` are cumulative over its attempt, in base units (J, FLOP, s, g). ``None`` means
 "not measured". Every event is plain data: :func:`to_json` and :func:`from_json` are inverse.
 """
@@ -85,7 +85,7 @@ class EpochReport:
 class TrialEnded:
     """An attempt is over: completed, stopped (by budget or scheduler) or failed.
 
-    One that completes without a report found everything trained: what it hands in an earlier attempt chose.
+    An attempt without a report found all epochs trained; its checkpoint is that of an earlier attempt.
     """
 
     run_id: str
@@ -102,7 +102,7 @@ class TrialEnded:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialMetered:
-    """The closed energy account of an attempt: what it used after its last report is in it, too."""
+    """The closed energy account of an attempt. Energy used after its last report is included."""
 
     run_id: str
     trial_id: str
@@ -160,7 +160,7 @@ def from_json(line: str) -> Event:
         raise ValueError(f"not an event: {line[:80]!r}")
     kind = _KINDS[fields.pop("event")]
     known = {field.name for field in dataclasses.fields(kind)}
-    # A journal of a newer version may hold more: what this version does not know is dropped.
+    # A journal of a newer version may have more fields: those that this version does not know are dropped.
     fields = {name: value for name, value in fields.items() if name in known}
     try:
         event: Event = kind(**{**fields, "at": datetime.fromisoformat(fields["at"])})

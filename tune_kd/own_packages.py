@@ -1,8 +1,8 @@
 """Our packages have generic names; this makes sure that ``import policies`` means ours.
 
 A folder with its own ``policies/`` comes first on ``sys.path`` when a script starts there, and on Ray's workers
-too. So whoever imports tune_kd, driver or worker, gets the packages that lie beside it, whatever the path says.
-Workers import from where their driver does, and standard modules from Python's own library.
+too. After tune_kd is imported, in the driver or on a worker, these names mean the packages beside it, under any path.
+Workers import from the folders that their driver imports from, and standard modules from Python's own library.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class HouseFinder(MetaPathFinder):
 
 
 def claim() -> None:
-    """Put the finder first. Raises ImportError where a foreign package has already taken one of our names."""
+    """Put the finder first. Raises ImportError if a foreign package has already taken one of our names."""
     for name in PACKAGES:
         module = sys.modules.get(name)
         folder = next(iter(getattr(module, "__path__", [])), None)
@@ -45,9 +45,9 @@ def claim() -> None:
 
 
 def workers_path() -> list[str]:
-    """Folders for the head of a worker's ``sys.path``: Python's library, then what this process imports from.
+    """Folders for the head of a worker's ``sys.path``: Python's library, then folders of this process.
 
-    Of the latter the folder of the script and the working folder, each where Python has put it on the path here.
+    Of these, the folder of the script and the working folder, each if Python has put it on the path here.
     """
     library = [sysconfig.get_path("stdlib"), str(sysconfig.get_config_var("DESTSHARED"))]
     ours = {str(Path(sys.argv[0]).resolve().parent), str(Path.cwd())}

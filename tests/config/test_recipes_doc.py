@@ -62,9 +62,7 @@ ROWS: dict[str, Callable[[Scenario], Any]] = {
     "epochs": lambda scenario: scenario.recipe.epochs,
     "batch size": lambda scenario: scenario.recipe.batch_size,
     "KL term": lambda scenario: scenario.reduction,
-    "weights that are handed in": lambda scenario: {"last": "last epoch", "best": "best epoch on validation"}[
-        scenario.checkpoint
-    ],
+    "chosen weights": lambda scenario: {"last": "last epoch", "best": "best epoch on validation"}[scenario.checkpoint],
     "α of HKD": lambda scenario: scenario.distillation_weight,
 }
 

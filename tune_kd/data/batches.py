@@ -26,7 +26,7 @@ class Batch(NamedTuple):
 
     images: Tensor
     labels: Tensor
-    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which no one asks of a batch
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody calls on a batch
 
 
 class DeviceImages:
@@ -41,13 +41,13 @@ class DeviceImages:
 
     @property
     def device(self) -> torch.device:
-        """Where images and labels are."""
+        """The device of images and labels."""
         return self.images.device
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What is drawn anew for every image and epoch, applied in this order: crop, flip, rotation."""
+    """Augmentation, drawn anew for every image and epoch, applied in this order: crop, flip, rotation."""
 
     flip: bool = False  # mirror left and right, with probability ½
     crop_padding: int = 0  # pixels of zeros on every side, of which a window of the image's size is cut
@@ -131,7 +131,7 @@ def rotate(images: Tensor, degrees: Tensor) -> Tensor:
     height, width = images.shape[2:]
     angle = torch.deg2rad(degrees)
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    # Where each output pixel is read from, in coordinates of -1..1 across either side: hence the aspect ratio.
+    # The place that each output pixel is read from, in coordinates of -1..1 across either side: hence the aspect ratio.
     rows = torch.stack([cos, -sin * height / width, zero, sin * width / height, cos, zero], dim=1)
     grid = F.affine_grid(rows.view(-1, 2, 3), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
@@ -151,7 +151,7 @@ class _Draws(NamedTuple):
 
 
 def _draw_epoch(count: int, seed: int, epoch: int, augmentation: Augmentation) -> _Draws:
-    """Every draw is made whatever the augmentation, so that switching one part of it leaves the others as they were."""
+    """Every draw is made under any augmentation, so that switching one part of it leaves the others as they were."""
     generator = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
     order = torch.randperm(count, generator=generator)
     mirror, turn = torch.rand(2, count, generator=generator)

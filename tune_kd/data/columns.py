@@ -1,4 +1,4 @@
-"""Which columns of a Parquet file are the images and the labels, and what the labels are called."""
+"""The columns of a Parquet file that hold the images and the labels, and the names of the labels."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Columns:
     def found_in(self, schema: pa.Schema, file: str) -> tuple[str, str]:
         """The image and the label column of a file.
 
-        They are those that were named, else ``image`` and ``label``, else the only ones that can be. Raises InputError
-        for a column that is not there or holds something else, and where several could be meant.
+        They are the named ones, else ``image`` and ``label``, else the only ones of a fitting type. Raises InputError
+        for a column that is missing or of another type, and if several columns fit.
         """
         images = [field.name for field in schema if _holds_images(field.type)]
         numbers = [field.name for field in schema if pa.types.is_integer(field.type)]
@@ -56,7 +56,7 @@ def _holds_images(kind: pa.DataType) -> bool:
 
 
 def _chosen(named: str | None, usual: str, fitting: list[str], schema: pa.Schema, file: str) -> str | None:
-    """The column that was named, the usual one or the only one that fits; None where several do."""
+    """The named column, the usual one or the only one that fits; None if several fit."""
     if named is not None and named not in schema.names:
         raise unknown(f"column of {file}", named, schema.names)
     if not fitting or (named is not None and named not in fitting):

@@ -79,7 +79,7 @@ def _open(encoded: EncodedImage) -> Image.Image:
     if isinstance(encoded.source, np.ndarray):
         return Image.fromarray(encoded.source)
     if isinstance(encoded.source, bytes):
-        # The repr of a BytesIO, in PIL's own message, is an address: it says nothing and differs in every run.
+        # The repr of a BytesIO, in PIL's own message, is an address: it has no meaning and differs in every run.
         try:
             return _rgb(Image.open(io.BytesIO(encoded.source)))
         except UnidentifiedImageError as error:

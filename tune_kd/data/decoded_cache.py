@@ -58,7 +58,7 @@ def _content_sha256(image: EncodedImage) -> bytes:
 
 
 def _read(file: Path, count: int) -> Decoded | None:
-    """What the file holds; None where it is absent or damaged (zip files carry a checksum of each array)."""
+    """The content of the file; None if it is missing or damaged (zip files carry a checksum of each array)."""
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             decoded = Decoded(images=arrays["images"], kept=arrays["kept"])
@@ -69,7 +69,7 @@ def _read(file: Path, count: int) -> Decoded | None:
 
 
 def _write(file: Path, decoded: Decoded) -> None:
-    """Write to a neighbour and rename: whoever reads finds a whole file or none."""
+    """Write to a temporary file beside it and rename: a reader finds a whole file or none."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix=file.stem, suffix=".tmp", delete=False) as temporary:
         try:

@@ -60,9 +60,9 @@ class ImageData:
     validation: ImageSet
     test: ImageSet
     skipped_images: int = 0  # undecodable, left out on request
-    left_out: Mapping[str, int] = field(default_factory=dict)  # files that are no images, by what they are
+    left_out: Mapping[str, int] = field(default_factory=dict)  # number of files that are no images, by kind
     test_from: str = ""  # which images are the test set, for people
-    notes: tuple[str, ...] = ()  # what else is to be known of the data set, a line each
+    notes: tuple[str, ...] = ()  # further remarks on the data set, a line each
     normalisation: tuple[Channels, Channels] | None = None  # mean and std; None: measured on the training part
 
     def __post_init__(self) -> None:
@@ -82,12 +82,12 @@ class ImageData:
 
     @property
     def mean(self) -> Channels:
-        """What each channel is centred by: the given mean, else that of the training part."""
+        """The mean that is subtracted from each channel: the given one, else that of the training part."""
         return self._normalisation[0]
 
     @property
     def std(self) -> Channels:
-        """What each channel is scaled by: the given standard deviation, else that of the training part."""
+        """The standard deviation that each channel is divided by: the given one, else that of the training part."""
         return self._normalisation[1]
 
     @cached_property

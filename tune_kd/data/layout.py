@@ -20,13 +20,13 @@ _PLAIN_NAMES = {TRAIN: ("train",), TEST: ("test",), VALID: ("valid", "val")}
 
 
 def list_folder(source: str, columns: Columns | None = None) -> Source:
-    """The training set of the folder ``source``, and its test set where it has one of its own.
+    """The training set of the folder ``source``, and its test set if it has one of its own.
 
-    A folder that holds nothing but another one is passed through. ``train*`` is the training set, else everything that
-    is not a test or validation set; ``test*`` is the test set, else ``valid*`` or ``val``; ``seg_train`` is such a
-    name, too. Each is a folder of class folders, or Parquet files, of which ``columns`` are read; or all is laid out as
-    the official Tiny ImageNet is. Both listings have the same classes. Raises InputError for a folder that is missing,
-    is empty, has none of these layouts, or has splits where classes should be.
+    If a folder holds nothing but another one, that one is read. The training set is ``train*``, else everything that
+    is not a test or validation set. The test set is ``test*``, else ``valid*`` or ``val``. ``seg_train`` is such a
+    name, too. Each is a folder of class folders, or Parquet files, of which ``columns`` are read; or the folder has the
+    layout of the official Tiny ImageNet. Both listings have the same classes. Raises InputError for a folder that is
+    missing, is empty, has none of these layouts, or has splits in the place of classes.
     """
     root, columns = _existing_folder(source), columns or Columns()
     level = descended(root)
@@ -76,7 +76,7 @@ def _existing_folder(source: str) -> Path:
 
 
 def _split(level: Level, kind: str) -> list[Path]:
-    """The folder or the Parquet files whose name is of this kind of split; [] where there are none."""
+    """The folder or the Parquet files whose name is of this kind of split; [] if there are none."""
     folders = [path for path in level.folders if split_kind(path.name) == kind and _is_split(path)]
     if len(folders) > 1:
         plain = [path for path in folders if path.name.lower() in _PLAIN_NAMES[kind]]
@@ -94,7 +94,7 @@ def _is_split(folder: Path) -> bool:
 
 
 def _unread(level: Level, read: Sequence[Path], root: Path) -> list[str]:
-    """A note on the data beside what is read."""
+    """A note on the data that lie beside and are not read."""
     beside = [path for path in (*level.folders, *level.tables) if path not in read and _holds_data(path)]
     return [f"not read: {', '.join(_from(root, path) for path in beside)}"] if beside else []
 

@@ -1,4 +1,4 @@
-"""What a part of a data set holds before anything is decoded."""
+"""The encoded images and labels of a part of a data set, before decoding."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class EncodedImage(NamedTuple):
 class Listing:
     """Encoded images, their labels, int64 [N], and the names of the classes that the labels count.
 
-    ``left_out`` says how much lies beside the images that is none, by what it is (``.heic``), ``notes`` what else is
-    to be known of them.
+    ``left_out`` is the number of files beside them that are no images, by kind (``.heic``). ``notes`` are further
+    remarks.
     """
 
     classes: tuple[str, ...]
@@ -93,11 +93,11 @@ class Listing:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a data set holds before anything is decoded, and what is to be known of it."""
+    """A data set before decoding, and remarks on it."""
 
     train: Listing
     test: Listing | None = None  # None: it has no test set of its own
-    test_from: str = ""  # which folder or files that is, for people
+    test_from: str = ""  # the folder or files of the test set, for people
     is_parquet: bool = False
-    left_out: Mapping[str, int] = field(default_factory=dict)  # files that are no images, by what they are
+    left_out: Mapping[str, int] = field(default_factory=dict)  # number of files that are no images, by kind
     notes: tuple[str, ...] = ()

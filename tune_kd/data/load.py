@@ -20,7 +20,7 @@ from tune_kd.data.split import Indices, limit, split
 from tune_kd.errors import InputError
 
 NAMES = ("digits", *OFFICIAL)  # sources that are no folders
-TEST_FRACTION = 0.15  # split off where the source has no test set of its own
+TEST_FRACTION = 0.15  # split off if the source has no test set of its own
 _TEST, _LIMIT, _VALIDATION, _TEST_LIMIT = range(4)  # each draw has a stream of its own, so that none moves another
 
 
@@ -52,8 +52,8 @@ def load(
 
     Images are scaled to ``image_size`` pixels (None: they all have one square size already), and later normalised by
     ``normalisation``, mean and standard deviation by channel (None: those of the training part). Decoded images are
-    kept in the folder ``cache`` (None: nowhere). Raises InputError for whatever in the arguments or the data cannot be
-    used, RunFailed for a download that fails.
+    kept in the folder ``cache`` (None: nowhere). Raises InputError for arguments or data that cannot be used, RunFailed
+    for a download that fails.
     """
     _check(image_size, validation_fraction, split_seed)
     found = _list(source, data_root, Columns(image=image_column, label=label_column))
@@ -61,7 +61,7 @@ def load(
     whole = pool if test_set is None else pool.joined(test_set)
     train, validation, test = _split(pool, test_set, validation_fraction, split_seed, train_limit)
     test = test[limit(whole.take(test), test_limit, seed=(split_seed, _TEST_LIMIT), name="test_limit", per_class=1)]
-    # Decoded in the order of the source, whatever the split: another split seed finds the same file in the cache.
+    # Decoded in the order of the source under any split: another split seed finds the same file in the cache.
     used = np.sort(np.concatenate([train, validation, test]))
     decoded = decode_cached(
         whole.take(used).images,
@@ -88,7 +88,7 @@ def load(
 
 
 def _list(source: str, data_root: Path | None, columns: Columns) -> Source:
-    """The training set, and the test set where the source has one of its own. There are at least two classes."""
+    """The training set, and the test set if the source has one of its own. There are at least two classes."""
     if source == "digits":
         found = Source(train=list_digits())
     elif source not in OFFICIAL:
@@ -108,7 +108,7 @@ def _list(source: str, data_root: Path | None, columns: Columns) -> Source:
 def _split(
     pool: Listing, test_set: Listing | None, validation_fraction: float, seed: int, train_limit: int | None
 ) -> tuple[Indices, Indices, Indices]:
-    """Train, validation and test: indices into ``pool``, followed by ``test_set`` where there is one."""
+    """Train, validation and test: indices into ``pool``, followed by ``test_set`` if there is one."""
     if test_set is None:
         rest, test = split(pool, fraction=TEST_FRACTION, seed=(seed, _TEST), part="test")
     else:
@@ -136,7 +136,7 @@ def _check(image_size: int | None, validation_fraction: float, split_seed: int) 
 
 
 def _check_still_complete(data: ImageData) -> None:
-    """What was skipped must not have emptied a class of a part that needs it."""
+    """The skipped images must not have emptied a class of a part that needs it. Raises InputError."""
     parts: Sequence[tuple[str, ImageSet]] = (("training", data.train), ("validation", data.validation))
     for name, part in parts:
         counts = np.bincount(part.labels, minlength=len(data.classes))

@@ -11,7 +11,7 @@ from tune_kd.errors import InputError
 
 
 def refuse_splits_as_classes(folders: Sequence[Path], splits: Sequence[Path] = ()) -> None:
-    """Raise InputError where ``folders``, which would be the classes, are splits themselves or hold some.
+    """Raise InputError if ``folders``, which would be the classes, are splits themselves or hold some.
 
     ``splits`` are the folders beside them that are taken as splits already.
     """
@@ -29,7 +29,7 @@ def refuse_splits_as_classes(folders: Sequence[Path], splits: Sequence[Path] = (
 
 
 def refuse_classes_beside(train: Path, folders: Sequence[Path]) -> None:
-    """Raise InputError where a training set without a test set lies beside ``folders`` that could be classes."""
+    """Raise InputError if a training set without a test set lies beside ``folders`` that could be classes."""
     beside = [folder for folder in folders if not split_kind(folder.name) and holds_images(folder)]
     if beside:
         names = ", ".join(f"{folder.name}/" for folder in beside[:3]) + (", …" if len(beside) > 3 else "")
@@ -40,9 +40,9 @@ def refuse_classes_beside(train: Path, folders: Sequence[Path]) -> None:
 
 
 def check_whole(folder: Path) -> None:
-    """Raise InputError, naming the folder to give, where ``folder`` is one split of a set and another lies beside it.
+    """Raise InputError, naming the folder to give, if ``folder`` is one split of a set and another lies beside it.
 
-    Beside it counts what has another split's name and a class of the same name, or Parquet files too.
+    A folder beside it is another split if it has a split's name, and a class of the same name or Parquet files too.
     """
     folder = folder.resolve()
     kind = split_kind(folder.name)
@@ -64,7 +64,7 @@ def _have_common(one: Level, other: Level) -> bool:
 
 
 def _splits_below(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
-    """Where in ``folder`` there are splits, and which.
+    """The folders in ``folder`` that hold splits, each with its splits.
 
     They are folders with names of several kinds, or one that has a split's name and class folders in it.
     """

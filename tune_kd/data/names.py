@@ -1,4 +1,4 @@
-"""What names in a data folder say: which are hidden, which are a split's, and which are one name in two spellings."""
+"""Names in a data folder: the hidden ones, those of splits, and one name in two spellings."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def one_spelling(name: str) -> str:
 
 
 def split_kind(name: str) -> str | None:
-    """TRAIN, TEST or VALID where the name is a split's, else None.
+    """TRAIN, TEST or VALID if the name is a split's, else None.
 
-    It is where it begins so, as ``train2017`` and ``validation-00000-of-00001`` do, or has such a word later, as
+    It is if it begins so, as ``train2017`` and ``validation-00000-of-00001`` do, or has such a word later, as
     ``seg_train`` does.
     """
     lower = name.lower()

@@ -1,4 +1,4 @@
-"""The data sets of the literature by name: found where they lie, else downloaded, checked and put there whole."""
+"""The data sets of the literature by name: found in the data root, else downloaded to there and checked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tune_kd.data.layout import list_folder
 from tune_kd.data.listing import Listing, Source
 from tune_kd.errors import InputError, RunFailed
 
-SILENCE_S = 30  # after which a server that says nothing is given up
+SILENCE_S = 30  # of a server, after which the download fails
 BROKEN = (OSError, RuntimeError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
 
 
@@ -28,12 +28,12 @@ class OfficialSet(Protocol):
 
     @property
     def url(self) -> str:
-        """Where its archive is."""
+        """The address of its archive."""
         ...
 
     @property
     def folder(self) -> str:
-        """What its archive unpacks to."""
+        """The folder that its archive unpacks to."""
         ...
 
     def download(self, into: Path) -> None:
@@ -87,7 +87,7 @@ def list_official(name: str, root: Path, columns: Columns | None = None) -> Sour
 
     They are read from the official files in ``root``; else from ``root/name``, a folder of images or Parquet files, of
     which ``columns`` are read; else the official files are downloaded into ``root``. Raises InputError for a copy that
-    is not whole, RunFailed where there is none and none can be got.
+    is not whole, RunFailed if there is none and the download fails.
     """
     official = OFFICIAL[name]()
     if not (root / official.folder).exists():
@@ -133,5 +133,5 @@ def _impatient() -> Iterator[None]:
 
 
 def official_root(cache: Path, data_root: str | Path | None) -> Path:
-    """Where data sets with a name lie: the data root that was given, else a folder of the cache."""
+    """The folder of data sets with a name: the data root that was given, else a folder of the cache."""
     return cache / "datasets" if data_root is None else Path(data_root).expanduser().absolute()

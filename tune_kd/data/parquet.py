@@ -50,7 +50,7 @@ def list_parquet(
 
 
 def label_names(file: Path, columns: Columns) -> tuple[str, ...] | None:
-    """What the labels of a file, which can be read, are called; None where it does not say."""
+    """The names of the labels of a readable file; None if it has none."""
     schema = pq.read_schema(file)
     return class_names(schema, columns.found_in(schema, file.name)[1])
 

@@ -1,4 +1,4 @@
-"""One part of a data set, training or test: Parquet files, or class folders and what lies beside them."""
+"""One part of a data set, training or test: Parquet files, or class folders and the files beside them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOSE = "image outside a class folder"
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Where a part's images are. Beside its class folders lie ``splits``, and images that are in no class."""
+    """The folders or files of a part. Beside its class folders lie ``splits``, and images that are in no class."""
 
     tables: Sequence[Path] = ()
     folders: Sequence[Path] = ()
@@ -41,7 +41,7 @@ class Part:
         return replace(listing, left_out=Counter(listing.left_out) + Counter({LOOSE: self.loose}))
 
     def label_names(self, columns: Columns) -> tuple[str, ...] | None:
-        """What its labels are called; None for Parquet files that do not say."""
+        """The names of its labels; None for Parquet files that have none."""
         if not self.tables:
             return tuple(dict.fromkeys(one_spelling(folder.name) for folder in self.folders))
         from tune_kd.data.parquet import label_names
@@ -62,7 +62,7 @@ def part_of(paths: Sequence[Path], classes: Collection[str] = ()) -> Part:
 
 
 def part_beside(level: Level, splits: Sequence[Path]) -> Part:
-    """What is the training set where nothing is called so: the other Parquet files, else the other folders."""
+    """The training set if nothing has its name: the other Parquet files, else the other folders."""
     tables, folders = ([path for path in paths if path not in splits] for paths in (level.tables, level.folders))
     if tables:
         return Part(tables=tables)
@@ -72,7 +72,7 @@ def part_beside(level: Level, splits: Sequence[Path]) -> Part:
 
 
 def descended(folder: Path, classes: Collection[str] = ()) -> Level:
-    """What lies in ``folder``; where that is a lone folder that is no class, what lies in that, and so on."""
+    """The content of ``folder``. If that is a lone folder that is no class, the content of that one, and so on."""
     level, seen = look(folder), {folder.resolve()}
     while len(level.folders) == 1 and not (level.images or level.tables):
         [only] = level.folders
@@ -85,7 +85,7 @@ def descended(folder: Path, classes: Collection[str] = ()) -> Level:
 
 
 def no_layout(level: Level) -> str:
-    """What is wrong with a folder that holds nothing of what is known."""
+    """The error for a folder that has none of the known layouts."""
     names = [path.name for path in (*level.folders, *level.tables, *level.images, *level.others)]
     return (
         f"{str(level.folder)!r} has neither class folders of images (ImageFolder layout) nor Parquet files with the "

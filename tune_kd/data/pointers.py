@@ -1,4 +1,4 @@
-"""Files that stand for others: what Git LFS leaves where the data were not fetched."""
+"""Pointers of Git LFS: small files in the place of data that were not fetched."""
 
 from __future__ import annotations
 

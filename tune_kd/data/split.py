@@ -1,7 +1,7 @@
 """Seeded, stratified parts of a list of labels.
 
 Not scikit-learn's ``train_test_split``: it refuses to leave out fewer images than there are classes (a ``train_limit``
-just below the whole set), and it may leave a small class out of a part without a word.
+just below the whole set), and it may leave a small class out of a part silently.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def split(listing: Listing, *, fraction: float, seed: Sequence[int], part: str) 
 
 
 def limit(listing: Listing, size: int | None, *, seed: Sequence[int], name: str, per_class: int) -> Indices:
-    """Indices of a stratified part of ``size`` images; all of them where ``size`` is None or more than there are.
+    """Indices of a stratified part of ``size`` images; all of them if ``size`` is None or more than there are.
 
     Raises InputError, by the field's ``name``, for fewer than ``per_class`` images a class.
     """
@@ -71,7 +71,7 @@ def limit(listing: Listing, size: int | None, *, seed: Sequence[int], name: str,
 def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
     """``images`` in two parts, the second a seeded ``share`` of them in which each class keeps its proportion.
 
-    Raises InputError where there are too few images for one of each class in both parts.
+    Raises InputError if there are too few images for one of each class in both parts.
     """
     if share == 0:
         return images, ImageSet(images=images.images[:0], labels=images.labels[:0])

@@ -13,7 +13,7 @@ def in_words(data: ImageData) -> str:
 
 
 def remarks(data: ImageData) -> list[str]:
-    """What is allowed, yet should be known of the data, a line each."""
+    """Remarks on data that are allowed, a line each: files left out, empty classes."""
     left_out = ", ".join(f"{count:,} × {kind}" for kind, count in sorted(data.left_out.items()))
     said = [*([f"left out: {left_out}"] if left_out else []), *data.notes]
     return [f"{data.name}: {text}" for text in said]

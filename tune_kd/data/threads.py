@@ -1,4 +1,4 @@
-"""A function over many small items, in threads: for what releases the GIL, as PIL's decoding and hashing do."""
+"""A function over many small items, in threads. It should release the GIL, as PIL's decoding and hashing do."""
 
 from __future__ import annotations
 

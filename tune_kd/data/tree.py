@@ -13,7 +13,7 @@ from tune_kd.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """What lies directly in a folder, each in order of name."""
+    """The entries directly in a folder, each in order of name."""
 
     folder: Path
     folders: list[Path]
@@ -23,12 +23,12 @@ class Level:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing lies there."""
+        """Whether it has no entries."""
         return not (self.folders or self.images or self.tables or self.others)
 
 
 def look(folder: Path) -> Level:
-    """What lies directly in ``folder``. Raises InputError for one that cannot be read."""
+    """The entries directly in ``folder``. Raises InputError for one that cannot be read."""
     level = Level(folder=folder, folders=[], images=[], tables=[], others=[])
     for path in _visible(folder):
         if path.is_dir():
@@ -44,10 +44,10 @@ def look(folder: Path) -> Level:
 
 
 def files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """The files in ``folder`` at any depth, in order of their paths; none where there is no such folder.
+    """The files in ``folder`` at any depth, in order of their paths; none if there is no such folder.
 
-    Links to folders are followed, but for one to a folder above itself, which is given as a file is: what lies there
-    was met on the way. Raises InputError for a folder that cannot be read.
+    Links to folders are followed. A link to a folder above itself is not: it is listed like a file, since the content
+    of that folder is listed already. Raises InputError for a folder that cannot be read.
     """
     way = (*above, folder.resolve())
     for path in _visible(folder):

@@ -1,1 +1,1 @@
-"""What a trial costs: energy by component, CO2e and FLOPs, each with the method that it was found by."""
+"""The costs of a trial: energy by component, CO2e and FLOPs, each with its method."""

@@ -45,7 +45,7 @@ class MeterActor:
         self._running = True
         due_s = time.monotonic()
         while True:
-            # By the clock and not by the sleep, so that the rate does not drift; what was missed is skipped.
+            # By the clock and not by the sleep, so that the rate does not drift; missed ticks are skipped.
             due_s = max(due_s + self._period_s, time.monotonic())
             await asyncio.sleep(due_s - time.monotonic())
             self._meter.tick()
@@ -68,7 +68,7 @@ class MeterActor:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeEnergy:
-    """The driver's latest knowledge of one node. ``lost`` says why no more will come; None while it lives."""
+    """The driver's latest knowledge of one node. ``lost`` is the reason why no more come; None while it lives."""
 
     node_id: str
     snapshot: NodeSnapshot | None
@@ -123,7 +123,7 @@ class NodeMeters:
         }
 
     def poll(self) -> Mapping[str, NodeEnergy]:
-        """What is known of every node, by node id. Never waits; asks again once a period. Call it often."""
+        """The latest readings of every node, by node id. Never waits; requests new ones once a period. Call often."""
         if self._asked:
             done = set(ray.wait(list(self._asked.values()), num_returns=len(self._asked), timeout=0)[0])
             for node_id, answer in [asked for asked in self._asked.items() if asked[1] in done]:
@@ -141,7 +141,7 @@ class NodeMeters:
             self.poll()
 
     def settle(self, timeout_s: float = 5.0) -> Mapping[str, NodeEnergy]:
-        """The last word of every node: asks all once more and waits for them, at most ``timeout_s``."""
+        """The final readings of every node: requests them once more and waits at most ``timeout_s``."""
         self._ask()
         if self._asked:
             ray.wait(list(self._asked.values()), num_returns=len(self._asked), timeout=timeout_s)
@@ -151,7 +151,7 @@ class NodeMeters:
         return dict(self._known)
 
     def descriptions(self, timeout_s: float = 10.0) -> dict[str, dict[str, Any] | None]:
-        """How each node is metered, by node id, asked once; None for a meter that never answered."""
+        """How each node is metered, by node id, requested once; None for a meter that never answered."""
         for node_id in self._actors.keys() - self._described.keys():
             if self._known[node_id].lost is None and (found := _description(self._actors[node_id], timeout_s)):
                 self._described[node_id] = found

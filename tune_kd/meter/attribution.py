@@ -1,8 +1,8 @@
 """Who pays for an interval of a node's energy. Pure arithmetic: no clock, no process, no device.
 
-Dynamic energy goes by use, idle and RAM energy by reservation. What nobody registered used, and what trials of another
-meter have reserved, is ``other``; what nobody reserved is unreserved idle. Trials + other + unreserved idle = node,
-always.
+Dynamic energy goes by use, idle and RAM energy by reservation. ``other`` is the energy of processes that are not
+registered, and the energy that trials of another meter have reserved. Energy that nobody reserved is unreserved idle.
+Trials + other + unreserved idle = node, always.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tune_kd.meter.energy import Energy, combined
 
 @dataclass(frozen=True, kw_only=True)
 class GpuInterval:
-    """One GPU's energy. ``sm_s`` is SM time by trial and ``other_sm_s`` everybody else's; None: it cannot be told."""
+    """One GPU's energy. ``sm_s`` is SM time by trial and ``other_sm_s`` everybody else's; None: unknown."""
 
     total_j: float
     idle_j: float
@@ -26,7 +26,7 @@ class GpuInterval:
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A node between two readings. ``gpus`` is by GPU index, None where none can be read."""
+    """A node between two readings. ``gpus`` is by GPU index, None if none can be read."""
 
     duration_s: float
     cpu_j: float
@@ -38,7 +38,7 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """What one trial had of the interval: reserved CPUs, used CPU seconds, reserved share of each GPU (0 to 1).
+    """One trial in the interval: its reserved CPUs, used CPU seconds, reserved share of each GPU (0 to 1).
 
     ``exclusive`` are the GPUs that it has to itself.
     """
@@ -51,7 +51,7 @@ class Use:
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What trials of other meters have reserved of the node: how many trials, CPUs, and share of each GPU by index."""
+    """Reservations of other meters' trials on the node: number of trials, CPUs, share of each GPU by index."""
 
     trials: int = 0
     cpus: float = 0.0
@@ -77,7 +77,7 @@ class Methods:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """An interval, paid for: each trial's energy, what others used and what nobody reserved."""
+    """An interval, attributed: the energy of each trial, of others, and the energy that nobody reserved."""
 
     trials: Mapping[str, Energy]
     other_j: float
@@ -123,7 +123,7 @@ def by_use(joules: float, used_s: Mapping[str, float], node_s: float) -> dict[st
 def reserved_shares(reserved: Mapping[str, float], whole: float, beside: float = 0.0) -> tuple[dict[str, float], float]:
     """The share of ``whole`` that each has reserved, and that of ``beside``, which others have.
 
-    It is the share of all reservations where they are more than there is.
+    If more is reserved than there is, it is the share of all reservations.
     """
     all_of_it = max(whole, math.fsum(reserved.values()) + beside)
     return {trial: amount / all_of_it for trial, amount in reserved.items()}, beside / all_of_it
@@ -152,8 +152,8 @@ def dynamic_gpu_shares(
 ) -> dict[str, float]:
     """Each trial's share of a GPU's energy above idle.
 
-    All of it for the trial that has the GPU to itself; else by SM time; where that cannot be told, or nobody
-    had any, by reservation among the trials that hold it.
+    All of it for the trial that has the GPU to itself; else by SM time. If that is unknown, or nobody had any, by
+    reservation among the trials that hold it.
     """
     if len(held) == 1 and not of_others and index in uses[next(iter(held))].exclusive:
         return dict.fromkeys(held, 1.0)
@@ -168,7 +168,7 @@ class NodeTotals:
 
     ``idle_j`` is the unreserved idle and RAM energy, ``residual_j`` what conservation misses: rounding.
     ``coverage`` is the share of the time with readings at the asked rate and without a gap. ``meters_beside_s`` is the
-    time with trials of other meters on the node; None where they cannot be seen.
+    time with trials of other meters on the node; None if they cannot be seen.
     """
 
     total_j: float
@@ -223,7 +223,7 @@ class NodeLedger:
     def close(
         self, interval: Interval, uses: Mapping[str, Use], *, gap: bool = False, beside: Beside | None = NOBODY
     ) -> None:
-        """Charge an interval. ``gap`` flags one in which a reading failed; ``beside`` is None where nobody knows."""
+        """Charge an interval. ``gap`` flags one in which a reading failed; ``beside`` is None if unknown."""
         paid = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
         for trial, energy in paid.trials.items():
             self.trials[trial] = self.trials.get(trial, Energy()) + energy

@@ -1,6 +1,6 @@
-"""Meters of other studies on the same machine: each says in a file what its trials have reserved.
+"""Meters of other studies on the same machine: each writes the reservations of its trials to a file.
 
-An flock on the file says that its meter lives; the kernel takes it back when the meter dies. Meters see each other if
+An flock on the file shows that its meter lives; the kernel frees it when the meter dies. Meters see each other if
 they see the same ``/tmp``: those of other containers, and of jobs with a ``/tmp`` of their own, stay unseen.
 """
 
@@ -20,7 +20,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of one kernel: a /tmp on a
 
 @dataclass(frozen=True, kw_only=True)
 class Reservations:
-    """What trials have reserved of a machine: how many trials, their CPUs, and their share of each GPU."""
+    """Reservations of trials on a machine: number of trials, their CPUs, and their share of each GPU."""
 
     trials: int = 0
     cpus: float = 0.0
@@ -34,13 +34,13 @@ class Reservations:
 
 
 def registry_folder() -> Path:
-    """Where all meters of this machine write. Not TMPDIR, which may be another one for every user."""
+    """The folder that all meters of this machine write to. Not TMPDIR, which may differ from user to user."""
     boot = _BOOT_ID.read_text()[:8] if _BOOT_ID.exists() else "any"
     return Path("/tmp") / f"tune-kd-meters-{boot}"
 
 
 class Registry:
-    """One meter's entry among those of its machine. Nothing here raises: what cannot be known is None."""
+    """One meter's entry among those of its machine. Nothing here raises: unknown is None."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = registry_folder() if folder is None else folder
@@ -51,7 +51,7 @@ class Registry:
             self._entry = None
 
     def say(self, reserved: Reservations) -> None:
-        """Tell the others what the trials of this meter have reserved from now on."""
+        """Publish the reservations of this meter's trials from now on."""
         if self._entry is None:
             return
         text = {"trials": reserved.trials, "cpus": reserved.cpus, "gpu_shares": dict(reserved.gpu_shares)}
@@ -60,10 +60,10 @@ class Registry:
             os.ftruncate(self._entry[1], 0)
             os.pwrite(self._entry[1], json.dumps(text).encode(), 0)
         except OSError:
-            self.close()  # a full disk: others would go on with what was said before
+            self.close()  # a full disk: others would go on with the entry of before
 
     def others(self) -> Reservations | None:
-        """What the trials of all other living meters have reserved; None where that cannot be known."""
+        """The reservations of all other living meters; None if unknown."""
         if self._entry is None:
             return None
         total, known = Reservations(), {}
@@ -86,7 +86,7 @@ class Registry:
             self._entry = None
 
     def _read(self, path: Path) -> Reservations | None:
-        """What a living meter says in its entry; None for one that is dead, whose entry is removed."""
+        """The entry of a living meter; None for a dead one, whose entry is removed."""
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:

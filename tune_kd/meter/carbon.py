@@ -22,7 +22,7 @@ RESERVED_CODES = {"UK": "GB", "EL": "GR"}
 class Carbon:
     """How joules become g CO2e.
 
-    ``intensity_g_per_kwh`` is the grid's average carbon intensity and ``source`` where it comes from, in words;
+    ``intensity_g_per_kwh`` is the grid's average carbon intensity and ``source`` its origin, in words;
     ``pue`` (power usage effectiveness, >= 1) is the data centre's energy over its computers'. ``region`` (ISO
     3166-1 alpha-3) and ``year`` are those of the intensity, None for a number of the user's own.
     """
@@ -45,11 +45,11 @@ class Carbon:
 
 
 def carbon(country: str | None = None, intensity_g_per_kwh: float | None = None, pue: float = 1.0) -> Carbon:
-    """The user's number, else the country's energy mix, else the world average, said so.
+    """The user's number, else the country's energy mix, else the world average, named as ``source``.
 
     A country is given by its ISO 3166-1 code, alpha-3 or alpha-2; ``UK`` and ``EL`` are known, too. Nothing is looked
     up over the network. Raises InputError for a country that is not in codecarbon's table, and checks the country also
-    where the user's number takes precedence.
+    if the user's number takes precedence.
     """
     mix = None if country is None else _energy_mix(country)
     if intensity_g_per_kwh is not None:
@@ -85,7 +85,7 @@ def _alpha_3(country: str) -> str:
     code = country.strip().upper()
     if len(code) != 2:
         return code
-    import pycountry  # reads its tables: only where such a code is given
+    import pycountry  # reads its tables: only if such a code is given
 
     found = pycountry.countries.get(alpha_2=RESERVED_CODES.get(code, code))
     return code if found is None else str(found.alpha_3)
@@ -116,7 +116,7 @@ def _nearest_countries(given: str, most: int = 3) -> str:
 
 @cache
 def _energy_mixes() -> dict[str, dict[str, Any]]:
-    from codecarbon.input import DataSource  # loads pandas: only where carbon is asked for
+    from codecarbon.input import DataSource  # loads pandas: only if carbon is asked for
 
     mixes: dict[str, dict[str, Any]] = DataSource().get_global_energy_mix_data()
     return mixes

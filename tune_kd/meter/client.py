@@ -24,11 +24,11 @@ CLOSE_S = 5.0
 class TrialMeter:
     """Energy of this process and its children since construction, from the meter of the node it runs on.
 
-    ``trial`` names one attempt, ``cpus`` and ``gpus`` (share by device id) are what it has reserved. Nothing here
-    raises or hangs on account of the meter. A mark that it does not answer within ``timeout_s`` is unmeasured, and the
-    next one has it all, as accounts are cumulative; after three of these in a row, or once the meter is gone, all are.
-    ``failure`` says why the last mark is unmeasured. ``wait_s`` is how long to wait for a meter that the driver may be
-    about to start.
+    ``trial`` names one attempt, ``cpus`` and ``gpus`` (share by device id) are its reservations. Nothing here
+    raises or hangs because of the meter. A mark without an answer within ``timeout_s`` is unmeasured. The next one
+    includes its energy, as accounts are cumulative. After three in a row, or if the meter dies, all further marks are
+    unmeasured. ``failure`` is the reason for the last one. ``wait_s`` is the time to wait for a meter that the driver
+    may be about to start.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class TrialMeter:
         return self._latest.co_tenants
 
     def mark(self) -> Energy:
-        """Energy since construction; cumulative, with joules of 0 or more. Unmeasured where ``failure`` says why."""
+        """Energy since construction; cumulative, with joules of 0 or more. Unmeasured if ``failure`` has a reason."""
         return self._latest.energy if self._closed else self._call("mark", self._timeout_s)
 
     def close(self) -> Energy:
-        """End the account and return what it came to. Later marks return the same."""
+        """End the account and return its energy. Later marks return the same."""
         energy = self.mark() if self._closed else self._call("unregister", min(self._timeout_s, CLOSE_S))
         self._closed = True
         return energy
@@ -97,7 +97,7 @@ class TrialMeter:
 
 
 def find_actor(name: str, wait_s: float = 0.0) -> Any | None:
-    """The actor of this name, waited for at most ``wait_s``; None where there is none."""
+    """The actor of this name, waited for at most ``wait_s``; None if there is none."""
     until_s = time.monotonic() + wait_s
     while True:
         try:

@@ -24,8 +24,8 @@ def emissions_row(run: Mapping[str, Any], trial: Mapping[str, Any], node: Mappin
     """One trial as a row: kWh, kg and watts out of the store's joules, grams and seconds.
 
     ``run``, ``trial`` and ``node`` are rows of the store's tables. As in codecarbon's own rows, energy and power
-    include the PUE. It has no column for idle energy: that is added to CPU and GPU in proportion to what they
-    used, so that the three components add up to the energy consumed. What is unmeasured is None, an empty cell.
+    include the PUE. It has no column for idle energy: that is added to CPU and GPU in proportion to their
+    use, so that the three components add up to the energy consumed. Unmeasured is None, an empty cell.
     """
     pue = _number(trial, "pue")
     cpu_j, gpu_j, ram_j, total_j = (None if joules is None else joules * (pue or 1.0) for joules in _components(trial))

@@ -1,10 +1,10 @@
-"""A cumulative energy counter made of raw readings: what wraps around, goes backwards or cannot be read."""
+"""A cumulative energy counter made of raw readings, which may wrap around, go backwards or fail."""
 
 from __future__ import annotations
 
 
 class Unavailable(RuntimeError):
-    """A reader that does not work here: ``why``, and what to do about it (empty if nothing helps)."""
+    """A reader that does not work here: ``why``, and the ``remedy`` (empty if there is none)."""
 
     def __init__(self, why: str, remedy: str = "") -> None:
         super().__init__(why)
@@ -16,7 +16,7 @@ class Counter:
     """Joules since the first reading of a hardware counter, which starts anywhere and wraps at ``range_j``.
 
     A reading below the one before is a wrap-around when that explains it by at most half the range, else
-    a reset. What was used across a reset or an unreadable stretch is unknown: it is left out, and ``gaps`` counts it.
+    a reset. The energy across a reset or a failed reading is unknown: it is left out, and ``gaps`` counts it.
     """
 
     def __init__(self, range_j: float | None = None) -> None:

@@ -15,7 +15,7 @@ COMPONENTS = ("cpu_j", "gpu_j", "ram_j", "idle_j")
 class Energy:
     """Joules of one trial, one interval or one node; ``Energy()`` is "nothing was measured".
 
-    ``cpu_j`` and ``gpu_j`` are dynamic energy: what is used above idle. ``idle_j`` is the share of CPU and GPU
+    ``cpu_j`` and ``gpu_j`` are dynamic energy, above idle. ``idle_j`` is the share of CPU and GPU
     idle energy that was reserved, ``ram_j`` the share of the RAM. ``None`` means "not measured", never 0.
     ``method`` is ``counter`` (a hardware energy counter), ``sampled`` (power, integrated), ``model`` or ``mixed``.
     """
@@ -38,17 +38,17 @@ class Energy:
 
     @property
     def total_j(self) -> float | None:
-        """The sum of what is known; None if nothing is."""
+        """The sum of the known components; None if none is known."""
         known = [joules for name in COMPONENTS if (joules := getattr(self, name)) is not None]
         return math.fsum(known) if known else None
 
     def __add__(self, other: Energy) -> Energy:
-        """Both together. What one of them does not know is the other's."""
+        """The sum of both. A component that one of them lacks is the other's."""
         sums = {name: _add(getattr(self, name), getattr(other, name)) for name in COMPONENTS}
         return Energy(**sums, method=combined(self.method, other.method))
 
     def __sub__(self, earlier: Energy) -> Energy:
-        """What was spent between two marks of a cumulative meter. Unknown at one of them is unknown between them."""
+        """The energy between two marks of a cumulative meter. Unknown at one of them is unknown between them."""
         differences = {name: _subtract(getattr(self, name), getattr(earlier, name)) for name in COMPONENTS}
         known = any(joules is not None for joules in differences.values())
         return Energy(**differences, method=combined(self.method, earlier.method) if known else None)
@@ -76,11 +76,11 @@ def _subtract(later: float | None, earlier: float | None) -> float | None:
 
 
 class Meter(Protocol):
-    """What a trial asks of whatever meters it."""
+    """The meter of a trial, of any kind."""
 
     def mark(self) -> Energy:
         """The energy since the trial began."""
 
     @property
     def co_tenants(self) -> int | None:
-        """The most trials that shared the node at the same time; None where that cannot be known."""
+        """The most trials that shared the node at the same time; None if unknown."""

@@ -1,7 +1,7 @@
 """FLOPs of a model, exactly: every multiply-accumulate (MAC) of its convolutions and matrix products, twice.
 
-torch's ``FlopCounterMode`` watches one image go forward and backward, so that the count is of what autograd
-really computes: no gradient for an input or a weight that needs none. Its formula for the backward of grouped
+torch's ``FlopCounterMode`` watches one image go forward and backward, so that it counts the operations that autograd
+computes: no gradient for an input or a weight that needs none. Its formula for the backward of grouped
 convolutions is wrong, though (6.9 times too much for MobileNetV2), and is replaced here.
 """
 
@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tune_kd.errors import InputError
 
 # Left out on purpose, as in the field's convention: operators of a few FLOPs an element. Elementwise ones and
-# reductions are told by torch's tags, views by their schema; the others by these words of their names.
+# reductions are known by torch's tags, views by their schema; the others by these words of their names.
 _SUMMARISES = {"norm", "softmax", "pool", "upsample", "dropout", "bernoulli", "mean", "cumsum"}
 _MOVES = {"cat", "stack", "copy", "clone", "detach", "lift", "strided", "view", "contiguous", "repeat", "roll", "pad"}
 _PICKS = {"shuffle", "unshuffle", "im2col", "index", "select", "gather", "scatter", "embedding", "sort", "topk"}
@@ -36,7 +36,7 @@ CHEAP_WORDS = frozenset(_SUMMARISES | _MOVES | _PICKS | _MAKES)
 class ModelFlops:
     """FLOPs per image, at 2 per MAC.
 
-    ``backward`` is that of a training step: weight gradients, and the gradients of what needs one.
+    ``backward`` is that of a training step: weight gradients, and input gradients if they are needed.
     ``uncounted`` names the operators with arithmetic of their own that are in neither number.
     """
 
@@ -50,7 +50,7 @@ def count(model: nn.Module, image_shape: tuple[int, int, int]) -> ModelFlops:
 
     Counted: convolutions of any rank, grouped, dilated or transposed; linear layers; matrix products outside of
     them, attention's included. Left out on purpose and not listed as uncounted: elementwise operators and
-    activations, reductions, normalisation, pooling, softmax, resizing, embedding and whatever moves data. All
+    activations, reductions, normalisation, pooling, softmax, resizing, embedding and data movement. All
     other operators (recurrent cells, FFTs, deformable convolutions, a user's own kernels) are named in
     ``uncounted``.
 
@@ -164,7 +164,7 @@ def _plain_attention() -> Iterator[None]:
 
 
 def _dtype(model: nn.Module) -> torch.dtype:
-    """What the model computes in: an image in another floating type would be refused."""
+    """The model's floating type: it would refuse an image of another one."""
     floating = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
     return next(floating, torch.float32)
 

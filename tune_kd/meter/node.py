@@ -21,10 +21,10 @@ from tune_kd.meter.tree import ProcessTree
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEnergy:
-    """What a trial has used so far. ``co_tenants`` is the most trials that were on the node with it, as far as is seen.
+    """The energy of a trial so far. ``co_tenants`` is the most trials known to have been on the node with it.
 
-    ``state`` is ``open``, ``closed``, or ``lost`` for a process that ended without a word: up to one interval of
-    its CPU time is then in the node's ``other``.
+    ``state`` is ``open``, ``closed``, or ``lost`` for a process that ended without unregistering: up to one
+    interval of its CPU time is then in the node's ``other``.
     """
 
     energy: Energy
@@ -34,9 +34,9 @@ class TrialEnergy:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSnapshot:
-    """What a meter tells the driver: the node's totals and its trials, as of the last interval.
+    """A meter's answer to the driver: the node's totals and its trials, as of the last interval.
 
-    ``trials`` are the open ones and those that ended since the driver last asked; ``ended`` is how many have.
+    ``trials`` are the open ones and those that ended since the driver's last request; ``ended`` is their number.
     """
 
     totals: NodeTotals
@@ -46,7 +46,7 @@ class NodeSnapshot:
 
 @dataclass
 class _Seat:
-    """A registered trial: its processes and what it has reserved."""
+    """A registered trial: its processes and its reservations."""
 
     tree: ProcessTree
     cpus: float
@@ -62,8 +62,8 @@ class NodeMeter:
     """Meters the trials of one node.
 
     A trial's name is opaque and of one attempt. Intervals are closed by ``tick``, ``register`` and ``unregister``,
-    which scan the processes; ``mark`` reads the counters and the trial's known processes alone. What the trials of
-    other meters have reserved is read in the ``registry``, and nothing is known of them without one.
+    which scan the processes; ``mark`` reads the counters and the trial's known processes alone. The
+    reservations of other meters are read from the ``registry``; without one they are unknown.
     """
 
     def __init__(self, readers: NodeReaders, *, period_s: float = 1.0, registry: Registry | None = None) -> None:
@@ -82,14 +82,14 @@ class NodeMeter:
     def register(self, trial: str, pid: int, *, cpus: float, gpus: Mapping[str, float] | None = None) -> None:
         """Meter the process tree of ``pid`` as ``trial`` from now on.
 
-        ``cpus`` and ``gpus`` (share by device id) are what it has reserved. Raises ProcessLookupError, KeyError for
+        ``cpus`` and ``gpus`` (share by device id) are its reservations. Raises ProcessLookupError, KeyError for
         a GPU that is not here, InputError for a name that was used before.
         """
         if trial in self._trials:
             raise InputError(f"trial {trial!r} was metered already; every attempt needs a name of its own")
         processes = self._close_interval()
         shares, exclusive = self._gpu_reservation(gpus or {})
-        # A worker has one trial at a time: what it ran before went without saying goodbye.
+        # A worker has one trial at a time: the one before ended without unregistering.
         for before in [name for name, seat in self._seats.items() if seat.tree.root == pid]:
             self._end(before, "lost")
         self._seats[trial] = _Seat(ProcessTree(pid, processes), cpus, shares, exclusive)
@@ -105,7 +105,7 @@ class NodeMeter:
         return self._trials[trial]
 
     def mark(self, trial: str) -> TrialEnergy:
-        """What the trial has used so far, the open interval included; never less than at the mark before."""
+        """The trial's energy so far, the open interval included; never less than at the mark before."""
         seat = self._seats.get(trial)
         if seat is None:
             return self._trials[trial]
@@ -129,7 +129,7 @@ class NodeMeter:
         return NodeSnapshot(totals=self._ledger.totals, trials=trials, ended=len(self._ended))
 
     def description(self, given: Mapping[str, float] | None = None) -> dict[str, Any]:
-        """How this node is metered, as columns of the store's ``nodes``: methods, and what the figures hang on.
+        """How this node is metered, as columns of the store's ``nodes``: methods and parameters.
 
         ``given`` are the options that took the place of the power model's own figures.
         """
@@ -172,7 +172,7 @@ class NodeMeter:
         return processes
 
     def _look_beside(self) -> Beside | None:
-        """What trials of other meters have reserved here; None where nobody knows."""
+        """The reservations of other meters here; None if unknown."""
         found = None if self._registry is None else self._registry.others()
         if found is None:
             return None
@@ -181,7 +181,7 @@ class NodeMeter:
         return Beside(trials=found.trials, cpus=found.cpus, gpu_shares=shares)
 
     def _say(self) -> None:
-        """Tell the other meters what the trials of this one have reserved."""
+        """Publish the reservations of this meter's trials to the other meters."""
         if self._registry is None:
             return
         uuids = {gpu.index: gpu.uuid for gpu in (self._readers.nvml.gpus if self._readers.nvml else ())}
@@ -207,7 +207,7 @@ class NodeMeter:
         return {pid: trial for trial, seat in self._seats.items() for pid in seat.tree.pids}
 
     def _nothing(self) -> Energy:
-        """Zero, measured: of what is metered on this node."""
+        """Zero joules for each component that is metered on this node, None for the others."""
         methods = self._ledger.methods
         gpu_j = None if methods.gpu is None else 0.0
         return Energy(cpu_j=0.0, gpu_j=gpu_j, ram_j=0.0, idle_j=0.0, method=methods.combined)
@@ -229,5 +229,5 @@ class NodeMeter:
 
 
 def _at_least(before: Energy, now: Energy) -> Energy:
-    """``now``, no component below ``before``: a preview may be a little more than what the interval ends with."""
+    """``now``, no component below ``before``: a preview may be a little more than the interval's final value."""
     return before if (before.total_j or 0.0) > (now.total_j or 0.0) else now

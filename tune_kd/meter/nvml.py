@@ -25,8 +25,8 @@ _HOST_PID_NAMESPACE = "pid:[4026531836]"
 class GpuReading:
     """One GPU at one instant, cumulative since the reader was made.
 
-    ``sm_s`` are seconds of the whole GPU's multiprocessors by pid; None where NVML does not tell (MIG, other pid
-    namespace). ``load`` is its utilisation now, 0 to 1, None where unknown. ``gaps`` counts failed readings.
+    ``sm_s`` are seconds of the whole GPU's multiprocessors by pid; None if NVML does not report them (MIG, other
+    pid namespace). ``load`` is its utilisation now, 0 to 1, None if unknown. ``gaps`` counts failed readings.
     """
 
     index: int
@@ -38,7 +38,7 @@ class GpuReading:
 
 @dataclass
 class _Gpu:
-    """What is remembered of one GPU between readings."""
+    """The state of one GPU between readings."""
 
     index: int
     handle: Any
@@ -56,9 +56,9 @@ class _Gpu:
 
 
 class NvmlReader:
-    """All GPUs of the node that tell their energy or power; ``silent`` says why others are not counted.
+    """All GPUs of the node that report their energy or power; ``silent`` has the reasons why others are not counted.
 
-    Raises Unavailable, with the reason and the remedy, where there is none.
+    Raises Unavailable, with the reason and the remedy, if there is none.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class NvmlReader:
         return index
 
     def _find(self, index: int) -> None:
-        """Take in a GPU, or why it is not counted: what one does not tell keeps none of the others from it."""
+        """Take in a GPU, or the reason why it is not counted. One that fails leaves the others counted."""
         try:
             self._gpus.append(self._describe(index))
         except Unavailable as reason:
@@ -184,7 +184,7 @@ class NvmlReader:
             gpu.sm_s = None
             return
         except self._nvml.NVMLError as error:
-            # "Not found": no process has used it since. Anything else, under MIG above all: it cannot be told.
+            # "Not found": no process has used it since. Anything else, under MIG above all: unknown.
             if error.value != self._nvml.NVML_ERROR_NOT_FOUND:
                 gpu.sm_s = None
             return
@@ -206,7 +206,7 @@ class NvmlReader:
         return sum(instance is not None for instance in found) or 1
 
     def _ask(self, function: str, *arguments: Any) -> Any:
-        """An answer of NVML's; None where it has none, or where an old pynvml does not know the question."""
+        """An answer of NVML's; None if it has none, or if an old pynvml lacks the function."""
         asked = getattr(self._nvml, function, None)
         try:
             return None if asked is None else asked(*arguments)

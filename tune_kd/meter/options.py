@@ -1,4 +1,4 @@
-"""How a command meters: the rate, and what replaces the power model's own figures."""
+"""The options of a command's metering: the rate, and figures in the place of the power model's own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Metering:
             raise InputError(f"--idle-share must be within [0, 1], got {self.idle_share:g}")
 
     def power(self) -> dict[str, float]:
-        """What is given, by the names that the power model takes."""
+        """The given figures, by the names that the power model takes."""
         given = {
             "cpu_watts": self.cpu_watts,
             "ram_watts_per_gib": self.ram_watts_per_gib,

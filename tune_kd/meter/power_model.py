@@ -1,7 +1,7 @@
-"""The stated power model, for where no counter can be read.
+"""The stated power model, used if no counter can be read.
 
-P = TDP · (idle share + (1 − idle share) · load), and RAM by its size. It is a model, and every figure made
-with it says so.
+P = TDP · (idle share + (1 − idle share) · load), and RAM by its size. Every figure made with it has the method
+``model``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ HOST_THREADS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What the model needs to know of a computer. ``cpus`` are the hardware threads that it really has."""
+    """The properties of a computer that the model needs. ``cpus`` are its hardware threads."""
 
     cpu_model: str | None
     cpus: int
@@ -60,7 +60,7 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class PowerModel:
-    """Watts of a whole node as a function of its load; ``source`` says where each parameter comes from.
+    """Watts of a whole node as a function of its load; ``source`` is the origin of each parameter.
 
     ``cpu_watts`` is the power of all ``cpus`` threads at full load, ``idle_share`` the fraction of it at none.
     """
@@ -104,7 +104,7 @@ def detect(
     idle_share: float | None = None,
     machine: Machine | None = None,
 ) -> PowerModel:
-    """The power model of ``machine`` (by default this one); what is given takes the place of what is looked up.
+    """The power model of ``machine`` (by default this one); given figures take the place of those in tables.
 
     Raises InputError for a number that cannot be.
     """
@@ -126,7 +126,7 @@ def detect(
 
 
 def modelled_cpu_watts(machine: Machine) -> tuple[float, str]:
-    """Watts of the machine's CPUs at full load, and where the number comes from."""
+    """Watts of the machine's CPUs at full load, and the origin of the number."""
     by_threads = machine.cpus * UNKNOWN_CPU_WATTS_PER_THREAD
     name = machine.cpu_model
     tdp_w = None if name is None else _tdp_watts().get(_words(name))
@@ -142,7 +142,7 @@ def modelled_cpu_watts(machine: Machine) -> tuple[float, str]:
 
 
 def this_machine() -> Machine:
-    """The computer that this runs on. Where ``/proc/cpuinfo`` does not exist, one socket is assumed."""
+    """The computer that this runs on. If ``/proc/cpuinfo`` does not exist, one socket is assumed."""
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     model = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
@@ -155,7 +155,7 @@ def this_machine() -> Machine:
     )
 
 
-# What vendors write around a model's name. The rest must be equal, word for word: a near miss is another CPU.
+# Words that vendors write around a model's name. The rest must be equal, word for word: a near miss is another CPU.
 _NOISE = re.compile(r"\((r|tm)\)|@.*|\b(cpu|processor|0|\d+-core|\d+th gen|with radeon.*)(?=\s|$)")
 
 
@@ -165,7 +165,7 @@ def _words(cpu_name: str) -> frozenset[str]:
 
 @cache
 def _tdp_watts() -> dict[frozenset[str], float]:
-    from codecarbon.input import DataSource  # loads pandas: only where a TDP is looked up
+    from codecarbon.input import DataSource  # loads pandas: only if a TDP is looked up
 
     table = DataSource().get_cpu_power_data()
     rows: Iterable[tuple[str, str]] = zip(table["Name"], table["TDP"].astype(str), strict=True)

@@ -1,4 +1,4 @@
-"""Which readers work on this node, and what to do about those that do not."""
+"""The readers of this node: those that work, and the remedy for those that do not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tune_kd.meter.readings import NodeReaders
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One reader: whether it works, what it reads or why it does not, and what would make it (better)."""
+    """One reader: whether it works, what it reads or why it does not, and the remedy."""
 
     reader: str
     works: bool
@@ -29,7 +29,7 @@ def open_readers(power: PowerModel | None = None, *, powercap: Path = POWERCAP, 
 
 
 def probe(power: PowerModel | None = None, *, powercap: Path = POWERCAP, nvml: Any = None) -> tuple[Finding, ...]:
-    """What would be measured here and how, one finding a reader; for ``tune-kd doctor``."""
+    """The readers of this node, one finding each, for ``tune-kd doctor``."""
     return _open(power or detect(), powercap, nvml)[1]
 
 

@@ -1,7 +1,7 @@
-"""The meter of one process tree: what one trial costs under the stated power model.
+"""The meter of one process tree: the energy of one trial under the stated power model.
 
-It knows nothing of other processes, and cannot read a counter that it would have to share. Where a node
-meter runs, that one is better; this one needs nothing.
+It does not see other processes, and cannot read a counter that it would have to share. A node meter is better if one
+runs; this one needs nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ProcessMeter:
     def mark(self) -> Energy:
         """Energy since construction; cumulative, and never less than at the mark before."""
         cpu_s = self._cpu_seconds()
-        # The sum over a tree falls when a child ends that nobody waits for: what it spent stays charged.
+        # The sum over a tree falls when a child ends that nobody waits for: its CPU time stays charged.
         self._used_s += max(0.0, cpu_s - self._last_cpu_s)
         self._last_cpu_s = cpu_s
         duration_s = self._clock() - self._started_at_s

@@ -14,7 +14,7 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class ProcessTimes(NamedTuple):
-    """One process at one instant. ``started`` tells it from a later process with the same pid."""
+    """One process at one instant. ``started`` distinguishes it from a later process with the same pid."""
 
     parent: int
     started: float
@@ -30,7 +30,7 @@ def scan() -> dict[int, ProcessTimes]:
 
 
 def read(pid: int) -> ProcessTimes | None:
-    """One process; None if it is gone, or another user's where ``/proc`` is mounted with hidepid."""
+    """One process; None if it is gone, or another user's and ``/proc`` is mounted with hidepid."""
     if sys.platform != "linux":
         return _read_psutil(pid)
     try:

@@ -15,7 +15,7 @@ _MIRROR_J = 1.0
 
 
 class RaplReading(NamedTuple):
-    """Joules since the reader was made. ``dram_j`` is None where DRAM has no counter; ``gaps`` are failed readings."""
+    """Joules since the reader was made. ``dram_j`` is None if DRAM has no counter; ``gaps`` are failed readings."""
 
     cpu_j: float
     dram_j: float | None

@@ -1,4 +1,4 @@
-"""What a node's meter reads at one instant, and the interval between two of these readings."""
+"""The readings of a node's meter at one instant, and the interval between two of them."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Reading:
 
 
 class IdleFloor:
-    """Watts at idle: the lowest mean power of a quiet interval, and before one was seen what is ``assumed_w``."""
+    """Watts at idle: the lowest mean power of a quiet interval; before the first one ``assumed_w``."""
 
     def __init__(self, assumed_w: float) -> None:
         self.watts = assumed_w
         self.observed = False
 
     def observe(self, joules: float, duration_s: float, *, quiet: bool) -> None:
-        """Take in an interval's energy. Short ones tell more of the counter's step than of the power."""
+        """Take in an interval's energy. Short ones show the counter's step rather than the power."""
         if not quiet or duration_s < 0.5:
             return
         watts = joules / duration_s
@@ -56,7 +56,7 @@ class IdleFloor:
 
 @dataclass
 class NodeReaders:
-    """Every reader that works on this node, with the power model where none does."""
+    """Every reader that works on this node, and the power model for components without one."""
 
     power: PowerModel
     rapl: RaplReader | None = None
@@ -92,7 +92,7 @@ class NodeReaders:
         return Reading(at_s=at_s, busy_s=busy_s, cpu_j=cpu_j, ram_j=ram_j, gpus=gpus, gaps=gaps)
 
     def between(self, before: Reading, now: Reading, trial_of: Mapping[int, str]) -> Interval:
-        """The interval from ``before`` to ``now``; ``trial_of`` says whose a process is, by pid."""
+        """The interval from ``before`` to ``now``; ``trial_of`` is the trial of a process, by pid."""
         duration_s = now.at_s - before.at_s
         gpus = None
         if now.gpus is not None and before.gpus is not None:
@@ -108,7 +108,7 @@ class NodeReaders:
         )
 
     def learn(self, before: Reading, now: Reading) -> None:
-        """Let a closed interval teach what idle is. The model's idle is what it says, and is not learnt."""
+        """Update idle power from a closed interval. The model's own idle power is fixed."""
         duration_s = now.at_s - before.at_s
         if self.rapl is not None and now.gaps == before.gaps:
             quiet = now.busy_s - before.busy_s <= QUIET_LOAD * duration_s * self.power.cpus

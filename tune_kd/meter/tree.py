@@ -10,7 +10,7 @@ Processes = Mapping[int, ProcessTimes]
 
 
 class ProcessTree:
-    """A root process and whatever it starts, from now on: what they used before belongs to nobody here.
+    """A root process and the processes that it starts. CPU time of before is not counted.
 
     A process once seen in the tree stays in it, also when its parent ends and another adopts it. Raises
     ProcessLookupError if the root is not among ``processes``.
@@ -41,7 +41,7 @@ class ProcessTree:
         return spent_s
 
     def preview(self, processes: Processes) -> float:
-        """CPU seconds since the last scan, as far as the processes that were seen in it tell."""
+        """CPU seconds since the last scan, of the processes that were seen in it."""
         return spent_between(self._seen, _survivors(self._seen, processes))
 
     def _members(self, processes: Processes) -> dict[int, ProcessTimes]:
@@ -53,8 +53,8 @@ class ProcessTree:
 def spent_between(before: Processes, now: Processes) -> float:
     """CPU seconds that a tree used between two scans; both hold its members alone.
 
-    A child that ended in between is in its parent's reaped time, all its life long. What was already charged
-    of that at the scan before is taken off: from its nearest ancestor that still lives.
+    A child that ended in between is in its parent's reaped time, all its life long. The part that was already
+    charged at the scan before is taken off: from its nearest ancestor that still lives.
     """
     charged_s: dict[int, float] = {}
     for pid, times in before.items():

@@ -1,4 +1,4 @@
-"""The cache: what outlives a command and is no record, in a folder of this machine.
+"""The cache: files that outlive a command and are no records, in a folder of this machine.
 
 Trained teachers and trials' checkpoints may be kept behind a URL instead, where every node and another machine finds
 them. All the rest can be made again and stays in the folder: data, calibrations of this machine, the teacher's
@@ -29,10 +29,10 @@ class Kept(Protocol):
     """Checkpoints and teachers by name, ``teachers/1f0e….pt``; each is replaced whole."""
 
     def place(self, name: str) -> Path | Slot:
-        """Where the file of this name is, or would be."""
+        """The path of the file of this name, which need not exist."""
 
     def names(self, folder: str) -> list[str]:
-        """The names of the files in ``folder``, without the folder, sorted; none where it is missing."""
+        """The names of the files in ``folder``, without the folder, sorted; none if it is missing."""
 
     def remove(self, name: str) -> None:
         """Drop the file; no error when it is gone."""
@@ -62,7 +62,7 @@ class LocalFolder:
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder, and the URL of checkpoints and teachers where they are not kept in it, too."""
+    """A folder, and the URL of checkpoints and teachers if they are kept elsewhere."""
 
     folder: Path
     url: str | None = None
@@ -83,10 +83,9 @@ class Cache:
 
     @property
     def option(self) -> str:
-        """What a command that goes on must be given to find the same checkpoints and teachers.
+        """The ``--cache`` option to print in "go on with …"; empty for the default cache.
 
-        Empty for the cache that every shell of this user finds. That of ``TUNE_KD_CACHE`` is named: the command may
-        be given where the variable is not set, in another shell or job.
+        The cache of ``TUNE_KD_CACHE`` is named: in another shell or job the variable may not be set.
         """
         return "" if self == Cache(_users_cache()) else f" --cache {shlex.quote(self.where)}"
 
@@ -99,7 +98,7 @@ class Cache:
             )
 
     def check(self) -> None:
-        """See that this process reaches what is kept behind a URL, before anything is spent. Raises InputError."""
+        """Check that this process reaches the URL, before anything is spent. Raises InputError."""
         if self.url is None:
             return
         from tune_kd.storage.remote_folder import RemoteFolder
@@ -124,7 +123,7 @@ def cache_at(given: str | Path | None = None) -> Cache:
 
 
 def default_cache() -> Path:
-    """The folder of this machine: ``TUNE_KD_CACHE`` where that is one, else the user's cache folder."""
+    """The folder of this machine: ``TUNE_KD_CACHE`` if that is a folder, else the user's cache folder."""
     given = os.environ.get("TUNE_KD_CACHE")
     if not given or is_url(given):
         return _users_cache()
@@ -132,13 +131,13 @@ def default_cache() -> Path:
 
 
 def nearest(folder: Path) -> Path:
-    """The folder itself where it exists, else the nearest above it that does."""
+    """The folder itself if it exists, else the nearest above it that does."""
     # Not Path.exists(), which raises below a folder that may not be searched.
     return next(place for place in (folder.absolute(), *folder.absolute().parents) if os.access(place, os.F_OK))
 
 
 def unwritable(folder: Path) -> Path | None:
-    """What keeps this user from making or writing ``folder``; None where nothing does."""
+    """The reason why this user cannot make or write ``folder``; None if they can."""
     there = nearest(folder)
     return None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else there
 

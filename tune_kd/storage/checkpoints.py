@@ -11,13 +11,13 @@ import torch
 
 
 class Slot(Protocol):
-    """The place of one checkpoint, where that is not a file of this machine."""
+    """The place of one checkpoint that is not a file of this machine."""
 
     def write(self, content: bytes) -> None:
-        """Replace what is there, whole or not at all."""
+        """Replace the content, whole or not at all."""
 
     def read(self) -> bytes | None:
-        """What is there; None where nothing is."""
+        """The content; None if there is none."""
 
 
 def save(place: Path | Slot, state: dict[str, Any]) -> None:
@@ -31,7 +31,7 @@ def save(place: Path | Slot, state: dict[str, Any]) -> None:
 
 
 def load(place: Path | Slot, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-    """The state at ``place``; None where there is none. Tensors and plain values only: no code is run."""
+    """The state at ``place``; None if there is none. Tensors and plain values only: no code is run."""
     content = place.read() if not isinstance(place, Path) else place.read_bytes() if place.is_file() else None
     if content is None:
         return None
@@ -40,7 +40,7 @@ def load(place: Path | Slot, device: torch.device | str = "cpu") -> dict[str, An
 
 
 def write(path: Path, content: bytes | memoryview) -> None:
-    """Replace a file whole, and make its folder where there is none."""
+    """Replace a file whole, and make its folder if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not the process's id: containers that share a folder have the same ones.
     staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -52,10 +52,10 @@ def write(path: Path, content: bytes | memoryview) -> None:
 
 
 def checkpoints_folder(run_id: str) -> str:
-    """What the cache calls the folder of a run's checkpoints."""
+    """The name of the folder of a run's checkpoints in the cache."""
     return f"checkpoints/{run_id}"
 
 
 def checkpoint_name(run_id: str, trial_id: str) -> str:
-    """What the cache calls a trial's checkpoint."""
+    """The name of a trial's checkpoint in the cache."""
     return f"{checkpoints_folder(run_id)}/{trial_id}.pt"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def settle() -> None:
-    """Give the process a home where none can be told, as Docker does: Ray cannot even be imported without one."""
+    """Set HOME if the process has no home folder, as Docker does: Ray cannot even be imported without one."""
     try:
         Path.home()
     except RuntimeError:
@@ -16,7 +16,7 @@ def settle() -> None:
 
 
 def ray_token() -> dict[str, str]:
-    """The variable with a secret of this process for Ray, where it cannot keep one in the home folder; else nothing."""
+    """The variable with a secret for Ray, if Ray cannot keep one in the home folder; else nothing."""
     kept = Path.home() / ".ray" / "auth_token"
     near = next(place for place in (kept, *kept.parents) if os.access(place, os.F_OK))
     given = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()

@@ -1,4 +1,4 @@
-"""Leases: an flock on a file says that its holder lives, and the kernel takes it back when the holder dies."""
+"""Leases: an flock on a file shows that its holder lives. The kernel frees it when the holder dies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Lease:
 
     @classmethod
     def try_take(cls, path: Path) -> Lease | None:
-        """The lease on ``path``, whose file is made where missing; None while somebody else holds it."""
+        """The lease on ``path``, whose file is made if missing; None while another process holds it."""
         return cls._take(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     @classmethod

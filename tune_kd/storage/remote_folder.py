@@ -1,7 +1,7 @@
 """A folder on S3 or any other file system that pyarrow or fsspec knows, by its URL: a store's, or a cache's.
 
-Each file is put whole, in the place of one that may be there. Credentials come from the environment, as the file
-system's own tools take them, and are kept out of every message.
+Each file is put whole and replaces an earlier one. Credentials come from the environment, as the file system's own
+tools take them, and are kept out of every message.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class _LiteralPaths(fs.FSSpecHandler):
 
 
 class RemoteFolder:
-    """The files behind a URL, by name: ``trials/….parquet``. Raises StoreError when the place refuses.
+    """The files behind a URL, by name: ``trials/….parquet``. Raises StoreError if the place refuses.
 
-    ``kind`` is what it is to the user, in messages: a store or a cache.
+    ``kind`` is its name in messages: a store or a cache.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class RemoteFolder:
         return bool(info.type == fs.FileType.File)
 
     def names(self, folder: str) -> list[str]:
-        """The names of the files in ``folder``, without the folder, sorted; none where it is missing."""
+        """The names of the files in ``folder``, without the folder, sorted; none if it is missing."""
         return sorted(info.base_name for info in self._infos(folder))
 
     def remove(self, name: str) -> None:
@@ -124,7 +124,7 @@ class RemoteFolder:
         return f"{self._root}/{name}".rstrip("/")
 
     def _tried(self, what: str, request: Callable[[], T]) -> T:
-        """The result of ``request``, tried again while what fails may pass. Raises StoreError, FileNotFoundError."""
+        """The result of ``request``, repeated if the error may be temporary. Raises StoreError, FileNotFoundError."""
         for wait_s in (*self._waits_s, None):
             try:
                 return request()
@@ -164,7 +164,7 @@ def _file_system(url: str, kind: str) -> tuple[fs.FileSystem, str]:
     except (pa.ArrowException, OSError, ValueError) as error:
         refusal = scrubbed(str(error))
     else:
-        if "#" in url:  # Arrow drops what follows without a word, and stores would share a place
+        if "#" in url:  # Arrow silently drops the rest, and stores would share a place
             raise InputError(f"cannot open a {kind} at {url}: '#' ends the path in a URL; write %23")
         return system, path
     try:

@@ -1,7 +1,7 @@
-"""Temporary folders of our own: whoever holds the lock in one owns it, and what its dead owner left is removed.
+"""Temporary folders of our own. A lock in the folder shows that its owner lives; a folder of a dead owner is removed.
 
-The kernel frees the lock when the owner dies, also where the folder is shared between containers: a process id or
-a name would not tell.
+The kernel frees the lock when the owner dies, also if the folder is shared between containers, in which a process id or
+a name would not identify the owner.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ LONGEST_NAME_BYTES = len(PREFIX) + 8  # as tempfile makes them
 def own_folder(longest_bytes: int | None = None) -> Iterator[Path]:
     """A new, empty folder that is removed at the end, its path at most ``longest_bytes`` long.
 
-    It lies in ``TMPDIR`` where that is set, can be written and is short enough, else in ``/tmp`` or ``/var/tmp``.
-    What dead processes left there is removed first. Raises InputError where none of these will do.
+    It lies in ``TMPDIR`` if that is set, can be written and is short enough, else in ``/tmp`` or ``/var/tmp``. Folders
+    of dead processes there are removed first. Raises InputError if none of these can be used.
     """
     folder, lease = _make(longest_bytes)
     try:
@@ -52,7 +52,7 @@ def remove_abandoned(place: Path) -> None:
 
 
 def places() -> list[Path]:
-    """Where temporary folders may lie, best first."""
+    """The folders in which temporary folders may lie, best first."""
     given = os.environ.get("TMPDIR")
     usual = [Path("/tmp"), Path("/var/tmp")]
     return list(dict.fromkeys([Path(given).absolute(), *usual] if given else usual))
@@ -103,7 +103,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _remove(folder: Path, lease: Lease) -> None:
-    """Remove a folder whose lock is held, its mark last: where something cannot be removed, a later try may."""
+    """Remove a folder whose lock is held, its mark last: if something cannot be removed, a later try may succeed."""
     with lease, contextlib.suppress(OSError):
         for entry in folder.iterdir():
             if entry.is_dir() and not entry.is_symlink():

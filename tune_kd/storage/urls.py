@@ -1,4 +1,4 @@
-"""URLs of stores and caches: what is one, and credentials, which are no part of it and of no message."""
+"""URLs of stores and caches. Credentials are no part of a URL and appear in no message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def is_url(where: str | Path) -> bool:
 
 
 def refuse_credentials(url: str, kind: str) -> None:
-    """Raises InputError for a URL that holds credentials; ``kind`` is what it is of: a store or a cache."""
+    """Raises InputError for a URL that holds credentials; ``kind`` is its name in the message: a store or a cache."""
     parts = urlsplit(url)
     if parts.username or parts.password or any(_SECRET.search(name) for name in parse_qs(parts.query)):
         raise InputError(

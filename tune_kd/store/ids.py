@@ -12,7 +12,7 @@ def new_study_id(now: datetime) -> str:
 
 
 def base_id(study_id: str) -> str:
-    """What the parts of a study have in common: ``20260301-120000-1a2b0`` of ``20260301-120000-1a2b0-cifar10-hkd``."""
+    """The ids' common part of a study's parts: ``20260301-120000-1a2b0`` of ``20260301-120000-1a2b0-cifar10-hkd``."""
     return "-".join(study_id.split("-")[:3])
 
 

@@ -14,7 +14,7 @@ from tune_kd.store.store import Store
 
 
 def create_store(where: str | Path, *, cache: Path | None = None) -> Store:
-    """The store at ``where``, to write to: made where there is nothing or an empty folder.
+    """The store at ``where``, to write to. It is made if there is nothing or an empty folder.
 
     Raises InputError for a folder that holds something else, a file, a place that cannot be written, or a store of
     a newer schema version. The journals of a store at a URL are kept in ``cache``.

@@ -41,7 +41,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 
 def to_table(table: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """``rows`` in the table's schema, null where a row leaves a column out. Raises StoreError."""
+    """``rows`` in the table's schema, null if a row leaves a column out. Raises StoreError."""
     stamped = [{**row, "schema_version": SCHEMA_VERSION} for row in rows]
     known = {column.name for column in TABLES[table]}
     for row in stamped:

@@ -1,4 +1,4 @@
-"""The store: what writes and reads the records of all runs."""
+"""The store, which writes and reads the records of all runs."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Store:
         return sealed
 
     def rewrite(self, events: Iterable[Event]) -> None:
-        """Replace the rows of a sealed attempt by those of ``events``: all that it had, and what came late.
+        """Replace the rows of a sealed attempt by those of ``events``: all of its earlier events, and the late ones.
 
         Raises StoreError for an attempt that was packed meanwhile, whose rows stay as they are.
         """
@@ -115,7 +115,7 @@ class Store:
             sealing.put_all(self.files, sealing.encode(attempt))
 
     def seal_orphans(self) -> list[Orphan]:
-        """Seal what dead drivers left: their journals, with the costs so far, and their runs, as ``lost``.
+        """Seal the journals and runs that dead drivers left as ``lost``, with the costs so far.
 
         Journals and leases lie on the disk of the driver that wrote them, so with a URL each machine sweeps its own.
         """
@@ -138,34 +138,34 @@ class Store:
         try:
             yield
         except BaseException:
-            lease.release()  # the file stays: it tells the next sweep to look at this run
+            lease.release()  # the file stays: it is the reason for the next sweep to look at this run
             raise
         lease.release(remove=True)
 
     # Keeping.
 
     def compact(self) -> dict[str, int]:
-        """Pack the small files of what has ended into few large ones; how many went, by table. Others may go on."""
+        """Pack the small files of ended trials into few large ones; gives the number packed, by table."""
         return compact(self.reader)
 
     def verify(self) -> list[Fault]:
-        """What is wrong with the store's files: see :func:`tune_kd.store.upkeep.verify.verify`."""
+        """The faults of the store's files: see :func:`tune_kd.store.upkeep.verify.verify`."""
         return verify(self.reader)
 
     def uncompared(self) -> list[Fault]:
-        """The packed files that :meth:`verify` cannot compare with what was sealed, which an older tune-kd packed."""
+        """The packed files of an older tune-kd, which :meth:`verify` cannot compare with the sealed rows."""
         return uncompared(self.reader)
 
     def list_runs(self) -> pd.DataFrame:
-        """One row a run, the oldest first, with what its trials came to."""
+        """One row a run, the oldest first, with the results and costs of its trials."""
         return list_runs(self.reader)
 
     def show_run(self, run_id: str) -> RunRecord:
-        """All that the store says of one run. Raises InputError for one that is not there."""
+        """All records of one run. Raises InputError for one that is not there."""
         return show_run(self.reader, run_id)
 
     def incumbent(self, run_id: str) -> str | None:
-        """The id of the trial whose student the run hands out; None where no trial has ended well."""
+        """The id of the run's incumbent; None if no trial has ended well."""
         return incumbent(self.reader, run_id)
 
     def remove_run(self, run_id: str) -> None:

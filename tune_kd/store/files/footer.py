@@ -1,4 +1,4 @@
-"""The footers of packed files: which files may hold rows of some runs, told without reading the rows."""
+"""The footers of packed files: which files may hold rows of some runs, without reading the rows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tune_kd.store.files import parquet
 
 
 def may_hold(path: Path, runs: Collection[str]) -> bool:
-    """May the file hold rows of one of ``runs``? True also where its footer does not say."""
+    """May the file hold rows of one of ``runs``? True also if its footer has no list of runs."""
     try:
         footer = parquet.footer(path)
     except (pa.ArrowException, OSError):
-        return True  # what is wrong with the file, its check says
+        return True  # the file's check finds the fault
     place = next((at for at in range(footer.num_columns) if footer.schema.column(at).path == "run_id"), None)
     if place is None:
         return True

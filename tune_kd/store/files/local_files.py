@@ -1,4 +1,4 @@
-"""Where a store's sealed files lie, and the local case: each file appears whole and durable, or not at all."""
+"""The sealed files of a store, and those on a local disk: each file appears whole and durable, or not at all."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Files(Protocol):
         """Whether there is such a file."""
 
     def names(self, folder: str) -> list[str]:
-        """The names of the files in ``folder``, without the folder, sorted; none where it is missing."""
+        """The names of the files in ``folder``, without the folder, sorted; none if it is missing."""
 
     def fetch(self, folder: str, names: Iterable[str]) -> list[Path]:
         """Local paths of the files. One that vanished meanwhile may be missing there."""

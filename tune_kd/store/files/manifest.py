@@ -1,8 +1,8 @@
-"""The manifest: which packed files belong to a store, and which small ones they stand for.
+"""The manifest: the packed files of a store, and the small files whose rows they have.
 
 Compaction, merging and removal first write the new packed files, then replace the manifest in one step, then
-delete what it no longer needs. A reader takes the manifest before and after listing the folders: when it is the
-same, the listing is one moment's.
+delete the files that are no longer needed. A reader reads the manifest before and after listing the folders. If it is
+the same, the listing is consistent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Manifest:
 
 
 def read(files: Files) -> Manifest:
-    """The store's manifest; the empty one where nothing was ever packed."""
+    """The store's manifest; an empty one if nothing was ever packed."""
     try:
         text = files.get(NAME)
     except FileNotFoundError:

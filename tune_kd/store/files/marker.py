@@ -1,4 +1,4 @@
-"""The file that says that a folder is a store, and of which schema version."""
+"""The marker: a file that makes a folder a store, with its schema version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORMAT = "tune-kd store"
 
 
 def check(files: Files) -> None:
-    """Refuse what is not a store, or one of a newer schema. Raises InputError."""
+    """Refuse a folder that is no store, or a store of a newer schema. Raises InputError."""
     try:
         fields = json.loads(files.get(NAME))
         version = int(fields["schema_version"])
@@ -54,5 +54,5 @@ def prepare(files: Files) -> None:
 
 
 def _ignorable(name: str) -> bool:
-    """What an empty folder may hold: a fresh disk's own folder, hidden files, another process making this store."""
+    """Entries that an empty folder may have: a fresh disk's own, hidden files, another process making this store."""
     return name.startswith(".") or name in (STAGING, "lost+found")

@@ -46,7 +46,7 @@ def journal_file(trial_id: str, attempt: int) -> str:
 
 def run_of(table: str, stem: str) -> str:
     """The run of a small file of ``table``, from the file's stem."""
-    tails = {"runs": 0, "nodes": 1, "trials": 2, "reports": 2}  # what stands behind the run: a hash; index and attempt
+    tails = {"runs": 0, "nodes": 1, "trials": 2, "reports": 2}  # the part after the run: a hash; index and attempt
     return stem.rsplit("-", tails[table])[0] if tails[table] else stem
 
 

@@ -1,7 +1,7 @@
 """Opening a store's Parquet files: the only place that gives their paths to another library.
 
-A path says where a file lies and nothing of what is in it: a folder named ``seed=3`` is no value of the column
-``seed``, and ``*`` in a name is no pattern. Every library here takes them for that unless told otherwise.
+A path is no data: a folder named ``seed=3`` is no value of the column ``seed``, and ``*`` in a name is no pattern.
+By default every library here reads them as such.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def relation(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[str], *, opened: bool = False) -> str:
     """Files of the same columns as a relation of SQL, which may be called ``name`` in ``connection``.
 
-    duckdb reads them by their paths. Where it would take one for a pattern, or if they shall be ``opened``, pyarrow
-    opens them, and duckdb sees no path. (duckdb can escape a pattern, but then lists every folder above the file.)
+    duckdb reads them by their paths. If it would read one as a pattern, or if they shall be ``opened``, pyarrow
+    opens them, and duckdb gets no path. (duckdb can escape a pattern, but then lists every folder above the file.)
     """
     if opened or any(glob.escape(path) != path for path in paths):
         connection.register(name, data_set(paths))

@@ -1,8 +1,8 @@
-"""The digest of rows: by it what is packed is compared with what was sealed.
+"""The digest of rows, by which packed rows are compared with the sealed ones.
 
 A sum over the rows modulo 2⁶⁴, so that it is the same in any order, and that of two files together is the sum of
 theirs. Columns that are null in a row add nothing: a later schema's new columns leave the digests of old rows alone.
-The figures stand in files and must never change; hashes of pandas or duckdb promise nothing from version to version.
+Digests are kept in files and must never change; hashes of pandas or duckdb may change from version to version.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def digest(rows: pa.Table) -> int:
 
 
 def _hashes(column: pa.ChunkedArray) -> Hashes:
-    """64 bits of each value; anything where it is null."""
+    """64 bits of each value; undefined if it is null."""
     if pa.types.is_nested(column.type):
         column = pa.chunked_array([[json.dumps(value) for value in column.to_pylist()]], pa.string())
     if pa.types.is_string(column.type):

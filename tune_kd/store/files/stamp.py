@@ -75,7 +75,7 @@ def _is_score(field: pa.Field) -> bool:
 def close(writer: pq.ParquetWriter, name: str, *, sealed_rows: int | None = None) -> None:
     """End the file, to be called ``name`` in its store, with a blank digest in its footer.
 
-    ``sealed_rows`` is the digest of the rows (:mod:`tune_kd.store.files.rows`) as they were sealed, where it is known.
+    ``sealed_rows`` is the digest of the rows (:mod:`tune_kd.store.files.rows`) as they were sealed, if known.
     """
     rows = {} if sealed_rows is None else {_ROWS_KEY: f"{sealed_rows:016x}"}
     writer.add_key_value_metadata({_NAME_KEY: name, _VERSION_KEY: str(SCHEMA_VERSION), **rows, _DIGEST_KEY: _BLANK})
@@ -83,7 +83,7 @@ def close(writer: pq.ParquetWriter, name: str, *, sealed_rows: int | None = None
 
 
 def sealed_rows(path: Path) -> int | None:
-    """The digest of a sound file's rows as they were sealed; None where whoever packed them kept none."""
+    """The digest of a sound file's rows as they were sealed; None if an older tune-kd packed them without one."""
     text = parquet.metadata(path).get(_ROWS_KEY.encode())
     return None if text is None else int(text, 16)
 
@@ -112,7 +112,7 @@ def stamp(path: Path) -> None:
 
 
 def check(path: Path, name: str) -> Fault | int:
-    """What is wrong with the file at ``path``, called ``name`` in its store; else its schema version."""
+    """The fault of the file at ``path``, called ``name`` in its store; its schema version if it has none."""
 
     def fault(kind: str, detail: str) -> Fault:
         return Fault(file=name, kind=kind, detail=detail)
@@ -146,7 +146,7 @@ def _last(pattern: re.Pattern[bytes], data: bytes | bytearray) -> re.Match[bytes
 
 
 def _footer(file: BinaryIO) -> tuple[int, bytes]:
-    """Where the Parquet footer starts, and its bytes."""
+    """The offset of the Parquet footer, and its bytes."""
     size = file.seek(-8, 2) + 8
     length = int.from_bytes(file.read(4), "little")
     start = max(0, size - 8 - length)

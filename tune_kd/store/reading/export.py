@@ -19,8 +19,8 @@ _COPY = {"csv": "FORMAT csv, HEADER", "jsonl": "FORMAT json"}
 def export(reader: Reader, folder: Path, form: str = "csv") -> list[Path]:
     """Write each table to ``folder``, as ``runs.csv``, or ``runs.jsonl``, and so on; the files written.
 
-    Times are ISO 8601 in UTC. A null is an empty field of CSV and ``null`` in JSON, where a loss that is not a number
-    is the text ``NaN``; what is nested is JSON in a field of CSV. Raises InputError for another format, or where a
+    Times are ISO 8601 in UTC. A null is an empty field of CSV and ``null`` in JSON, in which a loss that is not a
+    number is the text ``NaN``. Nested values are JSON in a field of CSV. Raises InputError for another format, or if a
     file is there already.
     """
     if form not in _COPY:

@@ -1,4 +1,4 @@
-"""The incumbent of a run: the trial whose student it hands out. Ranking, curves, export and pruning all ask here."""
+"""The incumbent of a run: the trial whose student counts. Ranking, curves, export and pruning take it from here."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _READ = ("run_id", "index", "attempt", "status", "val_accuracy")
 def incumbents(trials: pd.DataFrame) -> pd.DataFrame:
     """The incumbent of each run: one row of ``trials`` a run, indexed by run_id.
 
-    The ended trial with the best validation accuracy; of equal ones that with the lowest index. Which of them ended
-    first is not asked: that depends on how many ran at a time.
+    The ended trial with the best validation accuracy; of equal ones that with the lowest index. The order in
+    which they ended does not matter: it depends on how many ran at a time.
     """
     return _worst_first(trials).drop_duplicates("run_id", keep="last").set_index("run_id")
 

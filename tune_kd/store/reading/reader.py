@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class StoreWarning(UserWarning):
-    """Something of a store was left out of what was read."""
+    """Files of a store were left out of a reading."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +76,9 @@ class Reader:
         return to_pandas(self.rows(sql, mentioned))
 
     def rows(self, sql: str, tables: Sequence[str], *, runs: Collection[str] | None = None) -> pa.Table:
-        """The result of ``sql`` over the views of ``tables``, of these ``runs`` alone where they are named.
+        """The result of ``sql`` over the views of ``tables``, of these ``runs`` alone if they are given.
 
-        Raises StoreError where it is not a query.
+        Raises StoreError if it is not a query.
         """
 
         def collect(connection: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -95,7 +95,7 @@ class Reader:
         use: Callable[[duckdb.DuckDBPyConnection], T],
         runs: Collection[str] | None = None,
     ) -> T:
-        """What ``use`` makes of a connection to duckdb with views of ``tables``."""
+        """The result of ``use`` on a connection to duckdb with views of ``tables``."""
 
         def read(snapshot: Snapshot) -> T:
             with views.session(snapshot.tables, snapshot.manifest.removed_runs, only_runs=runs) as connection:
@@ -106,7 +106,7 @@ class Reader:
     def consistent(
         self, tables: Sequence[str], read: Callable[[Snapshot], T], runs: Collection[str] | None = None
     ) -> T:
-        """What ``read`` makes of a snapshot, if the packed files did not change meanwhile; else once more."""
+        """The result of ``read`` on a snapshot. It is repeated if the packed files changed meanwhile."""
         for _ in range(_TRIES):
             before = manifests.read(self.files)
             try:
@@ -141,16 +141,16 @@ class Reader:
         return Snapshot(manifest=manifest, tables=found, faults=faults)
 
     def warn(self, faults: Iterable[Fault]) -> None:
-        """Say which files are left out, and why."""
+        """Warn of the files that are left out, with the reasons."""
         for fault in faults:
             warnings.warn(f"left out of {self.files.where}: {fault}", StoreWarning, stacklevel=3)
 
     def check(
         self, table: str, loose: Iterable[str], packed: Collection[str], runs: Collection[str] | None = None
     ) -> tuple[list[Part], list[Fault]]:
-        """Which of the table's files are sound, and what is wrong with the others.
+        """The table's sound files, and the faults of the others.
 
-        With ``runs`` packed files that cannot hold rows of them are passed over.
+        With ``runs``, packed files that cannot hold rows of them are skipped.
         """
         present = set(self.files.names(table)) if packed else set()
         faults = [
@@ -193,9 +193,9 @@ def loose_names(files: Files, manifest: Manifest, table: str) -> set[str]:
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """``table`` as a DataFrame whose dtypes follow from its schema alone, never from where its nulls are.
+    """``table`` as a DataFrame whose dtypes follow from its schema alone, never from its nulls.
 
-    Integers are int64 where the schema allows no null, else pandas' Int64; booleans are pandas' ``boolean``; a null
+    Integers are int64 if the schema allows no null, else pandas' Int64; booleans are pandas' ``boolean``; a null
     double is NaN; times are datetime64[us, UTC].
     """
     import pandas as pd

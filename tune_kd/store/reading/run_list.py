@@ -1,4 +1,4 @@
-"""What a store holds, and one run of it."""
+"""The runs of a store, and one run of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RUNS = """
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """All that a store says of one run."""
+    """All records of one run."""
 
     run: dict[str, Any]
     trials: pd.DataFrame
@@ -34,7 +34,7 @@ class RunRecord:
 
 
 def list_runs(reader: Reader) -> pd.DataFrame:
-    """One row a run, the oldest first: what it was, how far it came, and what its trials cost, lost ones included.
+    """One row a run, the oldest first: its setting, its progress, and the cost of its trials, lost ones included.
 
     ``trials`` counts started trials, ``failed`` the attempts that failed or were lost.
     """
@@ -50,7 +50,7 @@ def show_run(reader: Reader, run_id: str) -> RunRecord:
 
 
 def incumbent(reader: Reader, run_id: str) -> str | None:
-    """The id of the run's incumbent; None where no trial of it has ended well."""
+    """The id of the run's incumbent; None if no trial of it has ended well."""
     best = incumbents(reader.frame("trials", run_ids=[run_id]))
     return None if best.empty else str(best.at[run_id, "trial_id"])
 

@@ -1,7 +1,7 @@
 """Compaction: the small files of ended trials and runs become few large ones, while others read and write.
 
 The packed files are written, the manifest is switched, then the small files are deleted; a Reader sees the state
-before or the one after. Who opens the folders with a plain ``*.parquet`` sees rows twice while the deletion goes on.
+before or the one after. A plain ``*.parquet`` sees rows twice during the deletion.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DRIVEN = "running"
 
 
 def compact(reader: Reader) -> dict[str, int]:
-    """Pack what can be packed; how many small files went, by table. Raises StoreError, with the store as it was."""
+    """Pack the files of ended trials; gives the number packed, by table. Raises StoreError, the store unchanged."""
     files = reader.files
     with maintenance(files):
         manifest = settle(reader)
@@ -64,7 +64,7 @@ def _small(table: str, parts: Sequence[Part], statuses: Mapping[str, str], damag
 def _pack(
     files: Files, table: str, small: list[Part], parts: Sequence[Part], packed: dict[str, int], manifest: Manifest
 ) -> list[str]:
-    """Pack ``small`` and the packed files that are not full yet, which changes ``packed``; what nobody reads then."""
+    """Pack ``small`` and the packed files that are not full yet, which changes ``packed``; gives the obsolete files."""
     if not small:
         return []
     begun = [part for part in parts if part.packed and packed[part.path.name] < ROWS_PER_FILE // 2]

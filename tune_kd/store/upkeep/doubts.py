@@ -1,4 +1,4 @@
-"""Packed files of which it was not kept what had been sealed: what can still be said of their rows.
+"""Packed files without a digest of the sealed rows: faults that their rows show by themselves.
 
 An older tune-kd read a folder named ``seed=3`` above a store as data, and packed 3 for every row's seed for good.
 """
@@ -28,7 +28,7 @@ _OF_ANOTHER_RUN = (
     "regexp_extract(trial_id, '^(.*)-[0-9]+$', 1) != run_id",
 )
 
-# Of each table, what cannot be in any store: in words, and as a condition that such rows meet.
+# For each table, rows that cannot be in any store: in words, and as a condition that such rows meet.
 _IMPOSSIBLE: dict[str, list[tuple[str, str]]] = {
     "runs": [
         ("a status is none of a run", f"status NOT IN {listed(RUN_STATUSES)}"),
@@ -60,7 +60,7 @@ _IMPOSSIBLE: dict[str, list[tuple[str, str]]] = {
 
 
 def contradictions(table: str, parts: Sequence[Part]) -> list[Fault]:
-    """The packed files whose rows cannot be what was sealed, of those of which that was not kept."""
+    """The packed files without a digest whose rows cannot be those that were sealed."""
     return [
         Fault(file=f"{table}/{part.path.name}", kind="contradictory", detail="; ".join(found))
         for part in _unknown(parts)
@@ -69,7 +69,7 @@ def contradictions(table: str, parts: Sequence[Part]) -> list[Fault]:
 
 
 def uncompared(table: str, parts: Sequence[Part]) -> list[Fault]:
-    """The packed files of which it was not kept what had been sealed, with what the folders above them let fear."""
+    """The packed files without a digest, with the columns that the folders above them may have changed."""
     return [
         Fault(
             file=f"{table}/{part.path.name}",

@@ -28,7 +28,7 @@ PROGRESS |= {"code_version", "code_revision", "code_dirty", "forced_changes"}
 
 @dataclass(frozen=True, kw_only=True)
 class Merged:
-    """What a merge did, by run id."""
+    """The result of a merge, by run id."""
 
     added: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)  # were there, and the other copy had gone further
@@ -90,7 +90,7 @@ def _add(target: Files, source: Reader, common: Sequence[str]) -> None:
 
 
 def _update(target: Reader, source: Reader, common: Sequence[str]) -> list[str]:
-    """Bring what ``source`` knows more of the common runs; the runs of which it did."""
+    """Bring the records of common runs that only ``source`` has; the ids of these runs."""
     missing = sorted(_digests(source, common).keys() - _digests(target, common).keys())
     for table in ("reports", "trials"):  # the trial's row last: it is the commit
         rows = _rows(source, table, f"(trial_id, attempt) IN {_pairs(missing)}", "trial_id, attempt") if missing else []

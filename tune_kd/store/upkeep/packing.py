@@ -1,7 +1,7 @@
 """Packed files: many rows of one table in few large files, which count once a manifest names them.
 
-What is packed is compared with what was sealed, which is read once more for that in another way; a packed file keeps
-the digest of its rows (:mod:`tune_kd.store.files.rows`), by which ``verify`` compares them again.
+Packed rows are compared with the sealed ones, which are read once more in another way. A packed file keeps the digest
+of its rows (:mod:`tune_kd.store.files.rows`), by which ``verify`` compares them again.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def pack(
 ) -> dict[str, int]:
     """Write the rows of some files, but for those of some runs, into packed files: file name → rows.
 
-    Rows of which nobody knows what was sealed stay apart from the others, where a table's files need not be packed
-    together. Raises StoreError where the rows are not those that were sealed.
+    Rows without a digest of the sealed ones stay apart from the others, if a table's files need not be packed
+    together. Raises StoreError if the rows are not those that were sealed.
     """
     unknown = [part for part in parts if part.packed and stamp.sealed_rows(part.path) is None]
     known = [part for part in parts if part not in unknown]
@@ -69,7 +69,7 @@ class Packer:
 
     def __init__(self, files: Files, table: str, generation: int, *, compared: bool = True) -> None:
         self.files, self.table = files, table
-        self._compared = compared  # whether it is known of all rows what was sealed
+        self._compared = compared  # whether all rows have a digest of the sealed ones
         self.written: dict[str, int] = {}  # file name → rows
         self._prefix = f"{PACKED}{generation:06d}-{secrets.token_hex(3)}"
         self._waiting: list[pa.Table] = []
@@ -98,7 +98,7 @@ class Packer:
 
         before = sealed()
         taken = sum(map(self.take, views.stream(self.table, parts, without_runs, order=order))) % rows.MODULUS
-        # A run's row may have been written again meanwhile: then what was taken is what is sealed now.
+        # A run's row may have been written again meanwhile: then the row that was packed is the one that is sealed now.
         if taken not in (before, sealed() if self.table in REWRITTEN else before):
             raise StoreError(
                 f"cannot pack {self.table} in the store {self.files.where}: the rows read are not those that were "
@@ -159,9 +159,9 @@ class Packer:
 
 
 def _discrepancy(table: str, parts: Sequence[Part]) -> int:
-    """By how much the digests of packed files' rows are not those of what was sealed; 0 where all is well.
+    """The difference between the digests of packed rows and of the sealed ones; 0 if they are equal.
 
-    Packed again, they keep it: what was wrong once is not written again as right.
+    Files that are packed again keep the difference, so that altered rows are never recorded as right.
     """
     sealed = {part: stamp.sealed_rows(part.path) for part in parts if part.packed}
     return sum(
@@ -171,7 +171,7 @@ def _discrepancy(table: str, parts: Sequence[Part]) -> int:
 
 @contextmanager
 def _refusals(files: Files, table: str) -> Iterator[None]:
-    """Say it in one line when the disk refuses. Files already published are strays: the next maintenance drops them."""
+    """Raise a one-line StoreError if the disk refuses. Files published already are dropped by the next maintenance."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Settling: what a change of the packed files, or a crash in the middle of one, left to delete is deleted."""
+"""Settling: files are deleted that a change of the packed files, or a crash in the middle of one, left behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DAY_S = 24 * 3600
 
 
 def settle(reader: Reader) -> Manifest:
-    """Finish what is unfinished, under :func:`tune_kd.store.upkeep.packing.maintenance`; the manifest then.
+    """Finish an unfinished change, under :func:`tune_kd.store.upkeep.packing.maintenance`. The manifest after it.
 
     Each step leaves the store as readable as before, and can be done again.
     """
@@ -38,7 +38,7 @@ def settle(reader: Reader) -> Manifest:
 
 
 def _clear_staging(files: Files) -> None:
-    """Drop what killed writers left. Packed files are staged under maintenance only, small ones for milliseconds."""
+    """Drop the files of killed writers. Packed files are staged under maintenance only, small ones for milliseconds."""
     for path in files.stage(PACKED).parent.iterdir():
         if path.name.startswith(PACKED) or time.time() - path.stat().st_mtime > _DAY_S:
             path.unlink(missing_ok=True)

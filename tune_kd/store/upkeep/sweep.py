@@ -1,4 +1,4 @@
-"""The sweep: what dead drivers left behind is sealed as ``lost``, with its cost."""
+"""The sweep: journals and runs of dead drivers are sealed as ``lost``, with their costs."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ ABANDONED = "its driver was gone before the run ended"
 
 @dataclass(frozen=True, kw_only=True)
 class Orphan:
-    """What a dead driver left and a sweep sealed: an attempt at a trial, or (``trial_id`` None) the run itself."""
+    """An attempt at a trial, or (``trial_id`` None) a run, that a dead driver left and a sweep sealed."""
 
     run_id: str
     trial_id: str | None
     attempt: int | None
-    status: str  # lost, or what the driver had still journalled
+    status: str  # lost, or the status that the driver had journalled
     epochs: int | None
     energy_j: float | None
 
 
 def sweep(store: Store) -> list[Orphan]:
-    """Seal all orphans of the store that lie on this machine; what a living process holds is left alone."""
+    """Seal all orphans of the store that lie on this machine; those of a living process are left alone."""
     journals = sorted((store.files.state / names.JOURNALS).glob("*.jsonl"))
     trials = [orphan for journal in journals if (orphan := seal_orphan(store, journal))]
     runs = [orphan for run_id in running_runs(store.reader) if (orphan := lose_run(store, run_id))]
@@ -51,7 +51,7 @@ def sweep(store: Store) -> list[Orphan]:
 
 
 def running_runs(reader: Reader) -> list[str]:
-    """The ids of the runs that are said to be running: compaction leaves their rows in small files."""
+    """The ids of the runs with the status running: compaction leaves their rows in small files."""
     manifest = manifests.read(reader.files)
     small, faults = reader.check("runs", loose_names(reader.files, manifest, "runs"), ())
     reader.warn(faults)

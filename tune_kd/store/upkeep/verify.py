@@ -1,4 +1,4 @@
-"""Verification: files against their checksums, packed rows against what was sealed, tables against each other."""
+"""Verification: files against their checksums, packed rows against the sealed ones, tables against each other."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _UNREPORTED = """
 
 
 def verify(reader: Reader) -> list[Fault]:
-    """What is wrong with the store's files, none of which is changed.
+    """The faults of the store's files, none of which is changed.
 
-    Truncated, foreign, tampered, missing or newer ones; packed ones that do not hold the rows that were sealed
-    (altered), or whose rows cannot be what was sealed where that was not kept (contradictory).
+    A file is truncated, foreign, tampered, missing or newer. A packed file is altered if its rows are not those that
+    were sealed. Without a digest of these it is contradictory if its rows cannot be in any store.
 
-    Raises StoreError when the store is being compacted meanwhile.
+    Raises StoreError if the store is being compacted meanwhile.
     """
     manifest = manifests.read(reader.files)
     faults: list[Fault] = []
@@ -48,7 +48,7 @@ def verify(reader: Reader) -> list[Fault]:
 
 
 def uncompared(reader: Reader) -> list[Fault]:
-    """The packed files of which nobody kept what was sealed, so that :func:`verify` cannot compare them."""
+    """The packed files without a digest of the sealed rows, which :func:`verify` cannot compare."""
     manifest = manifests.read(reader.files)
     found: list[Fault] = []
     for table in TABLES:
@@ -58,7 +58,7 @@ def uncompared(reader: Reader) -> list[Fault]:
 
 
 def _files(reader: Reader, manifest: Manifest, table: str) -> tuple[set[str], set[str]]:
-    """All that lies in a table's folder, whatever its name, and all that the manifest says should."""
+    """All files in a table's folder, of any name, and all that the manifest names."""
     gone = set(manifest.replaced.get(table, ()))
     loose = {name for name in reader.files.names(table) if not name.startswith(PACKED)}
     return loose - gone, set(manifest.packed.get(table, {}))
@@ -91,7 +91,7 @@ def _unreported(sound: dict[str, list[Part]], faults: list[Fault]) -> list[Fault
     """Trials whose reports are gone, other than in a file that is named already."""
     named = {fault.file for fault in faults}
     if any(file.startswith(f"reports/{PACKED}") for file in named):
-        return []  # which reports were in it nobody can say
+        return []  # the reports that were in it are unknown
     with views.session({"trials": sound["trials"], "reports": sound["reports"]}) as connection:
         keys = connection.sql(_UNREPORTED).fetchall()
     files = (names.attempt_file("reports", trial_id, attempt) for trial_id, attempt in keys)

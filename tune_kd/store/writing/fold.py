@@ -25,10 +25,10 @@ class Attempt(NamedTuple):
 def fold(events: Iterable[Event]) -> Attempt:
     """The rows of an attempt, from its events in the order they were journalled.
 
-    Costs are those of the last report, which are cumulative, and energy that of the closed account, where there is
+    Costs are those of the last report, which are cumulative, and energy that of the closed account, if there is
     one; validation figures are those of the epoch that the last report's checkpoint rule chose. Without a
-    :class:`TrialEnded` the attempt is ``lost``, with what it had spent. A report that comes twice counts once.
-    Raises StoreError when there is no :class:`TrialStarted`.
+    :class:`TrialEnded` the attempt is ``lost``, with its costs so far. A report that comes twice counts once.
+    Raises StoreError if there is no :class:`TrialStarted`.
     """
     events = list(events)
     started = _first(events, TrialStarted)
@@ -83,7 +83,7 @@ def _ended(event: TrialEnded | None, *, last_sign_of_life: Event) -> dict[str, A
 
 
 def _metered(event: TrialMetered | None) -> dict[str, Any]:
-    """The closed account's energy, where there is one: it reaches beyond the last report."""
+    """The closed account's energy, if there is one: it reaches beyond the last report."""
     if event is None:
         return {}
     fields = dict(vars(event))

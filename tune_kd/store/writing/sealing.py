@@ -14,7 +14,7 @@ from tune_kd.store.writing.fold import Attempt
 def encode(attempt: Attempt) -> dict[str, bytes]:
     """The files of an attempt by name, in the order to write them: the trial's row last, which is the commit.
 
-    Written again after a crash in the middle they are the same. Raises StoreError where a row does not fit.
+    Written again after a crash in the middle they are the same. Raises StoreError if a row does not fit.
     """
     key = (attempt.trial["trial_id"], attempt.trial["attempt"])
     rows = {"reports": attempt.reports, "trials": [attempt.trial]}

@@ -1,8 +1,8 @@
-"""The loop in docs/own-loop.md runs as it is printed, and does what the page says."""
+"""examples/own_loop.py runs as it is, and does what docs/own-loop.md says of it."""
 
 from __future__ import annotations
 
-import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,14 @@ import torch
 
 from policies.stochastic import Stochastic
 
-PAGE = Path(__file__).parents[2] / "docs" / "own-loop.md"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "own_loop.py"
 
 
 @pytest.fixture(scope="module")
 def loop() -> dict[str, Any]:
-    """What is left when the page's loop has run."""
-    [code] = re.findall(r"```python\n(.+?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    left: dict[str, Any] = {}
+    """The names that the example has defined when its loop has run."""
     with torch.random.fork_rng(devices=()):
-        exec(compile(code, str(PAGE), "exec"), left)
-    return left
+        return runpy.run_path(str(EXAMPLE))
 
 
 def test_the_student_comes_nearer_to_its_teacher(loop: dict[str, Any]) -> None:
