@@ -33,7 +33,8 @@ from tune_kd.data import ImageData, load
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.energy import Energy
 from tune_kd.training.costs import NetworkFlops
-from tune_kd.training.trial import Place, Trial, TrialSpec
+from tune_kd.training.student import TrialSpec
+from tune_kd.training.trial import Place, Trial
 
 BATCH, TAU, ALPHA = 128, 4.0, 0.95
 PROMISE = {"cpu": 1.7, "cuda": 10.0}

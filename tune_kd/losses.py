@@ -1,18 +1,23 @@
 """Distillation losses as pure functions. Everything is computed in float32 or wider.
 
 Logits are [B, n] or [B, A, n], the classes last. Each term takes a :class:`~policies.base.Softening` (τ_s, τ_t and a
-weight) and is a mean over the batch and its anchors.
+weight) and is a scalar: the plain mean over the batch and its anchors, or what ``mean`` makes of a value of each
+softmax, [B] or [B, A].
 Sources: Hinton et al. 2015 (HKD); Rafat et al. 2023 for CMC, DML and their altered forms with a τ. Its text sums a KL
 term over classes (``batchmean``), its code also averages over them (``classmean``: the KL term divided by n).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from policies.base import Softening
+
+Mean = Callable[[Tensor], Tensor]
 
 REDUCTIONS = ("batchmean", "classmean")
 
@@ -26,12 +31,14 @@ def softened_kl(student: Tensor, teacher: Tensor, softening: Softening) -> Tenso
     return softening.weight.squeeze(-1) * kl
 
 
-def hinton_distillation(student: Tensor, teacher: Tensor, softening: Softening, reduction: str) -> Tensor:
+def hinton_distillation(
+    student: Tensor, teacher: Tensor, softening: Softening, reduction: str, mean: Mean = torch.mean
+) -> Tensor:
     """The mean of weight·KL(q_t ‖ q_s), a scalar; ``classmean`` divides it by the class count.
 
     ``weight`` is τ² for a common τ, so that the gradient is flat in τ.
     """
-    term = softened_kl(wide(student), wide(teacher), softening).mean()
+    term = mean(softened_kl(wide(student), wide(teacher), softening))
     return term / student.shape[-1] if reduction == "classmean" else term
 
 
@@ -40,27 +47,38 @@ def cross_entropy(student: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(wide(student).flatten(end_dim=-2), labels.flatten())
 
 
-def logit_matching(student: Tensor, teacher: Tensor, _: Softening, reduction: str) -> Tensor:
+def logit_matching(student: Tensor, teacher: Tensor, _: Softening, reduction: str, mean: Mean = torch.mean) -> Tensor:
     """CMC: the mean of (z_s − z_t)², a scalar. A mean over batch and classes by definition, whatever the reduction."""
-    return F.mse_loss(wide(student), wide(teacher))
+    return _squared_distance(wide(student), wide(teacher), mean)
 
 
-def softened_logit_matching(student: Tensor, teacher: Tensor, softening: Softening, reduction: str) -> Tensor:
+def softened_logit_matching(
+    student: Tensor, teacher: Tensor, softening: Softening, reduction: str, mean: Mean = torch.mean
+) -> Tensor:
     """CMC-τ: the mean of (z_s/τ_s − z_t/τ_t)², a scalar. Its gradient goes as 1/τ²: to tune τ is to tune a weight."""
-    return F.mse_loss(wide(student) / softening.tau_student, wide(teacher) / softening.tau_teacher)
+    return _squared_distance(wide(student) / softening.tau_student, wide(teacher) / softening.tau_teacher, mean)
 
 
-def divergence(student: Tensor, teacher: Tensor, softening: Softening, reduction: str) -> Tensor:
+def _squared_distance(one: Tensor, other: Tensor, mean: Mean) -> Tensor:
+    if mean is torch.mean:
+        return F.mse_loss(one, other)  # the same, but for the rounding of its gradient
+    return mean((one - other).square().mean(dim=-1))
+
+
+def divergence(
+    student: Tensor, teacher: Tensor, softening: Softening, reduction: str, mean: Mean = torch.mean
+) -> Tensor:
     """DML: the mean of KL(p_t ‖ p_s) at τ = 1, a scalar."""
     one = torch.ones_like(softening.weight)
-    return hinton_distillation(student, teacher, Softening(one, one, one), reduction)
+    return hinton_distillation(student, teacher, Softening(one, one, one), reduction, mean)
 
 
-def softened_divergence(student: Tensor, teacher: Tensor, softening: Softening, reduction: str) -> Tensor:
+def softened_divergence(
+    student: Tensor, teacher: Tensor, softening: Softening, reduction: str, mean: Mean = torch.mean
+) -> Tensor:
     """DML-τ: the mean of KL(q_t ‖ q_s), a scalar, without τ²: its gradient goes as 1/τ² for large τ."""
-    return hinton_distillation(
-        student, teacher, softening._replace(weight=torch.ones_like(softening.weight)), reduction
-    )
+    unweighted = softening._replace(weight=torch.ones_like(softening.weight))
+    return hinton_distillation(student, teacher, unweighted, reduction, mean)
 
 
 DISTILLATIONS = {

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from policies.base import Softening, hinton
 from tune_kd.config.scenario import Scenario, load_scenario
+from tune_kd.tasks.classification import Classification
 from tune_kd.training.step import Step
 
 # Two samples, three classes, float64.
@@ -73,6 +74,7 @@ def loss_of(
         student_logits=student,
         teacher_logits=teacher,
         learning_rate=0.1,
+        task=Classification(),
         scenario=scenario_with(name, reduction),
         alpha=alpha,
         held_out_batches=iter(()),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tune_kd.config.scenario import load_scenario
 from tune_kd.data.batches import Batch
+from tune_kd.tasks.classification import Classification
 from tune_kd.training.step import Step
 
 
@@ -37,6 +38,7 @@ def step_of(
         student_logits=student_logits,
         teacher_logits=teacher_logits,
         learning_rate=learning_rate,
+        task=Classification(),
         scenario=load_scenario("digits").changed(settings or {}),
         alpha=alpha,
         held_out_batches=batches,

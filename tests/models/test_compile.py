@@ -67,7 +67,7 @@ def test_a_compiled_trial_learns_and_costs_the_same_and_compiles_each_network_on
     resumed = list(make_trial(settings=COMPILED, checkpoint=checkpoint).fit())
     assert [report.train_loss for report in resumed] == [report.train_loss for report in quick[1:]]
     # A checkpoint is one of the plain network.
-    assert [*torch.load(checkpoint)["student"]] == [*make_trial().student.state_dict()]
+    assert [*torch.load(checkpoint)["network"]] == [*make_trial().student.network.state_dict()]
 
 
 def small_mobile(width: int = 4) -> nn.Module:
@@ -106,8 +106,8 @@ def test_a_compiled_network_drops_the_same_and_keeps_its_wide_convolutions(graph
 @compiles
 def test_a_policy_that_looks_ahead_trains_its_student_uncompiled_and_is_said_to(make_trial: MakeTrial) -> None:
     trial = make_trial("meta-kd", settings=COMPILED)
-    assert trial.student_pass is trial.student
-    assert isinstance(trial.teacher_pass, fast.Compiled)
+    assert trial.student.forward is trial.student.network
+    assert isinstance(trial.teacher, fast.Compiled)
     study = plan_study(policies=["grid", "meta-kd"], replicates=2, settings=COMPILED)
     assert [text.split()[1] for text in notices([study])] == ["meta-kd"]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from tune_kd.training.inputs import for_trials
 
 pytestmark = pytest.mark.slow

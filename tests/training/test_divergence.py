@@ -27,9 +27,11 @@ from tune_kd.history.records import largest_share
 from tune_kd.history.run_history import KnownTrial
 from tune_kd.meter.energy import Meter
 from tune_kd.store.writing.fold import fold
+from tune_kd.tasks.base import Evaluation
 from tune_kd.tasks.chance import no_better
-from tune_kd.training.examination import classification_metrics, examine
-from tune_kd.training.loop import NO_CLASS, Evaluation, evaluate
+from tune_kd.tasks.class_scores import class_scores
+from tune_kd.tasks.classification import NO_CLASS, evaluate
+from tune_kd.training.examination import examine
 from tune_kd.training.teacher import Teacher, check_networks, load_teacher, save_teacher, train_teacher
 from tune_kd.training.trial import Place, Trial
 
@@ -60,18 +62,18 @@ def evaluated(data: ImageData, labels: list[int], instead: Mapping[int, float]) 
 def test_an_output_that_is_not_finite_is_never_right(value: float, digits: ImageData) -> None:
     found = evaluated(digits, [0, 0, 0, 3], instead={0: value, 3: value})
     assert found.predictions.tolist() == [NO_CLASS, 0, 0, NO_CLASS]
-    assert (found.accuracy, found.finite) == (0.5, False)
+    assert (found.score, found.finite) == (0.5, False)
 
 
 def test_a_network_of_nans_scores_nothing_where_most_images_are_of_the_first_class(digits: ImageData) -> None:
     found = evaluated(digits, [0] * 8 + [1, 2], instead=dict.fromkeys(range(10), math.nan))
-    assert (found.accuracy, found.finite) == (0.0, False)
+    assert (found.score, found.finite) == (0.0, False)
     assert evaluated(digits, [0] * 8 + [1, 2], instead={}).finite
 
 
 def test_metrics_of_images_without_an_answer_worked_out_by_hand() -> None:
     labels, predictions = np.array([0, 0, 0, 1, 1]), np.array([0, NO_CLASS, 1, 1, NO_CLASS])
-    found = classification_metrics(labels, predictions, 2)
+    found = class_scores(labels, predictions, 2)
     assert found["confusion"] == [[1, 1], [0, 1]]
     assert found["test_accuracy"] == pytest.approx(2 / 5)
     assert found["recall_macro"] == pytest.approx((1 / 3 + 1 / 2) / 2)
@@ -84,7 +86,7 @@ def test_metrics_of_images_without_an_answer_worked_out_by_hand() -> None:
 
 @pytest.mark.parametrize("answer", [NO_CLASS, 0, 1])
 def test_a_constant_answer_agrees_by_chance_alone(answer: int) -> None:
-    assert classification_metrics(np.array([0, 0, 1]), np.full(3, answer), 2)["kappa"] == pytest.approx(0)
+    assert class_scores(np.array([0, 0, 1]), np.full(3, answer), 2)["kappa"] == pytest.approx(0)
 
 
 class Breaking(Temperature):
@@ -149,15 +151,7 @@ def test_the_test_of_a_student_of_nans_is_all_wrong_and_all_numbers(
     trial = make_trial(Breaks(since=0), checkpoint=tmp_path / "trial.pt")
     place: Place = trial.place
     assert [report.diverged_epoch for report in trial.fit()] == [1] * EPOCHS
-    found = examine(
-        scenario.student,
-        tmp_path / "trial.pt",
-        digits,
-        precision="float32",
-        device=CPU,
-        meter=meter(),
-        carbon=place.carbon,
-    )
+    found = examine(scenario, tmp_path / "trial.pt", digits, device=CPU, meter=meter(), carbon=place.carbon)
     assert (found["test_accuracy"], np.sum(found["confusion"])) == (0, 0)
     averages = [found[name] for name in found if name.endswith("_macro") or name in ("kappa", "prevalence")]
     assert np.isfinite(averages).all()

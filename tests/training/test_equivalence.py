@@ -22,7 +22,6 @@ from tune_kd.config.seeds import epoch_seed
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Meter
-from tune_kd.training import loop
 from tune_kd.training.teacher import Teacher
 from tune_kd.training.trial import Place, Trial, TrialSpec
 
@@ -66,7 +65,7 @@ def reference_losses(trial: Trial, teacher: nn.Module, steps: int) -> list[float
     losses: list[float] = []
     for epoch in range(trial.recipe.epochs):
         seed = trial.spec.replicate_seed
-        batches = loop.training_batches(trial.train_images, trial.data, trial.recipe, seed=seed, epoch=epoch)
+        batches = trial.task.batches(trial.train_part, trial.data, trial.recipe, seed=seed, epoch=epoch)
         torch.manual_seed(epoch_seed(trial.spec.seed, epoch))  # dropout
         plain = ((batch.images.contiguous(), batch.labels) for batch in batches)
         losses += reference_loop.train_epoch(student, teacher, plain, optimizer, tau=TAU, alpha=ALPHA)
@@ -79,7 +78,7 @@ def plain_student(trial: Trial) -> nn.Module:
     student = models.build(
         trial.spec.scenario.student, classes=len(data.classes), channels=data.channels, image_size=data.image_size
     )
-    student.load_state_dict(trial.student.state_dict())
+    student.load_state_dict(trial.student.network.state_dict())
     return student
 
 

@@ -16,18 +16,21 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tune_kd import models
+from tune_kd.config.scenario import load_scenario
 from tune_kd.data import ImageData
 from tune_kd.events import TrialTested, from_json, to_json, utc_now
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Energy, Meter
 from tune_kd.storage import checkpoints
-from tune_kd.training.examination import classification_metrics, examine
+from tune_kd.tasks.class_scores import class_scores
+from tune_kd.training.examination import examine
 from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]
 MakeMeter = Callable[..., Meter]
 CPU = torch.device("cpu")
 CARBON = Carbon(intensity_g_per_kwh=400.0, source="chosen for the tests", pue=2.0)
+SCENARIO = load_scenario("digits")
 Confusion = list[list[int]]
 
 
@@ -35,7 +38,7 @@ def metrics_of(confusion: Confusion) -> dict[str, Any]:
     """The metrics of labels and predictions that have this confusion matrix: rows truth, columns prediction."""
     cells = [(i, j) for i, row in enumerate(confusion) for j, count in enumerate(row) for _ in range(count)]
     labels, predictions = np.array(cells, dtype=np.int64).T
-    return classification_metrics(labels, predictions, len(confusion))
+    return class_scores(labels, predictions, len(confusion))
 
 
 def test_two_classes_worked_out_by_hand() -> None:
@@ -171,13 +174,13 @@ def test_the_chosen_weights_are_tested_and_not_the_last_ones(
     chosen, last = random_student(0), random_student(1)
     path = tmp_path / "trial.pt"
     checkpoints.save(path, {"student": last.state_dict(), "chosen": {"weights": chosen.state_dict()}, "epoch": 2})
-    found = examine("digits-student", path, digits, precision="float32", device=CPU, meter=meter(), carbon=CARBON)
+    found = examine(SCENARIO, path, digits, device=CPU, meter=meter(), carbon=CARBON)
     with torch.no_grad():
         predictions = chosen.double().eval()(normalised(digits)).argmax(dim=1).numpy()
         others = last.double().eval()(normalised(digits)).argmax(dim=1).numpy()
-    expected = classification_metrics(digits.test.labels, predictions, 10)
+    expected = class_scores(digits.test.labels, predictions, 10)
     assert found["confusion"] == expected["confusion"]
-    assert found["confusion"] != classification_metrics(digits.test.labels, others, 10)["confusion"]
+    assert found["confusion"] != class_scores(digits.test.labels, others, 10)["confusion"]
     assert sum(map(sum, found["confusion"])) == len(digits.test)
     assert found["test_accuracy"] == np.mean(predictions == digits.test.labels)
 
@@ -187,7 +190,7 @@ def test_a_trials_checkpoint_can_be_examined(
 ) -> None:
     path = tmp_path / "trial.pt"
     list(make_trial(checkpoint=path).fit())
-    found = examine("digits-student", path, digits, precision="float32", device=CPU, meter=meter(), carbon=CARBON)
+    found = examine(SCENARIO, path, digits, device=CPU, meter=meter(), carbon=CARBON)
     # The worker adds the energy of the whole examination, from its own account.
     event = TrialTested(run_id="r", trial_id="t", attempt=0, at=utc_now(), **found, energy_test_j=None)
     assert from_json(to_json(event)) == event
@@ -202,7 +205,7 @@ def test_the_examination_is_charged_its_own_energy_alone(
     path = tmp_path / "trial.pt"
     list(make_trial(checkpoint=path).fit())
     marks = [Energy(cpu_j=joules, method="model") for joules in (1000.0, 1000.0 + 3.6e6)]
-    found = examine("digits-student", path, digits, precision="float32", device=CPU, meter=meter(marks), carbon=CARBON)
+    found = examine(SCENARIO, path, digits, device=CPU, meter=meter(marks), carbon=CARBON)
     assert found["inference_energy_j"] == pytest.approx(3.6e6)
     assert found["inference_co2e_g"] == pytest.approx(1 * 2 * 400)  # 1 kWh · PUE 2 · 400 g/kWh
 
@@ -213,10 +216,7 @@ def test_examining_changes_neither_the_checkpoint_nor_the_result(
     path = tmp_path / "trial.pt"
     list(make_trial(checkpoint=path).fit())
     before = path.read_bytes()
-    first, second = (
-        examine("digits-student", path, digits, precision="float32", device=CPU, meter=meter(), carbon=CARBON)
-        for _ in range(2)
-    )
+    first, second = (examine(SCENARIO, path, digits, device=CPU, meter=meter(), carbon=CARBON) for _ in range(2))
     assert path.read_bytes() == before
     assert {**first, "inference_s": 0} == {**second, "inference_s": 0}
 
@@ -224,4 +224,4 @@ def test_examining_changes_neither_the_checkpoint_nor_the_result(
 def test_without_a_checkpoint_there_is_nothing_to_examine(digits: ImageData, meter: MakeMeter, tmp_path: Path) -> None:
     path = tmp_path / "missing.pt"
     with pytest.raises(FileNotFoundError, match=r"missing\.pt"):
-        examine("digits-student", path, digits, precision="float32", device=CPU, meter=meter(), carbon=CARBON)
+        examine(SCENARIO, path, digits, device=CPU, meter=meter(), carbon=CARBON)

@@ -76,8 +76,8 @@ def test_a_trial_that_shares_has_the_results_of_one_that_asks_bit_for_bit(
     sharing = make_trial(policy, settings=settings, replicate_seed=SEED)
     sharing.shared_outputs = outputs
     assert outcomes(sharing) == outcomes(asking)
-    for name, weights in asking.student.state_dict().items():
-        assert torch.equal(weights, sharing.student.state_dict()[name])
+    for name, weights in asking.student.network.state_dict().items():
+        assert torch.equal(weights, sharing.student.network.state_dict()[name])
     last = sharing.last
     assert last is not None
     assert (last.flops_teacher, last.teacher_s) == (0, 0)

@@ -27,8 +27,9 @@ from tune_kd.data import ImageData, ImageSet
 from tune_kd.events import EpochReport
 from tune_kd.meter.energy import Energy
 from tune_kd.storage import checkpoints
-from tune_kd.training.loop import Evaluation
-from tune_kd.training.trial import Chosen, Trial
+from tune_kd.tasks.base import Evaluation
+from tune_kd.training.student import Chosen
+from tune_kd.training.trial import Trial
 
 MakeTrial = Callable[..., Trial]
 EPOCHS = 3
@@ -150,13 +151,13 @@ def test_the_learning_rate_follows_the_milestones(make_trial: MakeTrial) -> None
 def test_the_warm_up_rises_step_by_step_to_the_full_rate(make_trial: MakeTrial) -> None:
     trial = make_trial(settings={"recipe.lr": 0.1, "recipe.warmup_epochs": 1, "recipe.milestones": []})
     rates = []
-    step = trial.schedule.step
+    step = trial.student.schedule.step
 
     def watched() -> None:
-        rates.append(trial.optimizer.param_groups[0]["lr"])
+        rates.append(trial.student.optimizer.param_groups[0]["lr"])
         step()
 
-    trial.schedule.step = watched  # type: ignore[assignment]
+    trial.student.schedule.step = watched  # type: ignore[assignment]
     list(trial.fit())
     steps = trial.steps
     assert rates[:steps] == pytest.approx([0.1 * (k + 1) / steps for k in range(steps)])
@@ -226,13 +227,15 @@ def test_flops_are_those_of_an_independent_count(
 def test_the_same_trial_gives_the_same_result_bit_for_bit(label: str, make_trial: MakeTrial) -> None:
     first, second = make_trial(label), make_trial(label)
     assert outcomes(first) == outcomes(second)
-    assert equal(first.student.state_dict(), second.student.state_dict())
+    assert equal(first.student.network.state_dict(), second.student.network.state_dict())
 
 
 @every_policy
 def test_a_restart_is_another_training(label: str, make_trial: MakeTrial) -> None:
     first, second = make_trial(label, index=0), make_trial(label, index=1)
-    assert not equal(first.student.state_dict(), second.student.state_dict())  # from the initial weights on
+    assert not equal(
+        first.student.network.state_dict(), second.student.network.state_dict()
+    )  # from the initial weights on
     assert [report["val_loss"] for report in outcomes(first)] != [report["val_loss"] for report in outcomes(second)]
 
 
@@ -340,7 +343,7 @@ def test_a_learned_temperature_is_trained(make_trial: MakeTrial) -> None:
     trial = make_trial(Learning())
     reports = list(trial.fit())
     assert reports[0].tau_min != reports[0].tau_max
-    assert trial.temperature.get_parameter("theta").item() != 1.0
+    assert trial.student.temperature.get_parameter("theta").item() != 1.0
 
 
 def small_mobilenet(make_trial: MakeTrial, digits: ImageData) -> Callable[..., Trial]:
@@ -362,7 +365,7 @@ def test_a_student_with_dropout_resumes_bit_for_bit(make_trial: MakeTrial, digit
     resumed = make(checkpoint=tmp_path / "cut.pt")
     found = [before.val_loss, *(report.val_loss for report in resumed.fit())]
     assert found == expected
-    assert equal(resumed.student.state_dict(), whole.student.state_dict())
+    assert equal(resumed.student.network.state_dict(), whole.student.network.state_dict())
 
 
 def test_counting_flops_does_not_move_the_training(make_trial: MakeTrial, digits: ImageData) -> None:
@@ -401,7 +404,7 @@ def test_the_chosen_weights_are_those_of_the_reported_epoch(rule: str, make_tria
     weights, accuracies, losses = {}, [], []
     for report in trial.fit():
         state = state_at(tmp_path / "t.pt")
-        weights[report.epoch] = state["student"]
+        weights[report.epoch] = state["network"]
         accuracies.append(report.val_accuracy)
         losses.append(report.val_loss)
         best = 1 + accuracies.index(max(accuracies))
@@ -418,12 +421,13 @@ def test_best_is_the_earliest_of_the_highest_and_last_is_the_last(accuracies: li
     for epoch, accuracy in enumerate(accuracies, start=1):
         nn.init.constant_(model.weight, epoch)
         for chosen in rules.values():
-            chosen.offer(epoch, Evaluation(loss=epoch / 8, accuracy=accuracy / 4, predictions=torch.empty(0)), model)
+            found = Evaluation(loss=epoch / 8, score=accuracy / 4, finite=True, predictions=torch.empty(0))
+            chosen.offer(epoch, found, model)
     nn.init.constant_(model.weight, -1)  # training goes on; what was chosen stays as it was
     expected = {"best": 1 + accuracies.index(max(accuracies)), "last": len(accuracies)}
     for rule, chosen in rules.items():
         assert (chosen.epoch, chosen.loss) == (expected[rule], expected[rule] / 8)
-        assert chosen.accuracy == accuracies[chosen.epoch - 1] / 4
+        assert chosen.score == accuracies[chosen.epoch - 1] / 4
         assert chosen.state_dict()["weights"]["weight"].item() == expected[rule]
 
 
@@ -440,7 +444,7 @@ def test_validation_images_do_not_train(make_trial: MakeTrial, digits: ImageData
     other = ImageSet(images=255 - digits.validation.images, labels=digits.validation.labels)
     first, second = make_trial(), make_trial(data=replace(digits, validation=other))
     assert [report.train_loss for report in first.fit()] == [report.train_loss for report in second.fit()]
-    assert equal(first.student.state_dict(), second.student.state_dict())
+    assert equal(first.student.network.state_dict(), second.student.network.state_dict())
 
 
 def test_training_leaves_the_teacher_as_it_was(make_trial: MakeTrial) -> None:
@@ -466,7 +470,7 @@ def test_tau_matters_through_alpha_alone(make_trial: MakeTrial) -> None:
     def weights(tau: float, alpha: float) -> dict[str, Tensor]:
         trial = make_trial("grid", params={"tau": tau, "alpha": alpha})
         list(trial.fit())
-        return trial.student.state_dict()
+        return trial.student.network.state_dict()
 
     assert equal(weights(2.0, 0.0), weights(20.0, 0.0))
     assert not equal(weights(2.0, 0.95), weights(20.0, 0.95))

@@ -20,18 +20,19 @@ from tune_kd.budget.cost import PassCost
 from tune_kd.cluster.code import Code, this_code
 from tune_kd.config import catalogue, policy_file, scenario
 from tune_kd.data import ImageData
-from tune_kd.data.batches import DeviceImages
 from tune_kd.errors import RunFailed
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.client import TrialMeter, account
 from tune_kd.models import fast
 from tune_kd.storage.cache import Cache
 from tune_kd.storage.checkpoints import Slot, checkpoint_name
+from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.process import device, prepare_process
+from tune_kd.training.student import TrialSpec
 from tune_kd.training.teacher import Teacher, obtain_teacher
 from tune_kd.training.teacher_outputs import TeacherOutputs, teach
-from tune_kd.training.trial import Place, Trial, TrialSpec
+from tune_kd.training.trial import Place, Trial
 
 LATE_S = 30.0
 """How long a trial waits for the meter of a node that has just joined."""
@@ -114,15 +115,8 @@ def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData
     prepare_process(shared.cpus)
     what = scenario.from_record(shared.scenario_json)
     meter = meter_here(f"{account(trial_id, attempt)} test", shared.cpus, wait_s=wait_if_late(shared))
-    columns = examine(
-        what.student,
-        checkpoint_place(shared, trial_id),
-        data,
-        precision=what.precision,
-        device=device(shared.gpus),
-        meter=meter,
-        carbon=shared.carbon,
-    )
+    place = checkpoint_place(shared, trial_id)
+    columns = examine(what, place, data, device=device(shared.gpus), meter=meter, carbon=shared.carbon)
     return {**columns, "energy_test_j": meter.close().total_j}
 
 
@@ -147,12 +141,12 @@ def compute_outputs(shared: Shared, epochs: list[int]) -> PassCost:
     meter = meter_here(f"{shared.run_id} teacher outputs from epoch {epochs[0]}", shared.cpus, wait_s=late_s)
     data, teacher = ray.get([shared.data, shared.teacher])
     network = fast.through(fast.for_inference(teacher.network(what, data), where), compiled=what.compile)
-    images = DeviceImages(data.train, where)
+    part = task_of(what).on_device(data.train, where)
     outputs = outputs_of(shared)
     assert outputs is not None, "only a run that shares starts this"
     asked = 0
     for epoch in epochs:
-        logits = teach(network, images, data, what, seed=shared.replicate_seed, epoch=epoch)
+        logits = teach(network, part, data, what, seed=shared.replicate_seed, epoch=epoch)
         outputs.write(epoch, logits)
         asked += len(logits)
     energy_j = meter.close().total_j

@@ -27,7 +27,7 @@ ALPHA = {"hkd": 0.95, "cmc": 1.0, "cmc-tau": 1.0, "dml": 1.0, "dml-tau": 1.0, "c
 """By loss, the weight of its distillation term in the paper's text: what a scenario without alpha has."""
 
 
-ADDED_LATER = ("compile", "image_column", "label_column")
+ADDED_LATER = ("task", "compile", "image_column", "label_column")
 """Fields that older records lack: at its default, such a field is not recorded, so that the scenario stays the same."""
 
 
@@ -77,6 +77,7 @@ class Scenario(_Frozen):
 
     name: str
     description: str = ""
+    task: Literal["classification"] = "classification"  # what is learned: a name of tune_kd.tasks.catalogue
     data: str  # "digits", an official set by its name ("cifar10"), or a folder
     image_column: str | None = None  # of Parquet files; None: image, else the only one with images
     label_column: str | None = None  # of Parquet files; None: label, else the only one with labels

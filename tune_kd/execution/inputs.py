@@ -8,7 +8,7 @@ from tune_kd.models import compiler
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
-from tune_kd.tasks.classification import load_data
+from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.teacher import check_networks
 
 
@@ -23,6 +23,6 @@ def read_data(study: Study, execution: Execution, progress: Progress) -> ImageDa
     name, root = study.scenario.data, official_root(execution.home.folder, execution.data_root)
     missing = name in official.OFFICIAL and not official.is_here(name, root)
     progress.stage(f"downloading {name} into {root}" if missing else "reading the data")
-    data = load_data(study.scenario, execution.home.folder, execution.data_root)
+    data = task_of(study.scenario).load(study.scenario, execution.home.folder, execution.data_root)
     check_networks(study.scenario, data)
     return data

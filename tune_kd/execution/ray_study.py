@@ -24,8 +24,8 @@ from tune_kd.storage.cache import Cache
 from tune_kd.storage.checkpoints import checkpoints_folder
 from tune_kd.storage.lease import Lease
 from tune_kd.storage.scratch import own_folder
+from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
-from tune_kd.training.inputs import for_trials
 from tune_kd.training.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_name
 from tune_kd.training.teacher import stage as teacher_stage
 from tune_kd.training.teacher_outputs import outputs_id
@@ -53,7 +53,7 @@ class Workshop:
         self.ray, self.resources, self.carbon, self.cache = ray, resources, carbon, cache
         self.scenario, self._progress = scenario, progress
         self.steps = steps_per_epoch(len(data.train), scenario.recipe.batch_size)
-        self.data = ray.put(for_trials(data))
+        self.data = ray.put(task_of(scenario).for_trials(data))
         self.all_data = ray.put(data)
         self._teacher_id = teacher_id(scenario, data)
         self._teacher_place = cache.kept.place(teacher_name(self._teacher_id))

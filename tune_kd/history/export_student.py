@@ -15,8 +15,7 @@ from tune_kd.storage import checkpoints
 from tune_kd.storage.cache import cache_at
 from tune_kd.storage.checkpoints import checkpoint_name
 from tune_kd.store import Store
-from tune_kd.tasks.classification import load_data
-from tune_kd.training.costs import build
+from tune_kd.tasks.catalogue import task_of
 
 
 def export_best(
@@ -38,8 +37,9 @@ def export_best(
             f"the checkpoint of {trial_id} is not in the cache {home.where}; give the run's own with --cache"
         )
     scenario = from_record(run["scenario_json"])
-    data = load_data(scenario, home.folder, data_root)
-    student = build(scenario.student, data).eval()
+    task = task_of(scenario)
+    data = task.load(scenario, home.folder, data_root)
+    student = task.build(scenario.student, data).eval()
     student.load_state_dict(state["chosen"]["weights"])
     _check_onnx()
     folder.mkdir(parents=True, exist_ok=True)

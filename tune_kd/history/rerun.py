@@ -21,10 +21,11 @@ from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache, cache_at
 from tune_kd.storage.checkpoints import checkpoint_name
 from tune_kd.store import Store
-from tune_kd.tasks.classification import load_data
+from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.examination import examine
 from tune_kd.training.process import as_in_a_worker, device
 from tune_kd.training.step import ever_asks_teacher
+from tune_kd.training.student import TrialSpec
 from tune_kd.training.teacher import (
     Teacher,
     load_teacher,
@@ -34,7 +35,7 @@ from tune_kd.training.teacher import (
     teacher_id,
     teacher_name,
 )
-from tune_kd.training.trial import Place, Trial, TrialSpec
+from tune_kd.training.trial import Place, Trial
 
 # What a repeated training must give again. Times and energy are of the machine and its moment.
 RESULTS = ("checkpoint_epoch", "val_accuracy", "val_loss", "test_accuracy", "confusion")
@@ -79,7 +80,7 @@ def rerun(
     spec = _spec(trial, run)
     scenario = spec.scenario
     progress.stage("reading the data")
-    data = load_data(scenario, home.folder, data_root)
+    data = task_of(scenario).load(scenario, home.folder, data_root)
     cpus, gpus = run["cpus_per_trial"] or 1.0, run["gpus_per_trial"] or 0.0
     checkpoint = home.folder / checkpoint_name("rerun", trial_id)
     checkpoint.unlink(missing_ok=True)
@@ -94,15 +95,7 @@ def rerun(
         network = None if teacher is None else teacher.network(scenario, data)
         reports = Trial(spec, data, network, place).fit()
         last = next(report for report in reports if report.epoch == reached)
-        tested = examine(
-            scenario.student,
-            checkpoint,
-            data,
-            precision=scenario.precision,
-            device=place.device,
-            meter=meter,
-            carbon=place.carbon,
-        )
+        tested = examine(scenario, checkpoint, data, device=place.device, meter=meter, carbon=place.carbon)
     checkpoint.unlink()
     return Repeat(
         trial_id=trial_id,

@@ -1,35 +1,139 @@
-"""Classification of images: what is learned, and how it is judged."""
+"""Classification of images: one softmax over the classes for each image, judged by the fraction named rightly."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from tune_kd.config.scenario import Scenario
-from tune_kd.data import ImageData, load
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tune_kd import models
+from tune_kd.config.scenario import Recipe, Scenario
+from tune_kd.data import ImageData, ImageSet, load, split
+from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
 from tune_kd.data.official import official_root
+from tune_kd.losses import Mean, cross_entropy
+from tune_kd.models.fast import Network, autocast
+from tune_kd.tasks.base import Evaluation, Outputs
 
-if TYPE_CHECKING:
-    pass
+EVAL_BATCH = 512
+NO_CLASS = -1  # the prediction of a network whose output is not finite
 
 
-def load_data(scenario: Scenario, cache: Path, data_root: str | Path | None = None) -> ImageData:
-    """The scenario's images, split. Raises InputError; RunFailed where a download fails.
+class Classification:
+    """The task of :class:`tune_kd.tasks.base.Task` with images in classes."""
 
-    Data sets with a name lie in ``data_root``, by default in the cache, or are downloaded to there.
-    """
-    given = scenario.normalisation
-    return load(
-        scenario.data,
-        image_size=scenario.image_size,
-        validation_fraction=scenario.validation_fraction,
-        split_seed=scenario.split_seed,
-        train_limit=scenario.train_limit,
-        test_limit=scenario.test_limit,
-        skip_bad_images=scenario.skip_bad_images,
-        normalisation=None if given is None else (given.mean, given.std),
-        data_root=official_root(cache, data_root),
-        cache=cache / "data",
-        image_column=scenario.image_column,
-        label_column=scenario.label_column,
+    name = "classification"
+    metric = "accuracy"
+
+    def load(self, scenario: Scenario, cache: Path, data_root: str | Path | None = None) -> ImageData:
+        """Data sets with a name lie in ``data_root``, by default in the cache, or are downloaded to there."""
+        given = scenario.normalisation
+        return load(
+            scenario.data,
+            image_size=scenario.image_size,
+            validation_fraction=scenario.validation_fraction,
+            split_seed=scenario.split_seed,
+            train_limit=scenario.train_limit,
+            test_limit=scenario.test_limit,
+            skip_bad_images=scenario.skip_bad_images,
+            normalisation=None if given is None else (given.mean, given.std),
+            data_root=official_root(cache, data_root),
+            cache=cache / "data",
+            image_column=scenario.image_column,
+            label_column=scenario.label_column,
+        )
+
+    def for_trials(self, data: ImageData) -> ImageData:
+        """What pixels are normalised by is measured here, once for all trials."""
+        nothing = ImageSet(images=data.test.images[:0].copy(), labels=np.empty(0, dtype=np.int64))
+        return replace(data, test=nothing, normalisation=(data.mean, data.std))
+
+    def build(self, model: str, data: ImageData) -> nn.Module:
+        return models.build(model, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
+
+    def try_out(self, model: str, data: ImageData) -> None:
+        models.try_out(model, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
+
+    def image_shape(self, data: ImageData) -> tuple[int, int, int]:
+        return data.channels, data.image_size, data.image_size
+
+    def on_device(self, part: ImageSet, device: torch.device) -> DeviceImages:
+        return DeviceImages(part, device)
+
+    def hold_out(self, part: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
+        """In both parts each class keeps its proportion."""
+        return split.hold_out(part, share, seed)
+
+    def batches(self, part: DeviceImages, data: ImageData, recipe: Recipe, *, seed: int, epoch: int) -> Iterator[Batch]:
+        return epoch_batches(
+            part,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            epoch=epoch,
+            augmentation=Augmentation(
+                flip=recipe.flip, crop_padding=recipe.crop_padding, rotation_degrees=recipe.rotation_degrees
+            ),
+            mean=data.mean,
+            std=data.std,
+        )
+
+    def held_out_batches(
+        self, part: DeviceImages, data: ImageData, recipe: Recipe, *, seed: int, epoch: int
+    ) -> Iterator[Batch]:
+        """In an order of its own for each (seed, epoch), round and round."""
+        return epoch_batches(
+            part,
+            batch_size=min(recipe.batch_size, len(part)),
+            seed=seed,
+            epoch=epoch,
+            augmentation=Augmentation(),
+            mean=data.mean,
+            std=data.std,
+            endless=True,
+        )
+
+    def outputs(self, network: Network, images: Tensor) -> Outputs:
+        return Outputs(network(images))
+
+    def hard_loss(self, outputs: Outputs, labels: Tensor) -> Tensor:
+        return cross_entropy(outputs.logits, labels)
+
+    def mean(self, labels: Tensor) -> Mean:
+        return torch.mean
+
+    def evaluate(self, network: nn.Module, part: DeviceImages, data: ImageData, precision: str) -> Evaluation:
+        """The largest of NaNs would be the first class, and right for its images: what is not finite names none."""
+        return evaluate(network, part, data, precision)
+
+    def test_columns(self, predictions: Tensor, data: ImageData) -> dict[str, Any]:
+        from tune_kd.tasks.class_scores import class_scores  # scikit-learn: only where it is needed
+
+        return class_scores(data.test.labels, predictions.numpy(), len(data.classes))
+
+
+@torch.inference_mode()
+def evaluate(network: nn.Module, part: DeviceImages, data: ImageData, precision: str) -> Evaluation:
+    """Mean cross-entropy, accuracy and predictions, int64 [N] on the CPU, :data:`NO_CLASS` for what is not finite."""
+    network.eval()
+    losses, predictions, correct = [], [], []
+    for batch in eval_batches(part, batch_size=EVAL_BATCH, mean=data.mean, std=data.std):
+        with autocast(batch.images.device, precision):
+            logits = network(batch.images)
+        losses.append(F.cross_entropy(logits.float(), batch.labels, reduction="sum"))
+        finite = logits.isfinite().all(dim=1)
+        predictions.append(torch.where(finite, logits.argmax(dim=1), NO_CLASS))
+        correct.append((predictions[-1] == batch.labels).sum())
+    loss, named = torch.stack(losses).sum().item() / len(part), torch.cat(predictions).cpu()
+    return Evaluation(
+        loss=loss,
+        score=torch.stack(correct).sum().item() / len(part),
+        finite=math.isfinite(loss) and bool((named != NO_CLASS).all()),
+        predictions=named,
     )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from torch import nn
-
-from tune_kd import models
 from tune_kd.config.scenario import Scenario
-from tune_kd.data import ImageData
 from tune_kd.meter import flops
+from tune_kd.tasks.base import Data
+from tune_kd.tasks.catalogue import task_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +19,12 @@ class NetworkFlops:
     teacher: flops.ModelFlops
 
     @classmethod
-    def count(cls, scenario: Scenario, data: ImageData) -> NetworkFlops:
+    def count(cls, scenario: Scenario, data: Data) -> NetworkFlops:
         """Counted on freshly built networks."""
-        shape = (data.channels, data.image_size, data.image_size)
-        student, teacher = (build(name, data) for name in (scenario.student, scenario.teacher))
+        task = task_of(scenario)
+        shape = task.image_shape(data)
+        student, teacher = (task.build(name, data) for name in (scenario.student, scenario.teacher))
         return cls(student=flops.count(student, shape), teacher=flops.count(teacher, shape))
-
-
-def build(name: str, data: ImageData) -> nn.Module:
-    """A freshly initialised model of the catalogue for ``data``."""
-    return models.build(name, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
 
 
 class Passed(NamedTuple):

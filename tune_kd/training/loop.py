@@ -1,23 +1,16 @@
-"""The pieces of a training loop: optimizer, schedule, evaluation. Torch only."""
+"""The pieces of a training loop: optimizer, schedule, epoch. Torch only."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
 from tune_kd.config.scenario import Recipe
-from tune_kd.data import ImageData
-from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
-from tune_kd.models.fast import autocast
-
-EVAL_BATCH = 512
-NO_CLASS = -1  # the prediction of a network whose output is not finite
+from tune_kd.data.batches import Batch
+from tune_kd.tasks.base import Part
 
 
 def optimizer(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -67,78 +60,9 @@ def train_epoch(
     return torch.stack(losses).mean().item()
 
 
-def training_batches(
-    images: DeviceImages, data: ImageData, recipe: Recipe, *, seed: int, epoch: int
-) -> Iterator[Batch]:
-    """The recipe's batches of one epoch: order and augmentation are a pure function of (seed, epoch)."""
-    return epoch_batches(
-        images,
-        batch_size=recipe.batch_size,
-        seed=seed,
-        epoch=epoch,
-        augmentation=Augmentation(
-            flip=recipe.flip, crop_padding=recipe.crop_padding, rotation_degrees=recipe.rotation_degrees
-        ),
-        mean=data.mean,
-        std=data.std,
-    )
-
-
-def held_out_batches(
-    images: DeviceImages, data: ImageData, recipe: Recipe, *, seed: int, epoch: int
-) -> Iterator[Batch]:
-    """Batches of what is held out, in an order of its own for each (seed, epoch), not augmented, round and round."""
-    return epoch_batches(
-        images,
-        batch_size=min(recipe.batch_size, len(images)),
-        seed=seed,
-        epoch=epoch,
-        augmentation=Augmentation(),
-        mean=data.mean,
-        std=data.std,
-        endless=True,
-    )
-
-
-def trained_images(images: DeviceImages, recipe: Recipe) -> int:
-    """How many images an epoch trains on: all but one that is left alone in the last batch."""
-    return len(images) - (len(images) % recipe.batch_size == 1)
-
-
-class Evaluation(NamedTuple):
-    """What a pass over labelled images gives."""
-
-    loss: float  # mean cross-entropy
-    accuracy: float  # the fraction of images named rightly
-    predictions: Tensor  # [N] int64 on the CPU; NO_CLASS where an output was not finite
-
-    @property
-    def finite(self) -> bool:
-        """Were all outputs and the loss finite?"""
-        return math.isfinite(self.loss) and bool((self.predictions != NO_CLASS).all())
-
-
-@torch.inference_mode()
-def evaluate(model: nn.Module, images: DeviceImages, data: ImageData, precision: str) -> Evaluation:
-    """One pass in evaluation mode over ``images``, in their order.
-
-    Outputs that are not finite name no class: the largest of NaNs would be the first class, and right where that is.
-    """
-    model.eval()
-    losses, predictions, correct = [], [], []
-    for batch in eval_batches(images, batch_size=EVAL_BATCH, mean=data.mean, std=data.std):
-        with autocast(batch.images.device, precision):
-            logits = model(batch.images)
-        losses.append(F.cross_entropy(logits.float(), batch.labels, reduction="sum"))
-        finite = logits.isfinite().all(dim=1)
-        predictions.append(torch.where(finite, logits.argmax(dim=1), NO_CLASS))
-        correct.append((predictions[-1] == batch.labels).sum())
-    total = len(images)
-    return Evaluation(
-        loss=torch.stack(losses).sum().item() / total,
-        accuracy=torch.stack(correct).sum().item() / total,
-        predictions=torch.cat(predictions).cpu(),
-    )
+def trained_images(part: Part, recipe: Recipe) -> int:
+    """How many images of the training part an epoch trains on: all but one that is left alone in the last batch."""
+    return len(part) - (len(part) % recipe.batch_size == 1)
 
 
 def not_finite(weights: Mapping[str, Tensor]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +12,12 @@ from torch.func import functional_call
 from policies.base import HeldOut, Softening, Temperature
 from tune_kd.config.scenario import Scenario
 from tune_kd.data.batches import Batch
-from tune_kd.losses import DISTILLATIONS, cross_entropy, wide
+from tune_kd.losses import DISTILLATIONS, wide
 from tune_kd.models import fast
 from tune_kd.models.fast import Network
-from tune_kd.training import phases
+from tune_kd.tasks.base import Outputs, Task
+from tune_kd.training.phases import Phases
+from tune_kd.training.student import Student
 from tune_kd.training.teacher_outputs import ask
 
 
@@ -30,15 +32,17 @@ class Step:
     student_logits: Tensor
     teacher_logits: Tensor | None
     learning_rate: float
+    task: Task
     scenario: Scenario
     alpha: float
     held_out_batches: Iterator[Batch]
+    rest: tuple[Tensor, ...] = ()  # of the student's outputs: what the task alone reads
 
     def cross_entropy(self) -> Tensor:
-        return self.hard_loss(self.student_logits, self.labels)
+        return self.task.hard_loss(Outputs(self.student_logits, self.rest), self.labels)
 
     def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return cross_entropy(logits, labels)
+        return self.task.hard_loss(Outputs(logits), labels)
 
     def distillation(self, softening: Softening) -> Tensor:
         term = DISTILLATIONS.get(self.scenario.loss)
@@ -46,7 +50,8 @@ class Step:
             return self.student_logits.new_zeros(())
         if self.teacher_logits is None:
             raise ValueError("there is no distillation in an epoch that says it needs no teacher")
-        return term(self.student_logits, self.teacher_logits, softening, self.scenario.reduction)
+        mean = self.task.mean(self.labels)
+        return term(self.student_logits, self.teacher_logits, softening, self.scenario.reduction, mean)
 
     def loss(self, softening: Softening) -> Tensor:
         return self.alpha * self.distillation(softening) + (1 - self.alpha) * self.cross_entropy()
@@ -82,39 +87,38 @@ def ever_asks_teacher(temperature: Temperature, scenario: Scenario, steps: int) 
 class Distillation:
     """The loss of an epoch's batches, and what the epoch's report wants to know of them."""
 
-    student: nn.Module
-    student_pass: Network  # what a batch passes through: the student, or it compiled
+    student: Student
+    task: Task
     teacher: Network | None  # None: none was trained, as nobody was to ask it
-    temperature: Temperature
-    scenario: Scenario
-    alpha: float
-    phases: phases.Phases
-    learning_rate: Callable[[], float]
+    phases: Phases
     held_out: Iterator[Batch]
     shared_logits: Tensor | None = None  # [images, n], the teacher's of the whole epoch, where they are shared
 
     def __post_init__(self) -> None:
+        self._scenario, self._temperature = self.student.spec.scenario, self.student.temperature
         self._taus: list[Tensor] = []
 
     def __call__(self, number: int, batch: Batch) -> Tensor:
         """The loss of batch ``number`` of the epoch, a scalar."""
-        asks = asks_teacher(self.temperature, self.scenario)
+        asks = asks_teacher(self._temperature, self._scenario)
         teacher_logits = self._teacher_logits(number, batch) if asks else None
-        with fast.autocast(batch.images.device, self.scenario.precision):
-            student_logits = self.student_pass(batch.images)
+        with fast.autocast(batch.images.device, self._scenario.precision):
+            outputs = self.task.outputs(self.student.forward, batch.images)
         step = Step(
             number=number,
             images=batch.images,
             labels=batch.labels,
-            student=self.student,
-            student_logits=wide(student_logits),
+            student=self.student.network,
+            student_logits=wide(outputs.logits),
             teacher_logits=teacher_logits,
-            learning_rate=self.learning_rate(),
-            scenario=self.scenario,
-            alpha=self.alpha,
+            learning_rate=self.student.learning_rate(),
+            task=self.task,
+            scenario=self._scenario,
+            alpha=self.student.spec.alpha,
             held_out_batches=self.held_out,
+            rest=outputs.rest,
         )
-        loss, tau = self.temperature.loss(step)
+        loss, tau = self._temperature.loss(step)
         if tau is not None:
             self._taus.append(tau.detach().reshape(-1))
         return loss
@@ -125,9 +129,9 @@ class Distillation:
 
     def _teacher_logits(self, number: int, batch: Batch) -> Tensor:
         if self.shared_logits is not None:
-            start = number * self.scenario.recipe.batch_size
+            start = number * self._scenario.recipe.batch_size
             return self.shared_logits[start : start + len(batch.labels)].to(batch.images.device, non_blocking=True)
         if self.teacher is None:
             raise ValueError("the teacher is asked in this trial, but not in one at the lowest τ: none was trained")
         with self.phases.within_step("teacher"):
-            return ask(self.teacher, batch.images, self.scenario.precision)
+            return ask(self.task, self.teacher, batch.images, self._scenario.precision)

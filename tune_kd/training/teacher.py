@@ -13,21 +13,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tune_kd import models
 from tune_kd.config.scenario import Scenario
 from tune_kd.config.seeds import teacher_seed
-from tune_kd.data import ImageData
-from tune_kd.data.batches import Batch, DeviceImages, steps_per_epoch
+from tune_kd.data.batches import Batch, steps_per_epoch
 from tune_kd.data.shared_memory import pack, unpack
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.meter import flops
 from tune_kd.meter.energy import Meter
 from tune_kd.models import fast
 from tune_kd.storage import checkpoints
+from tune_kd.tasks.base import Data, Outputs
+from tune_kd.tasks.catalogue import task_of
 from tune_kd.training import loop
-from tune_kd.training.costs import build
 from tune_kd.training.teacher_weights import file_sha256, fitted, read_weights, some
 
 
@@ -52,14 +51,14 @@ class Teacher:
         weights = {name: unpack(packed) for name, packed in state["weights"].items()}
         vars(self).update({**state, "weights": weights})
 
-    def network(self, scenario: Scenario, data: ImageData) -> nn.Module:
+    def network(self, scenario: Scenario, data: Data) -> nn.Module:
         """The teacher in evaluation mode, its parameters frozen."""
-        model = build(scenario.teacher, data)
+        model = task_of(scenario).build(scenario.teacher, data)
         model.load_state_dict(self.weights)
         return model.eval().requires_grad_(False)
 
 
-def teacher_id(scenario: Scenario, data: ImageData) -> str:
+def teacher_id(scenario: Scenario, data: Data) -> str:
     """A hash of everything that makes the teacher; anything else may change without training it again."""
     ingredients = {
         "data": data.split_sha256,
@@ -97,15 +96,16 @@ def save_teacher(place: Path | checkpoints.Slot, teacher: Teacher) -> None:
     checkpoints.save(place, vars(teacher))
 
 
-def check_networks(scenario: Scenario, data: ImageData) -> None:
+def check_networks(scenario: Scenario, data: Data) -> None:
     """Refuse, before anything is trained, networks of the user's own and weights that do not fit the data.
 
     Raises InputError.
     """
+    task = task_of(scenario)
     for name in (scenario.teacher, scenario.student):
-        models.try_out(name, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
+        task.try_out(name, data)
     if scenario.teacher_checkpoint is not None:
-        _given_weights(scenario, build(scenario.teacher, data))
+        _given_weights(scenario, task.build(scenario.teacher, data))
 
 
 def stage(scenario: Scenario) -> str:
@@ -114,11 +114,11 @@ def stage(scenario: Scenario) -> str:
     return f"{what}, {scenario.teacher}"
 
 
-def obtain_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, meter: Meter) -> Teacher:
+def obtain_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter: Meter) -> Teacher:
     """The scenario's teacher: from its checkpoint where it names one, else trained. Raises InputError, RunFailed."""
     if scenario.teacher_checkpoint is None:
         return train_teacher(scenario, data, device=device, meter=meter)
-    model = build(scenario.teacher, data)
+    model = task_of(scenario).build(scenario.teacher, data)
     model.load_state_dict(_given_weights(scenario, model))
     return Teacher(
         teacher_id=teacher_id(scenario, data),
@@ -127,7 +127,7 @@ def obtain_teacher(scenario: Scenario, data: ImageData, *, device: torch.device,
         energy_j=None,
         energy_method=None,
         duration_s=None,
-        **_accuracies(model.to(device), data, device, scenario.precision),
+        **_accuracies(model.to(device), data, device, scenario),
     )
 
 
@@ -143,37 +143,37 @@ def _given_weights(scenario: Scenario, model: nn.Module) -> dict[str, Tensor]:
     return weights
 
 
-def train_teacher(scenario: Scenario, data: ImageData, *, device: torch.device, meter: Meter) -> Teacher:
+def train_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter: Meter) -> Teacher:
     """Train the scenario's teacher on the labels alone, by its own recipe; its last epoch is what counts.
 
     Raises RunFailed in the first epoch whose loss or weights are not finite.
     """
-    started, recipe = time.perf_counter(), scenario.teacher_recipe
+    started, recipe, task = time.perf_counter(), scenario.teacher_recipe, task_of(scenario)
     seed = teacher_seed(scenario.teacher_seed)
     torch.manual_seed(seed)
-    model = fast.for_training(build(scenario.teacher, data), device)
-    images = DeviceImages(data.train, device)
-    steps = steps_per_epoch(len(images), recipe.batch_size)
+    model = fast.for_training(task.build(scenario.teacher, data), device)
+    part = task.on_device(data.train, device)
+    steps = steps_per_epoch(len(part), recipe.batch_size)
     optimizer = loop.optimizer(recipe, list(model.parameters()))
     schedule = loop.schedule(recipe, optimizer, steps)
 
     def loss_of(step: int, batch: Batch) -> Tensor:
         with fast.autocast(device, scenario.precision):
-            logits = model(batch.images)
-        return F.cross_entropy(logits.float(), batch.labels)
+            outputs: Outputs = task.outputs(model, batch.images)
+        return task.hard_loss(outputs, batch.labels)
 
     for epoch in range(recipe.epochs):
-        batches = loop.training_batches(images, data, recipe, seed=seed, epoch=epoch)
+        batches = task.batches(part, data, recipe, seed=seed, epoch=epoch)
         loss = loop.train_epoch(model, batches, optimizer, schedule, loss_of)
         if not math.isfinite(loss) or loop.not_finite(model.state_dict()):
             raise RunFailed(_diverged(scenario, epoch + 1))
     energy = meter.mark()
-    counted = flops.count(model, (data.channels, data.image_size, data.image_size))
-    accuracies = _accuracies(model, data, device, scenario.precision)
+    counted = flops.count(model, task.image_shape(data))
+    accuracies = _accuracies(model, data, device, scenario)
     return Teacher(
         teacher_id=teacher_id(scenario, data),
         weights=_weights(model),
-        flops=(counted.forward + counted.backward) * loop.trained_images(images, recipe) * recipe.epochs,
+        flops=(counted.forward + counted.backward) * loop.trained_images(part, recipe) * recipe.epochs,
         energy_j=energy.total_j,
         energy_method=energy.method,
         duration_s=time.perf_counter() - started,
@@ -193,9 +193,10 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.cpu() for name, tensor in model.state_dict().items()}
 
 
-def _accuracies(model: nn.Module, data: ImageData, device: torch.device, precision: str) -> dict[str, float]:
+def _accuracies(model: nn.Module, data: Data, device: torch.device, scenario: Scenario) -> dict[str, float]:
     """``val_accuracy`` and ``test_accuracy``: a teacher chooses nothing, so that both may be read."""
+    task = task_of(scenario)
     return {
-        f"{part}_accuracy": loop.evaluate(model, DeviceImages(images, device), data, precision).accuracy
-        for part, images in (("val", data.validation), ("test", data.test))
+        f"{name}_accuracy": task.evaluate(model, task.on_device(part, device), data, scenario.precision).score
+        for name, part in (("val", data.validation), ("test", data.test))
     }

@@ -17,14 +17,13 @@ from torch import Tensor
 
 from tune_kd.budget.cost import PassCost
 from tune_kd.config.scenario import Scenario
-from tune_kd.data import ImageData
-from tune_kd.data.batches import DeviceImages
 from tune_kd.losses import wide
 from tune_kd.models import fast
 from tune_kd.models.fast import Network
 from tune_kd.storage import checkpoints
 from tune_kd.storage.checkpoints import Slot
-from tune_kd.training import loop
+from tune_kd.tasks.base import Data, Part, Task
+from tune_kd.tasks.catalogue import task_of
 
 MAPPED_FROM_BYTES = 256 * 2**20
 """An epoch's file of this size or more is memory-mapped, a smaller one is read whole."""
@@ -77,16 +76,15 @@ class TeacherOutputs:
         return None if state is None else state["logits"]
 
 
-def teach(
-    teacher: Network, images: DeviceImages, data: ImageData, scenario: Scenario, *, seed: int, epoch: int
-) -> Tensor:
+def teach(teacher: Network, part: Part, data: Data, scenario: Scenario, *, seed: int, epoch: int) -> Tensor:
     """The logits, float32 [images, n], of all batches of an epoch, one after the other, as a trial asks for them."""
-    batches = loop.training_batches(images, data, scenario.recipe, seed=seed, epoch=epoch)
-    return torch.cat([ask(teacher, batch.images, scenario.precision) for batch in batches])
+    task = task_of(scenario)
+    batches = task.batches(part, data, scenario.recipe, seed=seed, epoch=epoch)
+    return torch.cat([ask(task, teacher, batch.images, scenario.precision) for batch in batches])
 
 
-def ask(teacher: Network, images: Tensor, precision: str) -> Tensor:
+def ask(task: Task, teacher: Network, images: Tensor, precision: str) -> Tensor:
     """The logits, float32 [B, n], that a teacher made by :func:`tune_kd.models.fast.for_inference` gives."""
     with torch.inference_mode(), fast.autocast(images.device, precision):
-        logits: Tensor = wide(teacher(images))
+        logits: Tensor = wide(task.outputs(teacher, images).logits)
     return logits.clone()  # an ordinary tensor, which a backward pass may keep: τ may be learned

@@ -1,0 +1,14 @@
+"""The tasks by name, as a scenario has it."""
+
+from __future__ import annotations
+
+from tune_kd.config.scenario import Scenario
+from tune_kd.tasks.base import Task
+from tune_kd.tasks.classification import Classification
+
+TASKS: dict[str, Task] = {task.name: task for task in (Classification(),)}
+
+
+def task_of(scenario: Scenario) -> Task:
+    """The task that the scenario is about."""
+    return TASKS[scenario.task]
