@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,17 @@ from tune_kd.config import catalogue
 from tune_kd.config.scenario import Scenario, to_record
 from tune_kd.data import ImageData
 from tune_kd.data.batches import steps_per_epoch
-from tune_kd.errors import RunFailed, StoreError
+from tune_kd.errors import RunFailed
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.options import Metering
 from tune_kd.planning.plan import RunPlan
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache
 from tune_kd.storage.checkpoints import checkpoints_folder
-from tune_kd.storage.lease import Lease
 from tune_kd.storage.scratch import own_folder
 from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.inputs import for_trials
-from tune_kd.training.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_name
-from tune_kd.training.teacher import stage as teacher_stage
+from tune_kd.training.teacher import Teacher, kept_or_trained, teacher_id
 from tune_kd.training.teacher_outputs import outputs_id
 
 
@@ -55,43 +53,28 @@ class Workshop:
         self.steps = steps_per_epoch(len(data.train), scenario.recipe.batch_size)
         self.data = ray.put(for_trials(data))
         self.all_data = ray.put(data)
+        self._images, self._taught = data, taught
         self._teacher_id = teacher_id(scenario, data)
-        self._teacher_place = cache.kept.place(teacher_name(self._teacher_id))
-        self.teacher = load_teacher(self._teacher_place) if taught else None
-        self.teacher_is_due = taught and self.teacher is None  # needed, and not kept from before
+        self.teacher: Teacher | None = None
         self.cluster = Cluster(resources, cache=cache, metering=metering, progress=progress)
         self._opened = ExitStack()
         self._folder = self._opened.enter_context(own_folder())  # Tune's own files: nothing of them is kept
 
     def open(self) -> None:
-        """Look at the nodes, and train the teacher where it is due. Raises InputError for a node of no use."""
+        """Look at the nodes, then train the teacher if it is needed and not kept yet.
+
+        Raises InputError for a node of no use.
+        """
         self.cluster.open()
         counting = self._task(count_flops, cpus=0).remote(to_record(self.scenario), self.data)
-        if self.teacher_is_due:
-            with self._training_alone():
-                self.teacher = load_teacher(self._teacher_place) or self._train_teacher()
+        if self._taught:
+            self.teacher = kept_or_trained(
+                self.scenario, self._images, self.cache, self._train_teacher, self._progress.stage
+            )
         self.counted: NetworkFlops = self.ray.get(counting)
         self._teacher_ref = self.ray.put(self.teacher)
 
-    @contextmanager
-    def _training_alone(self) -> Iterator[None]:
-        """No other command with this cache trains this teacher meanwhile: the second one finds it trained."""
-        path, lease = self.cache.folder / "teachers" / f"{self._teacher_id}.lock", None
-        try:
-            lease = Lease.try_take(path)
-            if lease is None:
-                self._progress.stage("waiting for another command, which is training the teacher")
-                lease = Lease.wait(path)
-        except StoreError:
-            pass  # no flock there: each trains it, and the same teacher is kept twice
-        try:
-            yield
-        finally:
-            if lease is not None:
-                lease.release(remove=True)
-
     def _train_teacher(self) -> Teacher:
-        self._progress.stage(teacher_stage(self.scenario))
         # What a trial reserves, there is a place for. All CPUs of a node might never be free: a job's driver holds one.
         train, gpus = self._task(make_teacher, cpus=self.resources.cpus), self.resources.gpus
         try:
@@ -103,7 +86,6 @@ class Workshop:
                 raise cause from error
             reason = str(error).strip().splitlines()[-1]
             raise RunFailed(f"the teacher {self.scenario.teacher} could not be trained: {reason}") from error
-        save_teacher(self._teacher_place, teacher)  # here: the node that trained it may have another disk
         return teacher
 
     def share(self, plan: RunPlan, *, outputs: bool) -> Shared:

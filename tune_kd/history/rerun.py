@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,7 @@ from tune_kd.tasks.classification import load_data
 from tune_kd.training.examination import examine
 from tune_kd.training.process import as_in_a_worker, device
 from tune_kd.training.step import ever_asks_teacher
-from tune_kd.training.teacher import (
-    Teacher,
-    load_teacher,
-    obtain_teacher,
-    save_teacher,
-    stage,
-    teacher_id,
-    teacher_name,
-)
+from tune_kd.training.teacher import Teacher, kept_or_trained, obtain_teacher
 from tune_kd.training.trial import Place, Trial, TrialSpec
 
 # What a repeated training must give again. Times and energy are of the machine and its moment.
@@ -126,18 +119,13 @@ def _spec(trial: dict[str, Any], run: dict[str, Any]) -> TrialSpec:
 
 
 def _teacher(home: Cache, data: ImageData, spec: TrialSpec, place: Place, progress: Progress) -> Teacher | None:
-    """The cache's, or where it has none the scenario's, trained now and kept; None where the trial asks none."""
+    """The teacher that the trial asks; None if it asks none."""
     scenario = spec.scenario
     temperature = spec.policy.temperature(spec.params, spec.seed)
     if not ever_asks_teacher(temperature, scenario, steps_per_epoch(len(data.train), scenario.recipe.batch_size)):
         return None
-    kept = home.kept.place(teacher_name(teacher_id(scenario, data)))
-    teacher = load_teacher(kept)
-    if teacher is None:
-        progress.stage(stage(scenario))
-        teacher = obtain_teacher(scenario, data, device=place.device, meter=place.meter)
-        save_teacher(kept, teacher)
-    return teacher
+    train = partial(obtain_teacher, scenario, data, device=place.device, meter=place.meter)
+    return kept_or_trained(scenario, data, home, train, progress.stage)
 
 
 def _trial_row(store: Store, trial_id: str) -> dict[str, Any]:
