@@ -64,11 +64,11 @@ def resume(
     execution = resuming.as_recorded(execution, store, rows)
     parts, said = resuming.studies_of(rows), set[str]()
     for part in parts:
-        of_part = [row for row in rows if row["study_id"] == part.study_id]
+        of_part = [row for row in rows if row.study_id == part.study_id]
         data = read_data(part, execution, progress)
         say(data, progress, said)
         resuming.check_unchanged(of_part, data, force=force)
-    return execute_parts(parts, {row["run_id"]: row for row in rows}, store, execution, progress)
+    return execute_parts(parts, {row.run_id: row for row in rows}, store, execution, progress)
 
 
 @from_keywords
@@ -92,7 +92,8 @@ def extend(
     data = read_data(more, execution, progress)
     say(data, progress, set())
     resuming.check_unchanged(before, data, force=force)
-    rows = extending.take_over_changes(plan_rows(more, data, store), more, before)
+    rows = plan_rows(more, data, store)
+    extending.take_over_changes(rows, before)
     return execute(more, rows, data, store, execution, progress)
 
 
@@ -128,7 +129,7 @@ def study(
     rows = planned_rows(parts, execution, progress)
     store = _store(execution, progress)
     for row in rows.values():
-        store.write_run(row)
+        row.write(store)
     return execute_parts(parts, rows, store, execution, progress)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tune_kd.cluster.session import ray_session
 from tune_kd.data import ImageData
@@ -12,14 +11,12 @@ from tune_kd.data.summary import in_words, remarks
 from tune_kd.errors import Interrupted, RunFailed
 from tune_kd.execution.inputs import read_data
 from tune_kd.execution.study import Outcome, execute
-from tune_kd.history import records
+from tune_kd.history.records import RunRow
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
 from tune_kd.store import Store
 from tune_kd.store.ids import base_id
-
-Rows = Mapping[str, dict[str, Any]]  # of the table runs, by run id
 
 
 def say(data: ImageData, progress: Progress, said: set[str]) -> None:
@@ -33,18 +30,18 @@ def say(data: ImageData, progress: Progress, said: set[str]) -> None:
         progress.note(text)
 
 
-def planned_rows(parts: Sequence[Study], execution: Execution, progress: Progress) -> Rows:
+def planned_rows(parts: Sequence[Study], execution: Execution, progress: Progress) -> dict[str, RunRow]:
     """The rows of all runs before they start. One data set at a time is in memory."""
-    rows, said = {}, set[str]()
+    rows, said = dict[str, RunRow](), set[str]()
     for part in parts:
         data = read_data(part, execution, progress)
         say(data, progress, said)
-        rows.update({plan.run_id: records.planned(part, plan, data) for plan in part.runs})
+        rows.update({plan.run_id: RunRow.planned(part, plan, data) for plan in part.runs})
     return rows
 
 
 def execute_parts(
-    parts: Sequence[Study], rows: Rows, store: Store, execution: Execution, progress: Progress
+    parts: Sequence[Study], rows: Mapping[str, RunRow], store: Store, execution: Execution, progress: Progress
 ) -> Outcome:
     """Run the parts in turn, on one Ray; a part that fails does not keep the rest from running.
 

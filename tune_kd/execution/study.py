@@ -6,11 +6,10 @@ import shlex
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tune_kd.budget.ledger import Ledger
 from tune_kd.budget.target_track import Target
-from tune_kd.cluster import machine
 from tune_kd.cluster.interruption import interruptible, terminable
 from tune_kd.cluster.session import ray_session, resources
 from tune_kd.config import policy_file
@@ -20,8 +19,7 @@ from tune_kd.errors import Interrupted, RunFailed
 from tune_kd.events import Event, Listener
 from tune_kd.execution import teacher_pass
 from tune_kd.execution.outputs_in_use import OutputsInUse
-from tune_kd.history import records
-from tune_kd.history.records import nodes_of
+from tune_kd.history.records import NodeRows, RunRow, largest_share
 from tune_kd.planning import teacher_sharing
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import RunPlan, Study
@@ -46,7 +44,7 @@ class Outcome:
 
 def execute(
     study: Study,
-    rows: Mapping[str, dict[str, Any]],
+    rows: Mapping[str, RunRow],
     data: ImageData,
     store: Store,
     execution: Execution,
@@ -102,7 +100,7 @@ def execute(
 
 def _run_all(
     study: Study,
-    rows: Mapping[str, dict[str, Any]],
+    rows: Mapping[str, RunRow],
     store: Store,
     workshop: Workshop,
     execution: Execution,
@@ -115,8 +113,7 @@ def _run_all(
         for place, plan in enumerate(study.runs):
             name = names[plan.run_id]
             uses.hold(name, [left.run_id for left in study.runs[place:] if names[left.run_id] == name])
-            row = records.started(rows[plan.run_id], workshop.teacher, workshop.resources, execution.carbon)
-            statuses[plan.run_id] = _run(plan, row, store, workshop, execution, progress)
+            statuses[plan.run_id] = _run(plan, rows[plan.run_id], store, workshop, execution, progress)
             if statuses[plan.run_id] == "stopped":
                 raise KeyboardInterrupt
             uses.give_up(name, plan.run_id)
@@ -132,13 +129,11 @@ def is_taught(study: Study, data: ImageData) -> bool:
 def worth_of(teacher: Teacher, data: ImageData) -> str | None:
     """What is to be said of a teacher that is no better than always naming the largest class; None of a better one."""
     labels = data.validation.labels
-    return no_better(teacher.val_accuracy, records.largest_share(labels), len(labels))
+    return no_better(teacher.val_accuracy, largest_share(labels), len(labels))
 
 
 @policy_file.explained()
-def _run(
-    plan: RunPlan, row: dict[str, Any], store: Store, workshop: Workshop, execution: Execution, progress: Progress
-) -> str:
+def _run(plan: RunPlan, row: RunRow, store: Store, workshop: Workshop, execution: Execution, progress: Progress) -> str:
     """One run from its first trial to its sealed records; its status."""
     from tune_kd.execution.recorder import Recorder
     from tune_kd.execution.tune import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
@@ -154,16 +149,16 @@ def _run(
         past.replay(searcher)
         if scheduler := plan.policy.scheduler():
             past.retell(scheduler)
-        store.write_run(row)
-        nodes_before = nodes_of(store, plan.run_id)
+        row.start(store, workshop.teacher, workshop.resources, execution.carbon)
+        nodes = NodeRows(store, plan.run_id)
         # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
-        store.write_nodes(plan.run_id, machine.added_up(nodes_before, workshop.cluster.machines.values()))
+        nodes.write(workshop.cluster.machines.values())
         workshop.cluster.restart()
         progress.run_started(plan, ledger)
         shares = teacher_sharing.pays(plan) if execution.share_teacher is None else execution.share_teacher
         shared = workshop.share(plan, outputs=shares and workshop.teacher is not None)
         recorder = Recorder(store, workshop.examiner(shared), workshop.cluster.meters, execution.carbon, ledger)
-        lost_nodes = record_lost_nodes(store, plan.run_id, workshop.cluster, nodes_before)
+        lost_nodes = record_lost_nodes(nodes, workshop.cluster)
         listeners: list[Listener] = [workshop.cluster.watch, ledger, recorder, lost_nodes, progress.event]
         source = TuneEvents(plan, execution.carbon, listeners, past)
         for sealed in past.untested:
@@ -181,33 +176,32 @@ def _run(
                 if source.has_unfinished or ledger.may_start():
                     if shared.outputs:
                         pass_ = teacher_pass.TeacherPass(workshop, shared, plan, ledger, source, progress)
-                        row = {**row, **pass_.run(row)}
-                        store.write_run(row)
+                        row.share(store, pass_.run(row.shared_cost))
                     tuner.fit()
                     if shared.outputs:
                         pass_.check()
         finally:
             source.abandon()
             recorder.finish()
-            store.write_nodes(plan.run_id, machine.added_up(nodes_before, workshop.cluster.rows()))
+            nodes.write(workshop.cluster.rows())
         unmeasured = [f"the energy of some epochs was not measured: {reason}" for reason in source.unmeasured]
         for problem in [*recorder.problems, *source.tracebacks, *unmeasured]:
             progress.note(problem)
         if source.failure:
             raise source.failure
         status, error = source.verdict()
-        store.write_run({**row, **records.ended(ledger, status, error)})
+        row.end(store, ledger, status, error)
         if status == "completed":
             workshop.prune(shared, keep=store.incumbent(plan.run_id))
         progress.run_ended(plan, status)
     return status
 
 
-def record_lost_nodes(store: Store, run_id: str, cluster: Cluster, before: list[dict[str, Any]]) -> Listener:
+def record_lost_nodes(nodes: NodeRows, cluster: Cluster) -> Listener:
     """A listener that writes the run's nodes as soon as one is lost: the driver may not live to do it at the end."""
 
     def listen(event: Event) -> None:
         if cluster.has_lost_one():
-            store.write_nodes(run_id, machine.added_up(before, cluster.rows(last_word=False)))
+            nodes.write(cluster.rows(last_word=False))
 
     return listen

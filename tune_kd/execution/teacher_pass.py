@@ -6,11 +6,11 @@ alone, so that policies stay comparable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tune_kd.budget.cost import PassCost, recorded_cost
+from tune_kd.budget.cost import PassCost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.planning.plan import RunPlan
 from tune_kd.planning.teacher_sharing import epochs_to_share
@@ -58,12 +58,12 @@ class TeacherPass:
         self._outputs = TeacherOutputs(place=Path(shared.outputs or "").joinpath)
         self._ready: list[int] = []  # epochs whose outputs the trials were given
 
-    def run(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Have computed what is not there yet; the columns of ``runs`` that say what the run is charged for all of it.
+    def run(self, recorded: PassCost | None) -> PassCost:
+        """Have the outputs computed that are not there yet; what the run is charged for all of them.
 
-        It stops once half of the budget is spent: what is left would not pay for two trials, and then sharing does
-        not pay either. Trials ask the teacher themselves about epochs that are missing. A run that goes on is
-        charged, beyond what its ``row`` says, for what it computes anew.
+        It stops once half of the budget is spent: the rest would not pay for two trials, and then sharing does not
+        pay either. Trials ask the teacher themselves about epochs that are missing. A resumed run has ``recorded``
+        what it was charged before; outputs that are computed anew are charged beyond that.
         """
         found, missing = PassCost(), []
         epochs = epochs_to_share(self._plan, self._workshop.steps)
@@ -73,7 +73,6 @@ class TeacherPass:
                 missing.append(epoch)
             else:
                 found += cost
-        recorded = recorded_cost(row)
         total = charged(found, recorded)
         self._ledger.share(total)
         if recorded is None:
@@ -85,7 +84,7 @@ class TeacherPass:
             self._ledger.share(total)
             self._progress.teacher_asked(cost)
         self._ready = [epoch for epoch in epochs if self._outputs.cost(epoch) is not None]
-        return total.columns() if total.flops else {}
+        return total
 
     def check(self) -> None:
         """After the trials: say so if somebody has removed what they shared."""
