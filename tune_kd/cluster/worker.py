@@ -1,7 +1,7 @@
-"""What runs on Ray's workers: a student, an examination, a teacher.
+"""The functions that Ray's workers run: they train a student, examine it, train the teacher, compute its outputs.
 
-Workers import these functions by name, and with them ``tune_kd``, before anything else of ours is unpickled:
-that puts the house finder (``house.py``) in place, whatever folder Ray has put on the path.
+A worker imports such a function by name, and with it ``tune_kd``, before any argument is unpickled. That import puts
+the finder of our packages (:mod:`tune_kd.own_packages`) in place, whatever folder Ray has put on the path.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from ray import tune
 from tune_kd import events
 from tune_kd.budget.cost import PassCost
 from tune_kd.cluster.code import Code, this_code
-from tune_kd.config import catalogue, policy_file, scenario
+from tune_kd.config import catalogue, policy_file
+from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.data.batches import DeviceImages
 from tune_kd.errors import RunFailed
@@ -39,11 +40,11 @@ LATE_S = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What all trials of a run share, as plain data and references into the object store."""
+    """What all trials of a run share: frozen values and references into the object store."""
 
     run_id: str
-    scenario_json: str
-    policy_json: str
+    scenario: Scenario
+    policy_json: str  # a record: a user's own policy is made of its source text only where errors in it are explained
     replicate_seed: int
     data: ray.ObjectRef  # of ImageData, without the test images: a trial cannot see them
     teacher: ray.ObjectRef  # of Teacher, or of None where no trial of the study asks it
@@ -68,7 +69,7 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
         trial_id=config["trial_id"],
         index=config["index"],
         replicate_seed=shared.replicate_seed,
-        scenario=scenario.from_record(shared.scenario_json),
+        scenario=shared.scenario,
         policy=catalogue.policy_from_record(shared.policy_json),
         params=config["params"],
         attempt=config["attempt"],
@@ -112,7 +113,7 @@ def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData
     from tune_kd.training.examination import examine  # scikit-learn: only where it is needed
 
     prepare_process(shared.cpus)
-    what = scenario.from_record(shared.scenario_json)
+    what = shared.scenario
     meter = meter_here(f"{account(trial_id, attempt)} test", shared.cpus, wait_s=wait_if_late(shared))
     columns = examine(
         what.student,
@@ -126,7 +127,7 @@ def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData
     return {**columns, "energy_test_j": meter.close().total_j}
 
 
-def make_teacher(scenario_json: str, data: ImageData, name: str, gpus: float) -> Teacher:
+def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) -> Teacher:
     """Ray task: obtain the scenario's teacher, metered under its ``name``.
 
     Nothing else of the study runs meanwhile: it computes with all CPUs of its node, however many are reserved.
@@ -134,7 +135,7 @@ def make_teacher(scenario_json: str, data: ImageData, name: str, gpus: float) ->
     cpus = cpus_of_this_node()
     prepare_process(cpus)
     meter = meter_here(f"teacher {name}", cpus)
-    teacher = obtain_teacher(scenario.from_record(scenario_json), data, device=device(gpus), meter=meter)
+    teacher = obtain_teacher(scenario, data, device=device(gpus), meter=meter)
     meter.close()
     return teacher
 
@@ -143,7 +144,7 @@ def compute_outputs(shared: Shared, epochs: list[int]) -> PassCost:
     """Ray task: ask the teacher about all batches of ``epochs`` and keep what it says for the trials."""
     prepare_process(shared.cpus)
     late_s, started = wait_if_late(shared), time.perf_counter()
-    what, where = scenario.from_record(shared.scenario_json), device(shared.gpus)
+    what, where = shared.scenario, device(shared.gpus)
     meter = meter_here(f"{shared.run_id} teacher outputs from epoch {epochs[0]}", shared.cpus, wait_s=late_s)
     data, teacher = ray.get([shared.data, shared.teacher])
     network = fast.through(fast.for_inference(teacher.network(what, data), where), compiled=what.compile)
@@ -194,9 +195,9 @@ def meter_here(name: str, cpus: float, wait_s: float = 0.0) -> TrialMeter:
     return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share), wait_s=wait_s)
 
 
-def count_flops(scenario_json: str, data: ImageData) -> NetworkFlops:
+def count_flops(scenario: Scenario, data: ImageData) -> NetworkFlops:
     """Ray task: what one image costs each of the scenario's networks."""
-    return NetworkFlops.count(scenario.from_record(scenario_json), data)
+    return NetworkFlops.count(scenario, data)
 
 
 def this_node() -> str:

@@ -12,7 +12,7 @@ from tune_kd.cluster.nodes import Cluster, rather
 from tune_kd.cluster.session import Resources
 from tune_kd.cluster.worker import Shared, compute_outputs, count_flops, examine_student, make_teacher, train_student
 from tune_kd.config import catalogue
-from tune_kd.config.scenario import Scenario, to_record
+from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.data.batches import steps_per_epoch
 from tune_kd.errors import RunFailed
@@ -66,7 +66,7 @@ class Workshop:
         Raises InputError for a node of no use.
         """
         self.cluster.open()
-        counting = self._task(count_flops, cpus=0).remote(to_record(self.scenario), self.data)
+        counting = self._task(count_flops, cpus=0).remote(self.scenario, self.data)
         if self._taught:
             self.teacher = kept_or_trained(
                 self.scenario, self._images, self.cache, self._train_teacher, self._progress.stage
@@ -78,9 +78,7 @@ class Workshop:
         # What a trial reserves, there is a place for. All CPUs of a node might never be free: a job's driver holds one.
         train, gpus = self._task(make_teacher, cpus=self.resources.cpus), self.resources.gpus
         try:
-            teacher: Teacher = self.ray.get(
-                train.remote(to_record(self.scenario), self.all_data, self._teacher_id, gpus)
-            )
+            teacher: Teacher = self.ray.get(train.remote(self.scenario, self.all_data, self._teacher_id, gpus))
         except self.ray.exceptions.RayError as error:
             if isinstance(cause := getattr(error, "cause", None), RunFailed):  # its text is a whole line already
                 raise cause from error
@@ -92,7 +90,7 @@ class Workshop:
         """What the workers of one run get; with ``outputs`` its trials share the teacher's."""
         return Shared(
             run_id=plan.run_id,
-            scenario_json=to_record(plan.scenario),
+            scenario=plan.scenario,
             policy_json=catalogue.policy_record(plan.policy),
             replicate_seed=plan.seed,
             data=self.data,
