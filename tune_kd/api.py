@@ -15,8 +15,8 @@ from typing import Any
 from tune_kd.config.keywords import from_keywords
 from tune_kd.errors import InputError
 from tune_kd.execution import calibrate
-from tune_kd.execution.inputs import read_data
-from tune_kd.execution.parts import execute_parts, planned_rows, say
+from tune_kd.execution.comparisons import execute_all, planned_rows
+from tune_kd.execution.inputs import read_data, show_data
 from tune_kd.execution.study import Outcome, execute
 from tune_kd.history import extend as extending
 from tune_kd.history import resume as resuming
@@ -62,13 +62,13 @@ def resume(
     store = _earlier_store(execution, progress)
     rows = resuming.unfinished_rows(store, run)
     execution = resuming.as_recorded(execution, store, rows)
-    parts, said = resuming.studies_of(rows), set[str]()
+    parts, shown = resuming.studies_of(rows), set[str]()
     for part in parts:
         of_part = [row for row in rows if row.study_id == part.study_id]
         data = read_data(part, execution, progress)
-        say(data, progress, said)
+        show_data(data, progress, shown)
         resuming.check_unchanged(of_part, data, force=force)
-    return execute_parts(parts, {row.run_id: row for row in rows}, store, execution, progress)
+    return execute_all(parts, {row.run_id: row for row in rows}, store, execution, progress)
 
 
 @from_keywords
@@ -90,7 +90,7 @@ def extend(
     before = extending.study_rows(store, study)
     execution = resuming.as_recorded(execution, store, before)
     data = read_data(more, execution, progress)
-    say(data, progress, set())
+    show_data(data, progress, set())
     resuming.check_unchanged(before, data, force=force)
     rows = plan_rows(more, data, store)
     extending.take_over_changes(rows, before)
@@ -130,14 +130,14 @@ def study(
     store = _store(execution, progress)
     for row in rows.values():
         row.write(store)
-    return execute_parts(parts, rows, store, execution, progress)
+    return execute_all(parts, rows, store, execution, progress)
 
 
 def _study(policies: Sequence[str], name: str, planning: Planning, execution: Execution, progress: Progress) -> Outcome:
     study = plan_study(policies=policies, name=name, planning=planning)
     _before_reading([study], execution, progress)
     data = read_data(study, execution, progress)
-    say(data, progress, set())
+    show_data(data, progress, set())
     if study.needs_calibration:
         before = calibration.kept(study, execution, data.split_sha256)
         measured = before or calibrate.measure(study, data, execution, progress)

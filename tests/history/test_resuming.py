@@ -13,7 +13,7 @@ from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.history import resume
 from tune_kd.history.records import plan_rows
-from tune_kd.history.run_history import past_of
+from tune_kd.history.run_history import history_of
 from tune_kd.planning.plan import Study, plan_study
 from tune_kd.storage import checkpoints
 from tune_kd.store import Store, create_store
@@ -125,5 +125,5 @@ def test_a_trial_whose_driver_did_not_live_to_try_it_again_is_unfinished(
             journal.append(run_events.started("run-0000", attempt))
             journal.append(run_events.ended("run-0000", attempt, "failed"))
             store.seal("run", "run-0000", attempt)
-    [trial] = past_of(store, "run", max_failures).trials
+    [trial] = history_of(store, "run", max_failures).trials
     assert trial.unfinished == unfinished

@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tune_kd.cluster.checkpoint_actor import start_keeper
+from tune_kd.cluster.checkpoint_actor import start_checkpoint_actor
 from tune_kd.cluster.code import Code, this_code
 from tune_kd.cluster.machine import node as node_row
 from tune_kd.cluster.session import Resources
@@ -66,7 +66,7 @@ class Cluster:
         self.marker = cache.folder / f".seen-by-{secrets.token_hex(8)}"
         self._here = ray.get_runtime_context().get_node_id()
         self._looks: dict[str, Any] = {}
-        self._keeper: Any = None
+        self._checkpoint_actor: Any = None
         self._occupied: list[Any] = []
         self._refused: set[str] = set()
         self._lost: set[str] = set()
@@ -161,8 +161,8 @@ class Cluster:
             return f"{name} runs other code than the driver: {difference}; {advice}"
         if look.problem:
             return f"{name} {look.problem}"
-        if not look.sees_folder and self._keeper is None:
-            self._keeper = start_keeper(self._cache.folder)
+        if not look.sees_folder and self._checkpoint_actor is None:
+            self._checkpoint_actor = start_checkpoint_actor(self._cache.folder)
         self.machines[node_id] = look.machine
         return None
 

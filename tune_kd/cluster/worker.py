@@ -220,6 +220,6 @@ def seen_from_here(shared: Shared, place: Path | Slot) -> Path | Slot:
     """A place of the driver's cache, or the driver itself for a file of its folder that this node does not see."""
     if not isinstance(place, Path) or Path(shared.marker).exists():
         return place
-    from tune_kd.cluster.checkpoint_actor import KeptByDriver
+    from tune_kd.cluster.checkpoint_actor import DriverSlot
 
-    return KeptByDriver(str(place.relative_to(shared.cache.folder)))
+    return DriverSlot(str(place.relative_to(shared.cache.folder)))

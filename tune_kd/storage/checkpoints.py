@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import secrets
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+
+if TYPE_CHECKING:
+    from tune_kd.storage.cache import Kept
 
 
 class Slot(Protocol):
@@ -59,3 +62,11 @@ def checkpoints_folder(run_id: str) -> str:
 def checkpoint_name(run_id: str, trial_id: str) -> str:
     """What the cache calls a trial's checkpoint."""
     return f"{checkpoints_folder(run_id)}/{trial_id}.pt"
+
+
+def remove_others(kept: Kept, run_id: str, keep: str | None) -> None:
+    """Remove a run's checkpoints, all but that of the trial ``keep``."""
+    folder = checkpoints_folder(run_id)
+    for name in kept.names(folder):
+        if name.endswith(".pt") and name != f"{keep}.pt":
+            kept.remove(f"{folder}/{name}")
