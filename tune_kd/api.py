@@ -53,10 +53,10 @@ def compare(
 def resume(
     run: str | None = None, *, force: bool = False, execution: Execution, progress: Progress | None = None
 ) -> Outcome:
-    """Go on with a run or a study by its id; with the latest unfinished study by default.
+    """Resume a run or a study by its id; by default the latest unfinished study.
 
-    What has ended is not run again, and what was spent stays spent. Raises InputError where data or code are
-    not what they were, unless ``force``d.
+    Runs and trials that have ended are not run again, and spent budget stays spent. Raises InputError if data or
+    code have changed, unless ``force``d.
     """
     progress = progress or Progress()
     store = _earlier_store(execution, progress)
@@ -80,9 +80,9 @@ def extend(
     execution: Execution,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Bring a study to ``replicates`` in all: what it has is not run again, the new ones are paired like the old.
+    """Bring a study to ``replicates`` in all. Recorded ones are not run again, new ones are paired like them.
 
-    Raises InputError where there is nothing to add, or data or code are not what they were, unless ``force``d.
+    Raises InputError if there is nothing to add, or if data or code have changed, unless ``force``d.
     """
     progress = progress or Progress()
     store = _earlier_store(execution, progress)
@@ -147,12 +147,12 @@ def _study(policies: Sequence[str], name: str, planning: Planning, execution: Ex
 
 
 def _before_reading(parts: Sequence[Study], execution: Execution, progress: Progress) -> None:
-    """Say what is notable about the parts and check where they are to run and be kept, all before data are read."""
+    """Note what is notable about the plan, and check cluster, cache and store, all before data are read."""
     execution.check()
     for text in notices(parts):
         progress.note(text)
     if Path(execution.store).exists():
-        # A wrong place is said before minutes of reading; a new one waits for good data.
+        # A store of no use is refused before minutes of reading; a new one is made after the data are good.
         create_store(execution.store, cache=execution.home.folder)
 
 
@@ -161,13 +161,13 @@ def _store(execution: Execution, progress: Progress) -> Store:
 
 
 def _earlier_store(execution: Execution, progress: Progress) -> Store:
-    """The store of a study that goes on."""
+    """The store of a recorded study."""
     execution.check()
     return _sealed(open_store(execution.store, cache=execution.home.folder), progress)
 
 
 def _sealed(store: Store, progress: Progress) -> Store:
-    """Take in what a dead driver left on this store, so that its costs are not lost."""
+    """Seal the journals that dead drivers left in the store, so that their costs are not lost."""
     for orphan in store.seal_orphans():
         what = orphan.run_id if orphan.trial_id is None else f"{orphan.trial_id}, attempt {orphan.attempt}"
         progress.note(f"left by a driver that died, now sealed as {orphan.status}: {what}")

@@ -40,7 +40,7 @@ class Repeat:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """A line for each result that did not come out as recorded; none when the trial repeats."""
+        """A line for each result that is not as recorded; none if the trial repeats."""
         return tuple(
             f"{name}: {self.recorded[name]} recorded, {self.repeated[name]} now"
             for name in RESULTS
@@ -66,39 +66,53 @@ def rerun(
     trial = trial_row(store, trial_id)
     run = run_row(store, trial["run_id"])
     spec = _spec(trial, run)
-    scenario = spec.scenario
     progress.stage("reading the data")
-    data = load_data(scenario, home.folder, data_root)
-    cpus, gpus = run.reserved.cpus, run.reserved.gpus
-    checkpoint = home.folder / checkpoint_name("rerun", trial_id)
+    data = load_data(spec.scenario, home.folder, data_root)
+    reserved, checkpoint = run.reserved, home.folder / checkpoint_name("rerun", trial_id)
     checkpoint.unlink(missing_ok=True)
-    meter = ProcessMeter(detect(), cpus)
-    place = Place(device=device(gpus), meter=meter, carbon=carbon(), node_id="here", checkpoint=checkpoint)
-    # A trial that was stopped early is repeated as far as it went.
-    recorded_reports = store.reports(run_ids=[trial["run_id"]])
-    reached = recorded_reports[recorded_reports.trial_id == trial_id].epoch.max()
-    with as_in_a_worker(cpus):
+    place = Place(
+        device=device(reserved.gpus),
+        meter=ProcessMeter(detect(), reserved.cpus),
+        carbon=carbon(),
+        node_id="here",
+        checkpoint=checkpoint,
+    )
+    with as_in_a_worker(reserved.cpus):
         teacher = _teacher(home, data, spec, place, progress)
-        progress.stage(f"training {trial_id} again, {scenario.recipe.epochs} epochs")
-        network = None if teacher is None else teacher.network(scenario, data)
-        reports = Trial(spec, data, network, place).fit()
-        last = next(report for report in reports if report.epoch == reached)
-        tested = examine(
-            scenario.student,
-            checkpoint,
-            data,
-            precision=scenario.precision,
-            device=place.device,
-            meter=meter,
-            carbon=place.carbon,
-        )
+        progress.stage(f"training {trial_id} again, {spec.scenario.recipe.epochs} epochs")
+        repeated = _trained_again(spec, data, teacher, place, checkpoint, _last_epoch(store, trial))
     checkpoint.unlink()
     return Repeat(
         trial_id=trial_id,
         recorded=results(trial),
-        repeated=results({**vars(last), **tested}),
+        repeated=results(repeated),
         surroundings=tuple(run.changes(data, None if teacher is None else teacher.teacher_id).values()),
     )
+
+
+def _trained_again(
+    spec: TrialSpec, data: ImageData, teacher: Teacher | None, place: Place, checkpoint: Path, epoch: int
+) -> dict[str, Any]:
+    """The columns of the report of ``epoch``, 1 is the first, and of the test of the checkpoint then."""
+    scenario = spec.scenario
+    network = None if teacher is None else teacher.network(scenario, data)
+    last = next(report for report in Trial(spec, data, network, place).fit() if report.epoch == epoch)
+    tested = examine(
+        scenario.student,
+        checkpoint,
+        data,
+        precision=scenario.precision,
+        device=place.device,
+        meter=place.meter,
+        carbon=place.carbon,
+    )
+    return {**vars(last), **tested}
+
+
+def _last_epoch(store: Store, trial: Mapping[str, Any]) -> int:
+    """The last recorded epoch of a trial: one that was stopped early is repeated as far as it went."""
+    reports = store.reports(run_ids=[trial["run_id"]])
+    return int(reports[reports.trial_id == trial["trial_id"]].epoch.max())
 
 
 def _spec(trial: Mapping[str, Any], run: RunRow) -> TrialSpec:
