@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+
+from tune_kd.storage.whole_file import whole_file
 
 if TYPE_CHECKING:
     from tune_kd.storage.cache import Kept
@@ -44,14 +45,8 @@ def load(place: Path | Slot, device: torch.device | str = "cpu") -> dict[str, An
 
 def write(path: Path, content: bytes | memoryview) -> None:
     """Replace a file whole, and make its folder where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not the process's id: containers that share a folder have the same ones.
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        staged.write_bytes(content)
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def checkpoints_folder(run_id: str) -> str:
