@@ -268,8 +268,8 @@ def _reason(trial: TuneTrial) -> str:
     if trial.error_file is None:
         return "unknown error"
     failure = Path(trial.error_file).read_text(encoding="utf-8", errors="replace").split("Failure # ")[-1]
-    if told := policy_file.told_by_worker(failure):
-        return told
+    if explained := policy_file.told_by_worker(failure):
+        return explained
     lines = [line.strip() for line in failure.splitlines()[1:] if line.strip()]
     raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit|Failed)\b", line)]
     return (raised[-1:] or lines[:1] or ["unknown error"])[0]

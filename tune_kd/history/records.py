@@ -75,7 +75,7 @@ class RunRow:
         store.write_run(self.columns)
 
     def start(self, store: Store, teacher: Teacher | None, resources: Resources, carbon: Carbon) -> None:
-        """The run starts, or goes on: it is ``running``. Without a teacher the teacher's columns stay null."""
+        """The run starts or is resumed: it is ``running``. Without a teacher the teacher's columns stay null."""
         self._fill(
             store,
             **({} if teacher is None else _of_teacher(teacher, carbon)),
