@@ -31,7 +31,7 @@ from tune_kd.budget.ledger import Ledger
 from tune_kd.events import EpochReport, to_json, utc_now
 from tune_kd.execution.recorder import Recorder
 from tune_kd.execution.tune import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
-from tune_kd.history.run_history import Past
+from tune_kd.history.run_history import RunHistory
 from tune_kd.meter.actor import NodeEnergy
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.client import account
@@ -220,7 +220,7 @@ def simulate(folder: Path, *, trials: int, gpus: int, epochs: int) -> None:
         progress = LineProgress(nowhere, clock)
         progress.study_started(Study(study_id=study.study_id, name="benchmark", runs=(plan,)), store.location)
         progress.run_started(plan, ledger)
-        source = TuneEvents(plan, CARBON, [ledger, recorder, progress.event], Past())
+        source = TuneEvents(plan, CARBON, [ledger, recorder, progress.event], RunHistory())
         cluster = Cluster(
             plan=plan,
             ledger=ledger,

@@ -15,8 +15,8 @@ from typing import Any
 from tune_kd.config.keywords import from_keywords
 from tune_kd.errors import InputError
 from tune_kd.execution import calibrate
-from tune_kd.execution.inputs import read_data
-from tune_kd.execution.parts import execute_parts, planned_rows, say
+from tune_kd.execution.comparisons import execute_all, planned_rows
+from tune_kd.execution.inputs import read_data, show_data
 from tune_kd.execution.study import Outcome, execute
 from tune_kd.history import extend as extending
 from tune_kd.history import resume as resuming
@@ -53,22 +53,22 @@ def compare(
 def resume(
     run: str | None = None, *, force: bool = False, execution: Execution, progress: Progress | None = None
 ) -> Outcome:
-    """Go on with a run or a study by its id; with the latest unfinished study by default.
+    """Resume a run or a study by its id; by default the latest unfinished study.
 
-    What has ended is not run again, and what was spent stays spent. Raises InputError where data or code are
-    not what they were, unless ``force``d.
+    Runs and trials that have ended are not run again, and spent budget stays spent. Raises InputError if data or
+    code have changed, unless ``force``d.
     """
     progress = progress or Progress()
     store = _earlier_store(execution, progress)
     rows = resuming.unfinished_rows(store, run)
     execution = resuming.as_recorded(execution, store, rows)
-    parts, said = resuming.studies_of(rows), set[str]()
+    parts, shown = resuming.studies_of(rows), set[str]()
     for part in parts:
-        of_part = [row for row in rows if row["study_id"] == part.study_id]
+        of_part = [row for row in rows if row.study_id == part.study_id]
         data = read_data(part, execution, progress)
-        say(data, progress, said)
+        show_data(data, progress, shown)
         resuming.check_unchanged(of_part, data, force=force)
-    return execute_parts(parts, {row["run_id"]: row for row in rows}, store, execution, progress)
+    return execute_all(parts, {row.run_id: row for row in rows}, store, execution, progress)
 
 
 @from_keywords
@@ -80,9 +80,9 @@ def extend(
     execution: Execution,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Bring a study to ``replicates`` in all: what it has is not run again, the new ones are paired like the old.
+    """Bring a study to ``replicates`` in all. Recorded ones are not run again, new ones are paired like them.
 
-    Raises InputError where there is nothing to add, or data or code are not what they were, unless ``force``d.
+    Raises InputError if there is nothing to add, or if data or code have changed, unless ``force``d.
     """
     progress = progress or Progress()
     store = _earlier_store(execution, progress)
@@ -90,9 +90,10 @@ def extend(
     before = extending.study_rows(store, study)
     execution = resuming.as_recorded(execution, store, before)
     data = read_data(more, execution, progress)
-    say(data, progress, set())
+    show_data(data, progress, set())
     resuming.check_unchanged(before, data, force=force)
-    rows = extending.take_over_changes(plan_rows(more, data, store), more, before)
+    rows = plan_rows(more, data, store)
+    extending.take_over_changes(rows, before)
     return execute(more, rows, data, store, execution, progress)
 
 
@@ -128,15 +129,15 @@ def study(
     rows = planned_rows(parts, execution, progress)
     store = _store(execution, progress)
     for row in rows.values():
-        store.write_run(row)
-    return execute_parts(parts, rows, store, execution, progress)
+        row.write(store)
+    return execute_all(parts, rows, store, execution, progress)
 
 
 def _study(policies: Sequence[str], name: str, planning: Planning, execution: Execution, progress: Progress) -> Outcome:
     study = plan_study(policies=policies, name=name, planning=planning)
     _before_reading([study], execution, progress)
     data = read_data(study, execution, progress)
-    say(data, progress, set())
+    show_data(data, progress, set())
     if study.needs_calibration:
         before = calibration.kept(study, execution, data.split_sha256)
         measured = before or calibrate.measure(study, data, execution, progress)
@@ -146,12 +147,12 @@ def _study(policies: Sequence[str], name: str, planning: Planning, execution: Ex
 
 
 def _before_reading(parts: Sequence[Study], execution: Execution, progress: Progress) -> None:
-    """Say what is notable about the parts and check where they are to run and be kept, all before data are read."""
+    """Note what is notable about the plan, and check cluster, cache and store, all before data are read."""
     execution.check()
     for text in notices(parts):
         progress.note(text)
     if Path(execution.store).exists():
-        # A wrong place is said before minutes of reading; a new one waits for good data.
+        # A store of no use is refused before minutes of reading; a new one is made after the data are good.
         create_store(execution.store, cache=execution.home.folder)
 
 
@@ -160,13 +161,13 @@ def _store(execution: Execution, progress: Progress) -> Store:
 
 
 def _earlier_store(execution: Execution, progress: Progress) -> Store:
-    """The store of a study that goes on."""
+    """The store of a recorded study."""
     execution.check()
     return _sealed(open_store(execution.store, cache=execution.home.folder), progress)
 
 
 def _sealed(store: Store, progress: Progress) -> Store:
-    """Take in what a dead driver left on this store, so that its costs are not lost."""
+    """Seal the journals that dead drivers left in the store, so that their costs are not lost."""
     for orphan in store.seal_orphans():
         what = orphan.run_id if orphan.trial_id is None else f"{orphan.trial_id}, attempt {orphan.attempt}"
         progress.note(f"left by a driver that died, now sealed as {orphan.status}: {what}")

@@ -11,7 +11,7 @@ from tune_simulator import Simulator
 from policies import POLICIES
 from tune_kd.budget.ledger import SPENT
 from tune_kd.events import EpochReport, TrialEnded, TrialMetered, TrialStarted
-from tune_kd.history.run_history import past_of
+from tune_kd.history.run_history import history_of
 from tune_kd.planning.plan import RunPlan, plan_study
 from tune_kd.store import Store, create_store
 
@@ -112,14 +112,14 @@ def test_a_run_that_goes_on_from_its_store_has_the_budget_that_was_left(
     plan = plan_of(policy, currency)
     first = Simulator(plan=plan, workers=2, seed=11, crashes=0.15)
     first.run(most=9)
-    past = past_of(kept(first, tmp_path / "runs"), plan.run_id)
-    second = Simulator(plan=plan, workers=2, seed=12, past=past)
+    history = history_of(kept(first, tmp_path / "runs"), plan.run_id)
+    second = Simulator(plan=plan, workers=2, seed=12, history=history)
     assert second.ledger.spent == first.ledger.spent, "the store has it to the last joule"
     second.run()
     limit = plan.budget.limit
     assert second.ledger.spent == second.charged
     assert limit - second.dearest < second.ledger.spent <= limit + 2 * second.dearest
-    third = Simulator(plan=plan, past=past_of(kept(joined(first, second), tmp_path / "whole"), plan.run_id))
+    third = Simulator(plan=plan, history=history_of(kept(joined(first, second), tmp_path / "whole"), plan.run_id))
     assert third.ledger.spent == second.ledger.spent
     third.run()
     assert not third.events, "a second budget was spent"

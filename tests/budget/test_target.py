@@ -13,7 +13,7 @@ from tune_simulator import Simulator
 from policies import POLICIES
 from tune_kd.budget.target_track import Target
 from tune_kd.events import EpochReport, TrialStarted
-from tune_kd.history.run_history import past_of
+from tune_kd.history.run_history import history_of
 from tune_kd.planning.plan import RunPlan, plan_study
 
 ACCURACY = 0.8
@@ -78,7 +78,7 @@ def test_a_resumed_run_knows_that_its_target_was_reached(tmp_path: Path) -> None
     plan = plan_of("random")
     first = Simulator(plan=plan, workers=1, seed=1)
     first.run()
-    again = Simulator(plan=plan, past=past_of(kept(first, tmp_path / "runs"), plan.run_id))
+    again = Simulator(plan=plan, history=history_of(kept(first, tmp_path / "runs"), plan.run_id))
     assert again.ledger.reached
     again.run()
     assert not again.events

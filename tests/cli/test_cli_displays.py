@@ -16,7 +16,7 @@ from tune_kd.budget.cost import PassCost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.data import ImageData
 from tune_kd.events import Event
-from tune_kd.execution.parts import say
+from tune_kd.execution.inputs import show_data
 from tune_kd.planning.plan import RunPlan
 from tune_kd.progress.base import Progress
 from tune_kd.progress.displays import LineProgress, NotesOnly, RichProgress, choose_progress, headline
@@ -126,7 +126,7 @@ def test_the_data_are_said_once_however_many_parts_of_a_study_share_them(digits:
     noted = replace(digits, name="photos", left_out={".heic": 1200}, test_from="val/", skipped_images=3)
     for display in (LineProgress(output), NotesOnly(quiet)):
         for _ in range(2):
-            say(noted, display, said)
+            show_data(noted, display, said)
         said.clear()
     assert output.getvalue().splitlines() == [
         "photos: 10 classes · 340 training, 60 validation, 270 test images · 3 more cannot be decoded · test set: val/",

@@ -18,10 +18,9 @@ from tune_kd.cluster.nodes import Cluster, Look
 from tune_kd.cluster.session import Resources
 from tune_kd.config.scenario import load_scenario
 from tune_kd.errors import InputError
-from tune_kd.execution.ray_study import Workshop
+from tune_kd.execution.ray_tasks import RayTasks
 from tune_kd.execution.tune import TuneListener
 from tune_kd.meter import actor
-from tune_kd.meter.carbon import carbon
 from tune_kd.meter.options import Metering
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache
@@ -103,18 +102,8 @@ def test_the_teacher_has_a_place_wherever_a_trial_has(
     ray = ray_with(nodes)
     ray.busy_cpus = busy
     scenario = load_scenario("digits")
-    shop = Workshop(
-        ray,
-        Resources(cpus=1, gpus=1),
-        load_data(scenario, tmp_path),
-        scenario,
-        carbon=carbon(),
-        cache=Cache(tmp_path),
-        metering=Metering(),
-        progress=Progress(),
-    )
-    assert shop._train_teacher() == TEACHER
-    shop.close()
+    tasks = RayTasks(ray, Resources(cpus=1, gpus=1), load_data(scenario, tmp_path))
+    assert tasks.train_teacher(scenario, "t") == TEACHER
 
 
 def test_the_teacher_computes_with_all_cpus_of_its_node(ray_with: Nodes) -> None:

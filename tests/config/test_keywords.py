@@ -14,7 +14,7 @@ import tune_kd
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.history import resume
-from tune_kd.history.records import plan_rows
+from tune_kd.history.records import plan_rows, run_rows
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study, plan_study
 from tune_kd.planning.plan_options import Planning
@@ -103,7 +103,7 @@ def test_a_study_goes_on_with_the_carbon_and_the_meters_that_it_was_recorded_wit
     extensible: tuple[Study, Store],
 ) -> None:
     _, store = extensible
-    rows = list(resume.records.plain_rows(store.runs()))
+    rows = run_rows(store.runs())
     execution = resume.as_recorded(Execution(max_concurrent=2), store, rows)
     assert (execution.carbon.intensity_g_per_kwh, execution.carbon.pue, execution.carbon.source) == (380, 1.5, "a mix")
     assert (execution.carbon.region, execution.carbon.year) == ("DEU", 2024)
@@ -113,7 +113,7 @@ def test_a_study_goes_on_with_the_carbon_and_the_meters_that_it_was_recorded_wit
 
 def test_what_is_asked_for_takes_the_place_of_what_was_recorded(extensible: tuple[Study, Store]) -> None:
     _, store = extensible
-    rows = list(resume.records.plain_rows(store.runs()))
+    rows = run_rows(store.runs())
     execution = resume.as_recorded(Execution(carbon_intensity=50, cpu_watts=40), store, rows)
     assert (execution.carbon.intensity_g_per_kwh, execution.carbon.pue) == (50, 1)
     assert (execution.meter_period, execution.power()) == (1.0, {"cpu_watts": 40})

@@ -13,7 +13,7 @@ from tune_kd.budget.amount import parse_budget
 from tune_kd.budget.ledger import Ledger
 from tune_kd.cluster.worker import results_of
 from tune_kd.events import Event
-from tune_kd.history.run_history import past_of
+from tune_kd.history.run_history import history_of
 from tune_kd.store import Store, create_store
 from tune_kd.store.writing.fold import fold
 from tune_kd.training.costs import NetworkFlops
@@ -95,8 +95,8 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_a_resumed_run_has_it_tested_and_keeps_its_row(store: Store) -> None:
-    past = past_of(store, "run")
-    [untested] = past.untested
+    history = history_of(store, "run")
+    [untested] = history.untested
     assert fold(untested) == fold(attempts()[1])
-    [trial] = past.trials
+    [trial] = history.trials
     assert (trial.status, trial.epoch, trial.attempt) == ("completed", EPOCHS, 1)

@@ -18,7 +18,7 @@ NAME = "0123456789abcdef"
 HOLDING = """
 import sys
 from pathlib import Path
-from tune_kd.outputs_in_use import OutputsInUse
+from tune_kd.execution.outputs_in_use import OutputsInUse
 OutputsInUse(Path(sys.argv[1]), print).hold(sys.argv[2], ["killed"])
 print("held", flush=True)
 sys.stdin.read()

@@ -18,7 +18,7 @@ from tune_kd.budget.ledger import Ledger
 from tune_kd.budget.target_track import Target
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, to_json
 from tune_kd.execution.tune import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
-from tune_kd.history.run_history import Past
+from tune_kd.history.run_history import RunHistory
 from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.plan import RunPlan
 
@@ -46,7 +46,7 @@ class Simulator:
     workers: int = 1
     seed: int = 0
     crashes: float = 0.0
-    past: Past = field(default_factory=Past)
+    history: RunHistory = field(default_factory=RunHistory)
     events: list[Event] = field(default_factory=list)
     at_limit: list[Event] = field(default_factory=list)  # reports that came after the budget was spent
     charged: float = 0.0  # the second account, in the budget's currency
@@ -58,14 +58,14 @@ class Simulator:
         accuracy = self.plan.target_accuracy
         target = None if accuracy is None else Target(accuracy=accuracy)
         self.ledger = Ledger(budget=self.plan.budget, max_trials=self.plan.max_trials, target=target)
-        for event in self.past.events:
+        for event in self.history.events:
             self.ledger(event)
         self.charged = self.ledger.spent
         searcher = self.plan.policy.searcher(self.plan.space, self.plan.seed)
-        self.past.replay(searcher)
+        self.history.replay_searcher(searcher)
         self.scheduler = self.plan.policy.scheduler() or FIFOScheduler()
-        self.past.retell(self.scheduler)
-        self.source = TuneEvents(self.plan, CARBON, [self.ledger, self.events.append], self.past)
+        self.history.replay_scheduler(self.scheduler)
+        self.source = TuneEvents(self.plan, CARBON, [self.ledger, self.events.append], self.history)
         self.searcher = BudgetedSearcher(searcher, self.ledger, self.source)
         self.stopper, self.listener = BudgetStopper(self.ledger, self.source), TuneListener(self.source)
         self.running: list[SimulatedTrial] = []

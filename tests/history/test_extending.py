@@ -72,9 +72,10 @@ def test_what_was_forced_is_in_the_new_rows(planned: tuple[Study, Store], digits
     more = extend_study(store, study.study_id, 3)
     assert len(before) == 4
     for row in before:
-        row["forced_changes"] = f"of {row['policy']}"
-    rows = take_over_changes(plan_rows(more, digits, store), more, before)
-    assert {plan.label: rows[plan.run_id]["forced_changes"] for plan in more.runs} == {
+        row.force(f"of {row.plan().label}")
+    rows = plan_rows(more, digits, store)
+    take_over_changes(rows, before)
+    assert {plan.label: rows[plan.run_id].forced_changes for plan in more.runs} == {
         label: f"of {label}" for label in PLAN["policies"]
     }
 

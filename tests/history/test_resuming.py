@@ -13,7 +13,7 @@ from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.history import resume
 from tune_kd.history.records import plan_rows
-from tune_kd.history.run_history import past_of
+from tune_kd.history.run_history import history_of
 from tune_kd.planning.plan import Study, plan_study
 from tune_kd.storage import checkpoints
 from tune_kd.store import Store, create_store
@@ -46,9 +46,9 @@ def test_without_a_name_the_latest_unfinished_study_is_taken_up(
     _, store = planned
     later = plan_study(policies=["random"])
     rows = plan_rows(later, digits, store)
-    assert {row["study_id"] for row in resume.unfinished_rows(store, None)} == {later.study_id}
-    store.write_run({**rows[later.runs[0].run_id], "status": "completed"})
-    assert later.study_id not in {row["study_id"] for row in resume.unfinished_rows(store, None)}
+    assert {row.study_id for row in resume.unfinished_rows(store, None)} == {later.study_id}
+    store.write_run({**rows[later.runs[0].run_id].columns, "status": "completed"})
+    assert later.study_id not in {row.study_id for row in resume.unfinished_rows(store, None)}
 
 
 def test_a_name_that_is_not_there_is_answered_with_the_nearest(planned: tuple[Study, Store]) -> None:
@@ -60,7 +60,7 @@ def test_a_name_that_is_not_there_is_answered_with_the_nearest(planned: tuple[St
 def test_where_everything_has_ended_there_is_nothing_to_resume(planned: tuple[Study, Store]) -> None:
     study, store = planned
     for row in resume.unfinished_rows(store, None):
-        store.write_run({**row, "status": "completed"})
+        store.write_run({**row.columns, "status": "completed"})
     with pytest.raises(InputError, match="nothing to resume"):
         resume.unfinished_rows(store, None)
     with pytest.raises(InputError, match="nothing to resume"):
@@ -74,13 +74,13 @@ def test_other_data_or_code_is_refused_with_what_differs(
     _, store = planned
     rows = resume.unfinished_rows(store, None)
     resume.check_unchanged(rows, digits, force=True)
-    assert [row["forced_changes"] for row in rows] == [None, None], "nothing differs, so nothing was forced"
-    rows[0][changed] = "what it was then"
+    assert [row.forced_changes for row in rows] == [None, None], "nothing differs, so nothing was forced"
+    rows[0].columns[changed] = "what it was then"
     with pytest.raises(InputError, match=f"{changed}: what it was then then, .* now.*--force"):
         resume.check_unchanged(rows, digits, force=False)
     resume.check_unchanged(rows, digits, force=True)
-    assert rows[0]["forced_changes"].startswith(f"{changed}: what it was then then")
-    store.write_run(rows[0])
+    assert str(rows[0].forced_changes).startswith(f"{changed}: what it was then then")
+    rows[0].write(store)
 
 
 def test_another_teacher_in_the_file_that_was_given_is_refused(
@@ -91,7 +91,7 @@ def test_another_teacher_in_the_file_that_was_given_is_refused(
     study = plan_study(policies=["grid"], settings={"teacher_checkpoint": str(path)})
     store = create_store(tmp_path / "runs")
     [row] = plan_rows(study, digits, store).values()
-    row["teacher_id"] = teacher_id(study.scenario, digits)
+    row.columns["teacher_id"] = teacher_id(study.scenario, digits)
     resume.check_unchanged([row], digits, force=False)
     torch.save({key: tensor + 1 for key, tensor in teacher.weights.items()}, path)
     with pytest.raises(InputError, match=r"teacher_id: .* then, .* now.*--force"):
@@ -125,5 +125,5 @@ def test_a_trial_whose_driver_did_not_live_to_try_it_again_is_unfinished(
             journal.append(run_events.started("run-0000", attempt))
             journal.append(run_events.ended("run-0000", attempt, "failed"))
             store.seal("run", "run-0000", attempt)
-    [trial] = past_of(store, "run", max_failures).trials
+    [trial] = history_of(store, "run", max_failures).trials
     assert trial.unfinished == unfinished

@@ -12,7 +12,7 @@ from tune_simulator import Simulator
 from tune_kd.budget.cost import PassCost
 from tune_kd.config.scenario import load_scenario
 from tune_kd.data import ImageData
-from tune_kd.history.records import plain_rows, plan_rows, planned
+from tune_kd.history.records import RunRow, plain_rows, plan_rows
 from tune_kd.planning.forecast import TrialCost, forecast, trial_cost
 from tune_kd.planning.plan import plan_study
 from tune_kd.store import create_store
@@ -111,5 +111,5 @@ def test_a_trial_costs_what_whole_fixed_trials_of_the_scenario_did(digits: Image
 
 def test_the_same_scenario_is_found_by_its_hash(digits: ImageData) -> None:
     first, second = (plan_study(policies=[name]) for name in ("grid", "tpe"))
-    hashes = {planned(study, study.runs[0], digits)["scenario_sha256"] for study in (first, second)}
+    hashes = {RunRow.planned(study, study.runs[0], digits).columns["scenario_sha256"] for study in (first, second)}
     assert len(hashes) == 1

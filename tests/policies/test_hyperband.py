@@ -13,7 +13,7 @@ from search_spaces import SPACES
 from tune_kd.config.catalogue import make_policy
 from tune_kd.errors import InputError
 from tune_kd.events import EpochReport
-from tune_kd.history.run_history import KnownTrial, past_of
+from tune_kd.history.run_history import KnownTrial, history_of
 from tune_kd.planning.plan import RunPlan, plan_study
 
 EPOCHS = 10
@@ -67,7 +67,7 @@ def test_a_resumed_run_judges_by_the_trials_of_its_past(tmp_path: Path) -> None:
     first = Simulator(plan=plan, seed=1)
     first.run(most=until)
     assert not first.running, "twelve trials have ended"
-    second = Simulator(plan=plan, seed=2, past=past_of(kept(first, tmp_path / "runs"), plan.run_id))
+    second = Simulator(plan=plan, seed=2, history=history_of(kept(first, tmp_path / "runs"), plan.run_id))
     second.run()
     assert {**epochs_of(first), **epochs_of(second)} == epochs_of(whole)
 

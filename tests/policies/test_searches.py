@@ -21,7 +21,7 @@ from tune_simulator import Simulator
 from policies.improvement import Observed, Process, costs, expected_improvement
 from search_spaces import SPACES, Dimension, Space
 from tune_kd.config.catalogue import make_policy
-from tune_kd.history.run_history import KnownTrial, past_of
+from tune_kd.history.run_history import KnownTrial, history_of
 from tune_kd.planning.plan import plan_study
 
 MODELLED = ["tpe", "gp", "cost-aware", "hyperband-tpe"]
@@ -206,10 +206,10 @@ def test_a_resumed_search_has_heard_to_the_last_joule_what_it_would_have_heard(l
     plan = plan_study(policies=[label], budget="16trials", settings={"recipe.epochs": 3}).runs[0]
     first = Simulator(plan=plan, workers=2, seed=11, crashes=0.15)
     first.run(most=34)
-    past = past_of(kept(first, tmp_path / "runs"), plan.run_id)
+    history = history_of(kept(first, tmp_path / "runs"), plan.run_id)
     live = {trial.trial_id: trial.result for trial in first.source._trials.values()}
-    assert {trial.trial_id: trial.result for trial in past.trials} == live
-    assert len(past.trials) > 10, "the model was asked"
-    second = Simulator(plan=plan, workers=2, seed=12, past=past)  # replays: it would raise at another suggestion
+    assert {trial.trial_id: trial.result for trial in history.trials} == live
+    assert len(history.trials) > 10, "the model was asked"
+    second = Simulator(plan=plan, workers=2, seed=12, history=history)  # replays: it would raise at another suggestion
     second.run()
     assert second.ledger.spent == 16

@@ -85,8 +85,8 @@ def build_wheel(folder: Path, version: str) -> Path:
     for name in ("README.md", "LICENSE"):
         (source / name).write_bytes((HOUSE / name).read_bytes())
     rewrite(HOUSE / "pyproject.toml", source / "pyproject.toml", 'version = "0.1.0"', f'version = "{version}"')
-    records = source / "tune_kd" / "records.py"
-    rewrite(records, records, "platform.platform()", '"the wheel\'s"')
+    machine = source / "tune_kd" / "cluster" / "machine.py"
+    rewrite(machine, machine, "platform.platform()", '"the wheel\'s"')
     build = ["wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", folder / "dist", source]
     subprocess.run([sys.executable, "-m", "pip", *build], capture_output=True, check=True)
     [wheel] = (folder / "dist").glob("*.whl")

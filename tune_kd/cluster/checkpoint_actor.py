@@ -1,6 +1,6 @@
-"""Checkpoints of nodes that do not see the driver's cache: an actor beside the driver keeps them there.
+"""Checkpoints of nodes that do not see the driver's cache: an actor on the driver's node reads and writes them there.
 
-So a trial goes on, and is examined, on any node, and a resumed run finds what the last one left.
+So a trial can be resumed and examined on any node, and a resumed run finds the checkpoints of its trials.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from tune_kd.errors import RunFailed
 from tune_kd.meter.client import find_actor
 from tune_kd.storage import checkpoints
 
-NAME = "checkpoint-keeper"
+NAME = "checkpoint-actor"
 WAIT_S = 30.0
 """How long a node that has just joined waits for the driver to start the actor."""
 
 
-class Keeper:
-    """The actor: reads and writes files of the driver's machine by their path below ``folder``."""
+class CheckpointActor:
+    """Reads and writes files of the driver's machine, by their path below ``folder``."""
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
@@ -34,8 +34,8 @@ class Keeper:
         return path.read_bytes() if path.is_file() else None
 
 
-class KeptByDriver:
-    """A :class:`tune_kd.storage.checkpoints.Slot` behind the actor."""
+class DriverSlot:
+    """A :class:`tune_kd.storage.checkpoints.Slot` on the driver's machine, by way of the actor."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -52,8 +52,8 @@ class KeptByDriver:
         return content
 
 
-def start_keeper(folder: Path) -> Any:
-    """The actor on this node; it lives as long as its handle."""
+def start_checkpoint_actor(folder: Path) -> Any:
+    """Start the actor on this node, once; its handle. It lives as long as the handle."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    keeper = ray.remote(Keeper).options(name=NAME, get_if_exists=True, num_cpus=0, scheduling_strategy=here)
-    return keeper.remote(str(folder))
+    actor = ray.remote(CheckpointActor).options(name=NAME, get_if_exists=True, num_cpus=0, scheduling_strategy=here)
+    return actor.remote(str(folder))

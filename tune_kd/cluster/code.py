@@ -20,7 +20,7 @@ TRAINED_BY = ("policies", "search_spaces", "tune_kd")
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """What a trial's result hangs on beside its data and seed."""
+    """The versions that a trial's result depends on, beside its data and seed."""
 
     tune_kd: str
     sources: str  # SHA-256 of the packages that a trial uses
@@ -28,7 +28,7 @@ class Code:
     torch: str  # without the build: a CPU's and a GPU's may meet in one cluster
 
     def difference(self, there: Code) -> str:
-        """What ``there`` has that differs, in words; empty where nothing does."""
+        """How ``there`` differs, in words; empty if it does not."""
         pairs = zip(fields(self), astuple(self), astuple(there), strict=True)
         return ", ".join(f"{field.name} {b} instead of {a}" for field, a, b in pairs if a != b)
 

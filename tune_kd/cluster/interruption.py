@@ -58,7 +58,7 @@ def interruptible(source: Any, progress: Progress) -> Iterator[None]:
 def undisturbed() -> Iterator[None]:
     """A SIGTERM comes only afterwards, and the handlers are as before.
 
-    What is started meanwhile never hears of one: Slurm and ``timeout`` send it to all processes of a command, and
+    Processes that are started meanwhile never get one: Slurm and ``timeout`` send it to all processes of a command, and
     Ray's would be gone before the driver has closed its records. Of its driver, Ray makes a SIGTERM an abort.
     """
     handlers = {number: signal.getsignal(number) for number in STOPPING} if _in_main_thread() else {}

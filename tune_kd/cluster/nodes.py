@@ -1,4 +1,4 @@
-"""The nodes of the cluster: each is looked at before it gets trials, also one that joins while a run goes on."""
+"""The nodes of the cluster: each is checked before it gets trials, also one that joins during a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tune_kd.cluster.checkpoint_actor import start_keeper
+from tune_kd.cluster.checkpoint_actor import start_checkpoint_actor
 from tune_kd.cluster.code import Code, this_code
 from tune_kd.cluster.machine import node as node_row
 from tune_kd.cluster.session import Resources
@@ -29,12 +29,12 @@ LOOK_EVERY_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What a node says of itself."""
+    """The answer of a node that was looked at."""
 
     machine: dict[str, Any]  # its columns of ``nodes``
     code: Code
     sees_folder: bool  # the cache's
-    problem: str | None  # why it does not reach what the cache keeps behind a URL
+    problem: str | None  # why it cannot reach the cache's URL, in one line; None: it can, or there is none
 
 
 def look_at_node(cache: Cache, marker: str) -> Look:
@@ -62,11 +62,11 @@ class Cluster:
     def __init__(self, resources: Resources, *, cache: Cache, metering: Metering, progress: Progress) -> None:
         self._resources, self._cache, self._progress = resources, cache, progress
         self.meters = NodeMeters(period_s=metering.meter_period, power=metering.power())
-        # A file that only those who see the folder of the driver's cache can find.
+        # Who does not find this file does not see the folder of the driver's cache.
         self.marker = cache.folder / f".seen-by-{secrets.token_hex(8)}"
         self._here = ray.get_runtime_context().get_node_id()
         self._looks: dict[str, Any] = {}
-        self._keeper: Any = None
+        self._checkpoint_actor: Any = None
         self._occupied: list[Any] = []
         self._refused: set[str] = set()
         self._lost: set[str] = set()
@@ -126,7 +126,7 @@ class Cluster:
     def rows(self, *, last_word: bool = True) -> list[dict[str, Any]]:
         """The rows of ``nodes``: the machines, and what their meters have counted since the restart.
 
-        As of now, for which all are asked and waited for; without the ``last_word``, as of what they told last.
+        The meters are asked and waited for; without ``last_word``, their latest snapshots are taken.
         """
         known, described = self.meters.settle() if last_word else self.meters.poll(), self.meters.descriptions()
         rows = []
@@ -148,7 +148,7 @@ class Cluster:
             self._looks[node_id] = begin_look(node_id, self._cache, self.marker)
 
     def _take(self, node_id: str, answer: Any) -> str | None:
-        """Admit a node; if it cannot be used, why not, in one line."""
+        """Admit a node; None, or in one line why it cannot be used."""
         name = self._name(node_id)
         try:
             look: Look = ray.get(answer)
@@ -161,13 +161,13 @@ class Cluster:
             return f"{name} runs other code than the driver: {difference}; {advice}"
         if look.problem:
             return f"{name} {look.problem}"
-        if not look.sees_folder and self._keeper is None:
-            self._keeper = start_keeper(self._cache.folder)
+        if not look.sees_folder and self._checkpoint_actor is None:
+            self._checkpoint_actor = start_checkpoint_actor(self._cache.folder)
         self.machines[node_id] = look.machine
         return None
 
     def _refuse(self, node_id: str, problem: str) -> None:
-        """Keep trials from a node that came late: all that trials could reserve there is taken."""
+        """Keep trials from a late node of no use: an actor reserves all of its CPUs and GPUs."""
         self._refused.add(node_id)
         self._progress.note(f"{problem}; it gets no trials")
         there = self._alive.get(node_id, {})

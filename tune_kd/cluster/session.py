@@ -24,7 +24,7 @@ QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # no snapshots: a run goes on from the store
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # no snapshots: a run is resumed from the store
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the runner has its own
     "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # what there is room for starts at once; the searcher knows the room
@@ -189,7 +189,7 @@ def _not_let_in(address: str, error: Exception) -> str:
     if len(versions) == 4:
         there, here = (" and ".join(map(" ".join, versions[at : at + 2])) for at in (0, 2))
         return f"the Ray cluster at {address!r} runs {there}, this command {here}: they must be the same on every node"
-    # Of a refused token Ray's text goes on with pages of advice.
+    # After a refused token Ray adds pages of advice.
     reason = str(getattr(error, "message", error)).strip().partition("\n")[0].rstrip(".") or type(error).__name__
     return (
         f"no Ray cluster lets this command in at {address!r}: {reason}; one with a token wants RAY_AUTH_MODE=token and "

@@ -1,7 +1,7 @@
-"""What runs on Ray's workers: a student, an examination, a teacher.
+"""The functions that Ray's workers run: they train a student, examine it, train the teacher, compute its outputs.
 
-Workers import these functions by name, and with them ``tune_kd``, before anything else of ours is unpickled:
-that puts the house finder (``house.py``) in place, whatever folder Ray has put on the path.
+A worker imports such a function by name, and with it ``tune_kd``, before any argument is unpickled. That import puts
+the finder of our packages (:mod:`tune_kd.own_packages`) in place, whatever folder Ray has put on the path.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from ray import tune
 from tune_kd import events
 from tune_kd.budget.cost import PassCost
 from tune_kd.cluster.code import Code, this_code
-from tune_kd.config import catalogue, policy_file, scenario
+from tune_kd.config import catalogue, policy_file
+from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.errors import RunFailed
 from tune_kd.meter.carbon import Carbon
@@ -35,25 +36,25 @@ from tune_kd.training.teacher_outputs import TeacherOutputs, teach
 from tune_kd.training.trial import Place, Trial
 
 LATE_S = 30.0
-"""How long a trial waits for the meter of a node that has just joined."""
+"""How long a trial waits for the meter of a node that has just joined, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What all trials of a run share, as plain data and references into the object store."""
+    """What all trials of a run share: frozen values and references into the object store."""
 
     run_id: str
-    scenario_json: str
-    policy_json: str
+    scenario: Scenario
+    policy_json: str  # a record: a user's own policy is made of its source text only where errors in it are explained
     replicate_seed: int
     data: ray.ObjectRef  # of ImageData, without the test images: a trial cannot see them
-    teacher: ray.ObjectRef  # of Teacher, or of None where no trial of the study asks it
+    teacher: ray.ObjectRef  # of Teacher, or of None if no trial of the study asks it
     counted: NetworkFlops
     cache: Cache  # the driver's; trials' checkpoints are kept in it
-    outputs: str | None  # a folder in it, of the teacher's outputs; None: every trial asks the teacher itself
-    marker: str  # a file that only nodes which see the cache's folder can find
+    outputs: str | None  # the folder of the shared teacher outputs; None: every trial asks the teacher itself
+    marker: str  # a file in the cache's folder: a node that does not find it does not see the folder
     code: Code
-    nodes: frozenset[str]  # that the driver had looked at when the run began
+    nodes: frozenset[str]  # the ids of the nodes that the driver had checked when the run began
     carbon: Carbon
     cpus: float
     gpus: float
@@ -69,7 +70,7 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
         trial_id=config["trial_id"],
         index=config["index"],
         replicate_seed=shared.replicate_seed,
-        scenario=scenario.from_record(shared.scenario_json),
+        scenario=shared.scenario,
         policy=catalogue.policy_from_record(shared.policy_json),
         params=config["params"],
         attempt=config["attempt"],
@@ -93,9 +94,9 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
 
 
 def results_of(trial: Trial) -> Iterator[dict[str, Any]]:
-    """What Tune is told: every report, and what a scheduler goes by.
+    """The results for Tune: each report, with the metrics that a scheduler uses.
 
-    Where nothing is left to report, the latter alone: no scheduler takes a trial that ends without it.
+    If all epochs were reported before, only the last metrics, once more: schedulers reject a trial that ends without.
     """
     report = None
     for report in trial.fit():
@@ -109,35 +110,35 @@ def _for_scheduler(report: events.EpochReport) -> dict[str, Any]:
 
 
 def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData) -> dict[str, Any]:
-    """Ray task: the one reading of the test set for a trial that has ended."""
+    """Ray task: test the checkpoint of an ended trial, the one time that its test set is read; the test columns."""
     from tune_kd.training.examination import examine  # scikit-learn: only where it is needed
 
     prepare_process(shared.cpus)
-    what = scenario.from_record(shared.scenario_json)
+    what = shared.scenario
     meter = meter_here(f"{account(trial_id, attempt)} test", shared.cpus, wait_s=wait_if_late(shared))
     place = checkpoint_place(shared, trial_id)
     columns = examine(what, place, data, device=device(shared.gpus), meter=meter, carbon=shared.carbon)
     return {**columns, "energy_test_j": meter.close().total_j}
 
 
-def make_teacher(scenario_json: str, data: ImageData, name: str, gpus: float) -> Teacher:
+def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) -> Teacher:
     """Ray task: obtain the scenario's teacher, metered under its ``name``.
 
-    Nothing else of the study runs meanwhile: it computes with all CPUs of its node, however many are reserved.
+    Nothing else of the study runs meanwhile, so it computes with all CPUs of its node, however few are reserved.
     """
     cpus = cpus_of_this_node()
     prepare_process(cpus)
     meter = meter_here(f"teacher {name}", cpus)
-    teacher = obtain_teacher(scenario.from_record(scenario_json), data, device=device(gpus), meter=meter)
+    teacher = obtain_teacher(scenario, data, device=device(gpus), meter=meter)
     meter.close()
     return teacher
 
 
 def compute_outputs(shared: Shared, epochs: list[int]) -> PassCost:
-    """Ray task: ask the teacher about all batches of ``epochs`` and keep what it says for the trials."""
+    """Ray task: compute and keep the teacher's outputs for all batches of ``epochs``, 0 is the first; their cost."""
     prepare_process(shared.cpus)
     late_s, started = wait_if_late(shared), time.perf_counter()
-    what, where = scenario.from_record(shared.scenario_json), device(shared.gpus)
+    what, where = shared.scenario, device(shared.gpus)
     meter = meter_here(f"{shared.run_id} teacher outputs from epoch {epochs[0]}", shared.cpus, wait_s=late_s)
     data, teacher = ray.get([shared.data, shared.teacher])
     network = fast.through(fast.for_inference(teacher.network(what, data), where), compiled=what.compile)
@@ -162,7 +163,7 @@ def compute_outputs(shared: Shared, epochs: list[int]) -> PassCost:
 
 
 def outputs_of(shared: Shared) -> TeacherOutputs | None:
-    """The teacher's outputs that the run shares; None where it shares none."""
+    """The teacher's outputs that the run's trials share; None if they share none."""
     if shared.outputs is None:
         return None
     folder = Path(shared.outputs)
@@ -170,9 +171,9 @@ def outputs_of(shared: Shared) -> TeacherOutputs | None:
 
 
 def wait_if_late(shared: Shared) -> float:
-    """How long to wait for what the driver starts on a node: not at all on one that was there before the run.
+    """How long to wait, in seconds, for the meter of this node: 0 if the node was there before the run.
 
-    A node that joined later may not have been looked at yet. Raises RunFailed where it runs other code.
+    The driver may not have checked a node that joined later. Raises RunFailed if it runs other code.
     """
     if this_node() in shared.nodes:
         return 0.0
@@ -182,15 +183,15 @@ def wait_if_late(shared: Shared) -> float:
 
 
 def meter_here(name: str, cpus: float, wait_s: float = 0.0) -> TrialMeter:
-    """An account at this node's meter for this process, from now on, with the CPUs and GPUs that it has reserved."""
+    """Open an account at this node's meter for this process, with the CPUs and GPUs that Ray has reserved for it."""
     gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
     share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0) / max(len(gpus), 1)
     return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share), wait_s=wait_s)
 
 
-def count_flops(scenario_json: str, data: ImageData) -> NetworkFlops:
-    """Ray task: what one image costs each of the scenario's networks."""
-    return NetworkFlops.count(scenario.from_record(scenario_json), data)
+def count_flops(scenario: Scenario, data: ImageData) -> NetworkFlops:
+    """Ray task: the FLOPs of one image in each of the scenario's networks."""
+    return NetworkFlops.count(scenario, data)
 
 
 def this_node() -> str:
@@ -205,14 +206,17 @@ def cpus_of_this_node() -> float:
 
 
 def checkpoint_place(shared: Shared, trial_id: str) -> Path | Slot:
-    """Where this node finds a trial's checkpoint."""
+    """Where to read and write a trial's checkpoint from this node."""
     return seen_from_here(shared, shared.cache.kept.place(checkpoint_name(shared.run_id, trial_id)))
 
 
 def seen_from_here(shared: Shared, place: Path | Slot) -> Path | Slot:
-    """A place of the driver's cache, or the driver itself for a file of its folder that this node does not see."""
+    """Where to read and write a cached file from this node: ``place`` itself, or an actor on the driver's node.
+
+    The actor is needed for a path that this node does not see.
+    """
     if not isinstance(place, Path) or Path(shared.marker).exists():
         return place
-    from tune_kd.cluster.checkpoint_actor import KeptByDriver
+    from tune_kd.cluster.checkpoint_actor import DriverSlot
 
-    return KeptByDriver(str(place.relative_to(shared.cache.folder)))
+    return DriverSlot(str(place.relative_to(shared.cache.folder)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import PIL
 from tune_kd.data.decode import Decoded, decode
 from tune_kd.data.listing import EncodedImage
 from tune_kd.data.threads import map_in_threads
+from tune_kd.storage.whole_file import whole_file
 
 _FORMAT_VERSION = 3  # raise it when decoding changes: files of other versions are never read
 
@@ -69,12 +69,5 @@ def _read(file: Path, count: int) -> Decoded | None:
 
 
 def _write(file: Path, decoded: Decoded) -> None:
-    """Write to a temporary file beside it and rename: a reader finds a whole file or none."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=file.stem, suffix=".tmp", delete=False) as temporary:
-        try:
-            np.savez(temporary, images=decoded.images, kept=decoded.kept)
-        except BaseException:  # an interruption too must not leave half a file
-            Path(temporary.name).unlink()
-            raise
-    Path(temporary.name).replace(file)
+    with whole_file(file) as stream:
+        np.savez(stream, images=decoded.images, kept=decoded.kept)

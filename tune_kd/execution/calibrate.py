@@ -1,6 +1,6 @@
-"""What one fixed-τ trial of a scenario uses on this hardware, measured once and kept with the scenario in the cache.
+"""Measures the cost of one fixed-τ trial of a scenario on this hardware, once, and keeps it in the cache.
 
-It makes ``20trials-equivalent`` a budget in joules that is the same for every policy.
+With it ``20trials-equivalent`` is a budget in joules, the same for every policy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tune_kd.store import create_store
 
 
 def measure(study: Study, data: ImageData, execution: Execution, progress: Progress) -> Calibration:
-    """Train one trial at the middle τ, by itself, and keep what it used. Raises RunFailed where nothing meters it."""
+    """Train one trial at the middle τ, alone, and keep its cost in J, s and FLOP. Raises RunFailed if unmeasured."""
     single = _single_trial(study)
     run_id, tau = single.runs[0].run_id, middle_tau(study.runs[0].space)
     progress.stage(f"calibrating: one trial at τ = {tau:g}, measured once for this scenario")

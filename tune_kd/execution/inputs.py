@@ -1,9 +1,10 @@
-"""The images that a study is about, read once for all of its runs."""
+"""The images of a study, read once for all of its runs."""
 
 from __future__ import annotations
 
 from tune_kd.data import ImageData, official
 from tune_kd.data.official import official_root
+from tune_kd.data.summary import in_words, remarks
 from tune_kd.models import compiler
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
@@ -13,10 +14,10 @@ from tune_kd.training.teacher import check_networks
 
 
 def read_data(study: Study, execution: Execution, progress: Progress) -> ImageData:
-    """The images that the study is about, downloaded first where they have a name and are not here.
+    """The images of the study's scenario. A data set with a name is downloaded first if it is not here.
 
-    Raises InputError where they, or networks of the user's own that should look at them, cannot be used, or where
-    nothing can be compiled and the scenario says so; RunFailed where they cannot be downloaded.
+    Raises InputError for data or networks of no use, and for a scenario that compiles where nothing can be compiled;
+    RunFailed for a download that fails.
     """
     if study.scenario.compile:
         compiler.compiler()
@@ -26,3 +27,14 @@ def read_data(study: Study, execution: Execution, progress: Progress) -> ImageDa
     data = task_of(study.scenario).load(study.scenario, execution.home.folder, execution.data_root)
     check_networks(study.scenario, data)
     return data
+
+
+def show_data(data: ImageData, progress: Progress, shown: set[str]) -> None:
+    """Show a summary of the data and what is notable about them, unless ``shown`` has that summary already."""
+    summary = in_words(data)
+    if summary in shown:
+        return
+    shown.add(summary)
+    progress.data_read(summary)
+    for text in remarks(data):
+        progress.note(text)

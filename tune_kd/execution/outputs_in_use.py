@@ -18,13 +18,13 @@ from tune_kd.errors import StoreError
 from tune_kd.storage.lease import Lease
 
 KEPT_FOR_RESUME_S = 7 * 24 * 3600
-"""So long outputs wait for the resume of an interrupted run; gigabytes cannot wait for ever."""
+"""How long outputs are kept for the resume of an interrupted run, in seconds; they are gigabytes."""
 
 
 class OutputsInUse:
     """The outputs in ``folder`` that the runs of one study use; a context manager.
 
-    ``note`` hears, in one line, where the folder's file system knows no flock: then nothing in it is removed.
+    ``note`` is called with one line if the folder's file system knows no flock: then nothing in it is removed.
     """
 
     def __init__(self, folder: Path, note: Callable[[str], None]) -> None:
@@ -44,7 +44,7 @@ class OutputsInUse:
             self._note(f"the teacher's outputs in {self._folder} will not be removed: {error}")
 
     def give_up(self, name: str, run_id: str) -> None:
-        """A run needs them no more: remove them, unless another run does."""
+        """Give up a run's use of the outputs called ``name``; if no other run uses them, they are removed."""
         lease = self._held.pop((name, run_id), None)
         if lease is None:
             return
@@ -53,7 +53,7 @@ class OutputsInUse:
             self._remove_unused(name)
 
     def sweep(self) -> None:
-        """Remove what no run has used or waited for in the last week."""
+        """Remove outputs that no run has used, or was interrupted with, in the last week."""
         with suppress(StoreError, OSError):
             for name in sorted({path.name.partition(".")[0] for path in self._folder.glob("*")}):
                 if time.time() - _touched_s(self._folder / name) > KEPT_FOR_RESUME_S:
@@ -67,7 +67,7 @@ class OutputsInUse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Of runs that were not given up: their files stay, from now on without a lease."""
+        """Release the leases of runs that did not end. Their files stay and keep the outputs for a resume."""
         for lease in self._held.values():
             with suppress(OSError):
                 os.utime(lease.path)
@@ -76,7 +76,7 @@ class OutputsInUse:
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[None]:
-        """Nobody else begins or ends to use ``name`` meanwhile."""
+        """Hold the lock under which uses of ``name`` begin and end."""
         gate = Lease.wait(self._folder / f"{name}.lock")
         try:
             yield

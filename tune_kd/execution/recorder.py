@@ -1,4 +1,4 @@
-"""Journals every event of a run at once, has ended trials examined, and seals what is complete."""
+"""Records a run: journals its events at once, has ended trials tested, and seals each attempt when it is complete."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialMetered, TrialStarted, TrialTested, utc_now
+from tune_kd.history.run_history import has_student
 from tune_kd.meter.actor import NodeEnergy, NodeMeters
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.client import account
@@ -22,7 +23,7 @@ Key = tuple[str, int]  # trial_id, attempt
 
 @dataclass(kw_only=True)
 class _Ended:
-    """An attempt that is over, and what its record still waits for."""
+    """An ended attempt, and what its record still waits for: a test, and the energy of its closed account."""
 
     event: TrialEnded
     examination: Any | None
@@ -35,10 +36,10 @@ class _Ended:
 
 
 class Recorder:
-    """A listener: one journal for each attempt, sealed when nothing more can come for it.
+    """A listener with a journal for each attempt. A journal is sealed once the attempt is complete.
 
-    That is when its test set has been read and its node's meter has closed its account. ``charge`` hears of the
-    closed account.
+    It is complete when its checkpoint has been tested and its node's meter has closed its account. ``charge`` is
+    called with the closed account. ``examine`` starts a test, given trial, attempt and node; it returns a reference.
     """
 
     def __init__(
@@ -64,13 +65,13 @@ class Recorder:
         if isinstance(event, EpochReport):
             self._reported[key] = event
         if isinstance(event, TrialEnded):
-            handed_in = event.status == "completed" or (event.status == "stopped" and key in self._reported)
-            examination = self._examine(*key, self._node_of(key)) if handed_in else None
+            epochs = self._reported[key].epoch if key in self._reported else 0
+            examination = self._examine(*key, self._node_of(key)) if has_student(event.status, epochs) else None
             self._ended[key] = _Ended(event=event, examination=examination)
         self._collect(self._meters.poll(), timeout_s=0)
 
     def examine_late(self, sealed: tuple[Event, ...]) -> None:
-        """Have an attempt tested that an earlier driver did not live to test."""
+        """Have an attempt tested that an earlier driver sealed untested; ``sealed`` are its events."""
         ended = next(event for event in sealed if isinstance(event, TrialEnded))
         key = (ended.trial_id, ended.attempt)
         node_id = next((event.node_id for event in reversed(sealed) if isinstance(event, EpochReport)), None)
@@ -78,7 +79,7 @@ class Recorder:
         self._ended[key] = _Ended(event=ended, examination=examination, metered=True, sealed=sealed)
 
     def finish(self) -> None:
-        """Wait for what is still out, and seal the rest. An account that its meter never closed stays as reported."""
+        """Wait for all tests and accounts, then seal every attempt. Without a closed account its last report counts."""
         while any(ended.examination is not None for ended in self._ended.values()):
             self._collect(self._meters.poll(), timeout_s=1)
         # A killed worker's account is closed by its meter's next reading, up to a period later.
@@ -91,7 +92,7 @@ class Recorder:
             self._seal(key)
 
     def _collect(self, nodes: Mapping[str, NodeEnergy], timeout_s: float) -> None:
-        """Take in what has come for ended attempts, and seal those that are complete."""
+        """Take in the tests and accounts that are there, and seal the attempts that are complete."""
         self._take_examinations(timeout_s)
         for key, ended in list(self._ended.items()):
             if not ended.metered:
@@ -100,14 +101,14 @@ class Recorder:
                 self._seal(key)
 
     def _settle(self, key: Key, ended: _Ended, nodes: Mapping[str, NodeEnergy]) -> None:
-        """Charge an ended attempt to the end of its account: once that is closed, or its node's meter is gone."""
+        """Charge an ended attempt its whole account, once the account is closed or its node's meter is gone."""
         node = nodes.get(self._node_of(key) or "")
         of_nodes = nodes.values() if node is None else [node]
         for node, known in [(node, node.trials.get(account(*key))) for node in of_nodes]:
             if known is not None and known.state != "open":
                 self._append_account(ended, known)
             elif node.lost is not None and (known is not None or key in self._reported):
-                # What the meter had streamed is charged, unless the last report knew of more.
+                # The meter's last snapshot is charged, unless the last report has more.
                 ended.metered = True
                 if known is not None and (known.energy.total_j or 0.0) > self._reported_j(key):
                     self._append_account(ended, known)

@@ -1,16 +1,16 @@
-"""Has the teacher's outputs of a run computed once, before its trials, and charges the run for them.
+"""The teacher's outputs of a run: computed once, before its trials, and charged to the run.
 
-Runs of the same replicate find what one of them has had computed; each is charged what it cost, as if it had been
-alone, so that policies stay comparable.
+Runs of the same replicate share the outputs. Each is charged their whole cost, as if it had been alone, so that
+policies stay comparable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tune_kd.budget.cost import PassCost, recorded_cost
+from tune_kd.budget.cost import PassCost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.planning.plan import RunPlan
 from tune_kd.planning.teacher_sharing import epochs_to_share
@@ -19,12 +19,12 @@ from tune_kd.training.teacher_outputs import TeacherOutputs
 
 if TYPE_CHECKING:
     from tune_kd.cluster.worker import Shared
-    from tune_kd.execution.ray_study import Workshop
+    from tune_kd.execution.ray_study import RayStudy
     from tune_kd.execution.tune import TuneEvents
     from tune_kd.progress.base import Progress
 
 PARTS_PER_WORKER = 4
-"""Epochs are computed in so many parts for each trial that may run at a time: few enough to start, many to stop."""
+"""Tasks for each trial that may run at a time: few, as each takes time to start, but enough to stop between them."""
 
 
 def asks(plan: RunPlan, steps: int) -> bool:
@@ -33,10 +33,10 @@ def asks(plan: RunPlan, steps: int) -> bool:
 
 
 def charged(found: PassCost, recorded: PassCost | None) -> PassCost:
-    """What a run that goes on has to pay for: what is ``recorded`` of it, or all that it finds, where that is more.
+    """The charge of a resumed run: the larger of what was ``recorded`` for it and what is on disk, ``found``.
 
-    It is more where its driver died before it wrote down what it had just had computed, or where another run of the
-    replicate has had the rest computed.
+    More is found if the driver died before it recorded the last outputs, or if another run of the replicate had the
+    rest computed. ``recorded`` is None for a run that has not been charged yet.
     """
     return found if recorded is None or found.flops > recorded.flops else recorded
 
@@ -46,34 +46,33 @@ class TeacherPass:
 
     def __init__(
         self,
-        workshop: Workshop,
+        study: RayStudy,
         shared: Shared,
         plan: RunPlan,
         ledger: Ledger,
-        source: TuneEvents,
+        events: TuneEvents,
         progress: Progress,
     ) -> None:
-        self._workshop, self._shared, self._plan = workshop, shared, plan
-        self._ledger, self._source, self._progress = ledger, source, progress
+        self._study, self._shared, self._plan = study, shared, plan
+        self._ledger, self._events, self._progress = ledger, events, progress
         self._outputs = TeacherOutputs(place=Path(shared.outputs or "").joinpath)
-        self._ready: list[int] = []  # epochs whose outputs the trials were given
+        self._ready: list[int] = []  # epochs whose outputs were there when trials began
 
-    def run(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Have computed what is not there yet; the columns of ``runs`` that say what the run is charged for all of it.
+    def run(self, recorded: PassCost | None) -> PassCost:
+        """Have the outputs computed that are not there yet; what the run is charged for all of them.
 
-        It stops once half of the budget is spent: what is left would not pay for two trials, and then sharing does
-        not pay either. Trials ask the teacher themselves about epochs that are missing. A run that goes on is
-        charged, beyond what its ``row`` says, for what it computes anew.
+        It stops once half of the budget is spent: the rest would not pay for two trials, and then sharing does not
+        pay either. Trials ask the teacher themselves about epochs that are missing. A resumed run has ``recorded``
+        what it was charged before; outputs that are computed anew are charged beyond that.
         """
         found, missing = PassCost(), []
-        epochs = epochs_to_share(self._plan, self._workshop.steps)
+        epochs = epochs_to_share(self._plan, self._study.steps)
         for epoch in epochs:
             cost = self._outputs.cost(epoch)
             if cost is None:
                 missing.append(epoch)
             else:
                 found += cost
-        recorded = recorded_cost(row)
         total = charged(found, recorded)
         self._ledger.share(total)
         if recorded is None:
@@ -85,10 +84,10 @@ class TeacherPass:
             self._ledger.share(total)
             self._progress.teacher_asked(cost)
         self._ready = [epoch for epoch in epochs if self._outputs.cost(epoch) is not None]
-        return total.columns() if total.flops else {}
+        return total
 
     def check(self) -> None:
-        """After the trials: say so if somebody has removed what they shared."""
+        """After the trials: note if outputs were removed while trials shared them."""
         gone = [epoch for epoch in self._ready if self._outputs.cost(epoch) is None]
         if gone:
             self._progress.note(
@@ -98,17 +97,17 @@ class TeacherPass:
 
     def _computed(self, epochs: list[int]) -> Iterator[PassCost]:
         """The costs of parts of ``epochs``, as they are computed on the cluster."""
-        room = max(1, self._workshop.cluster.room())
+        room = max(1, self._study.cluster.room())
         size = max(1, len(epochs) // (room * PARTS_PER_WORKER))
         parts = [epochs[start : start + size] for start in range(0, len(epochs), size)]
         running: list[Any] = []
         while running or (parts and not self._over):
             while parts and len(running) < room and not self._over:
-                running.append(self._workshop.ask_teacher(self._shared, parts.pop(0)))
-            done, running = self._workshop.ray.wait(running, num_returns=1)
+                running.append(self._study.tasks.compute_outputs(self._shared, parts.pop(0)))
+            done, running = self._study.ray.wait(running, num_returns=1)
             try:
-                yield from self._workshop.ray.get(done)
-            except self._workshop.ray.exceptions.RayError as error:
+                yield from self._study.ray.get(done)
+            except self._study.ray.exceptions.RayError as error:
                 reason = str(error).strip().splitlines()[-1]
                 self._progress.note(
                     f"a part of the teacher's outputs is not shared, trials ask it themselves: {reason}"
@@ -116,4 +115,4 @@ class TeacherPass:
 
     @property
     def _over(self) -> bool:
-        return self._source.interrupted or self._ledger.half_spent
+        return self._events.interrupted or self._ledger.half_spent

@@ -20,33 +20,33 @@ from tune_kd.budget.ledger import Ledger
 from tune_kd.config import policy_file
 from tune_kd.config.seeds import trial_seed
 from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialStarted, from_json, utc_now
-from tune_kd.history.run_history import KnownTrial, Past, tell
+from tune_kd.history.run_history import KnownTrial, RunHistory, give_result
 from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.plan import RunPlan
 
 
 class TuneEvents:
-    """The stream of one run: knows every trial under Tune's name and under ours."""
+    """The events of one run; knows each trial by Tune's name and by ours."""
 
-    def __init__(self, plan: RunPlan, carbon: Carbon, listeners: list[Listener], past: Past) -> None:
+    def __init__(self, plan: RunPlan, carbon: Carbon, listeners: list[Listener], history: RunHistory) -> None:
         self._plan, self._carbon, self._listeners = plan, carbon, listeners
         self._trials: dict[str, KnownTrial] = {}  # by Tune's name
-        self._unfinished = [trial for trial in past.trials if trial.unfinished]
-        self._count = len(past.trials)
+        self._unfinished = [trial for trial in history.trials if trial.unfinished]
+        self._count = len(history.trials)
         self._first_error: str | None = None
-        self.tracebacks: list[str] = []  # of a user's policy, one a different error
-        self.unmeasured: list[str] = []  # why the energy of some report is null, each reason once
-        self._ended_well = any(trial.status in ("completed", "stopped") for trial in past.trials)
+        self.tracebacks: list[str] = []  # of a user's policy, one for each different error
+        self.unmeasured: list[str] = []  # why the energy of a report is null, each reason once
+        self._ended_well = any(trial.status in ("completed", "stopped") for trial in history.trials)
         self.failure: Exception | None = None
         self.interrupted = False
 
     @property
     def has_unfinished(self) -> bool:
-        """Did an earlier driver leave a trial behind?"""
+        """Is there a trial that an earlier driver left unfinished?"""
         return bool(self._unfinished)
 
     def next_unfinished(self, tune_id: str) -> dict[str, Any] | None:
-        """The config of a trial that an earlier driver left behind; None when there is none left."""
+        """The config of the next trial that an earlier driver left unfinished; None after the last."""
         return self._assign(tune_id, self._unfinished.pop(0)) if self._unfinished else None
 
     def next_id(self) -> str:
@@ -54,7 +54,7 @@ class TuneEvents:
         return f"{self._plan.run_id}-{self._count:04d}"
 
     def begin(self, tune_id: str, params: dict[str, float]) -> dict[str, Any]:
-        """A new trial; the config that its worker gets."""
+        """Make a new trial; the config for its worker."""
         trial = KnownTrial(trial_id=self.next_id(), index=self._count, params=params)
         self._count += 1
         return self._assign(tune_id, trial)
@@ -97,14 +97,14 @@ class TuneEvents:
         )
 
     def reported(self, tune_id: str, result: dict[str, Any]) -> EpochReport | None:
-        """A result of Tune's as a report, published if it is new; None for a result that is none of ours."""
+        """The report in a result of Tune's, published if it is new; None for a result without one."""
         trial = self._trials[tune_id]
         if "report" not in result:
             return None
         if (reason := result.get("unmeasured")) and reason not in self.unmeasured:
             self.unmeasured.append(reason)
         report = cast(EpochReport, from_json(result["report"]))
-        # Of an attempt that ends without a report Tune repeats what the one before it had said last.
+        # If an attempt ends without a report, Tune repeats the last result of the attempt before it.
         if report.attempt == trial.attempt and report.epoch > trial.reported:
             trial.reported = trial.epoch = report.epoch
             trial.last[report.attempt] = report
@@ -112,9 +112,9 @@ class TuneEvents:
         return report
 
     def ended(self, tune_id: str, error: str | None = None) -> None:
-        """An attempt is over: completed if it saw its last epoch, failed with an error, else stopped.
+        """An attempt is over: failed with an error, completed if it reported the last epoch, else stopped.
 
-        What follows the first line of the error is its traceback, which is for the user and not for the store.
+        The lines after the first of ``error`` are a traceback, which is for the user and not for the store.
         """
         trial = self._trials[tune_id]
         if not trial.open:
@@ -130,13 +130,13 @@ class TuneEvents:
         self._publish(self._end(trial, trial.status, error or None))
 
     def verdict(self) -> tuple[str, str | None]:
-        """The run's status and its error: failed where no trial ended well, stopped where the user stopped it."""
+        """The run's status and error: stopped if the user stopped it, failed if no trial ended well, else completed."""
         if self.interrupted:
             return "stopped", "interrupted"
         return ("completed", None) if self._ended_well else ("failed", self._first_error or "no trial was started")
 
     def abandon(self) -> None:
-        """Close what an interruption left open: lost, to be gone on with from its checkpoint."""
+        """Close the attempts that an interruption left open: they are lost, and resumed from their checkpoints."""
         for trial in self._trials.values():
             if trial.open:
                 trial.open = False
@@ -155,7 +155,7 @@ class TuneEvents:
         )
 
     def _publish(self, event: Event) -> None:
-        # An exception here would make Tune mark a good trial as failed. It is kept, and the run stops.
+        # If it were raised here, Tune would mark a good trial as failed. It is kept, and the run stops.
         try:
             for listener in self._listeners:
                 listener(event)
@@ -164,14 +164,14 @@ class TuneEvents:
 
 
 class _NotSaved:
-    """Tune pickles what it is given, for its snapshots. A run goes on from the store instead: these stay empty."""
+    """Empty when pickled: Tune pickles searcher and callbacks for its snapshots, but a run resumes from the store."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
 class BudgetedSearcher(_NotSaved, Searcher):
-    """A policy's searcher that asks before every trial: the ledger, and how many there is ``room`` for at a time."""
+    """A policy's searcher within a budget: a new trial needs budget left, and ``room`` for one more at a time."""
 
     def __init__(
         self, searcher: Searcher, ledger: Ledger, source: TuneEvents, room: Callable[[], float] = lambda: math.inf
@@ -189,9 +189,9 @@ class BudgetedSearcher(_NotSaved, Searcher):
             return Searcher.FINISHED
         if len(self._live) >= self._room():
             return None  # ask again
-        if left_behind := self._source.next_unfinished(trial_id):
+        if unfinished := self._source.next_unfinished(trial_id):
             self._live.add(trial_id)
-            return left_behind
+            return unfinished
         params = self._searcher.suggest(self._source.next_id())
         if params is None or params == Searcher.FINISHED:
             return params
@@ -203,9 +203,9 @@ class BudgetedSearcher(_NotSaved, Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         self._live.discard(trial_id)
         if trial := self._source.known(trial_id):
-            if error:  # Tune tells its searcher before its callbacks
+            if error:  # Tune calls its searcher before its callbacks
                 trial.status = "failed"
-            tell(self._searcher, trial)
+            give_result(self._searcher, trial)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: see ``_NotSaved``."""
@@ -215,7 +215,7 @@ class BudgetedSearcher(_NotSaved, Searcher):
 
 
 class BudgetStopper(_NotSaved, Stopper):
-    """Ends each trial gracefully once what remains is less than its own mean epoch."""
+    """Ends a trial gracefully once the rest of the budget is less than the mean cost of its epochs."""
 
     def __init__(self, ledger: Ledger, source: TuneEvents) -> None:
         self._ledger, self._source = ledger, source
@@ -225,12 +225,12 @@ class BudgetStopper(_NotSaved, Stopper):
         return report is not None and self._ledger.must_stop(report.trial_id, report.attempt)
 
     def stop_all(self) -> bool:
-        """Only for what is abrupt anyway: an interruption, or a store that can no longer be written."""
+        """Ends all trials at once: after an interruption, or when a listener failed, as with a store that is full."""
         return self._source.interrupted or self._source.failure is not None
 
 
 class TuneListener(_NotSaved, Callback):
-    """Tune's hooks, passed on to the stream. ``each_step`` is called on every turn of Tune's loop: it must not wait."""
+    """Passes Tune's callbacks to the stream. ``each_step`` is called in each turn of Tune's loop and must not wait."""
 
     def __init__(self, source: TuneEvents, each_step: Callable[[], object] = lambda: None) -> None:
         self._source, self._each_step = source, each_step
@@ -254,22 +254,22 @@ class TuneListener(_NotSaved, Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         self._source.ended(trial.trial_id, error=_reason(trial))
-        # Tune starts the next attempt with the same config; its worker must know which attempt it is.
+        # Tune starts the next attempt with the same config; its worker needs the number of the attempt.
         known = self._source.known(trial.trial_id)
         if known is not None:
             trial.config.update(attempt=known.attempt + 1, reported=known.epoch)
 
 
 def _reason(trial: TuneTrial) -> str:
-    """Why the last attempt failed, in one line: the exception, or what Ray says of a worker that died.
+    """Why the last attempt failed: one line with the exception, or with Ray's message about a worker that died.
 
-    Below it, the traceback of a user's policy, if it was that.
+    An exception in a user's policy has its traceback below that line.
     """
     if trial.error_file is None:
         return "unknown error"
     failure = Path(trial.error_file).read_text(encoding="utf-8", errors="replace").split("Failure # ")[-1]
-    if told := policy_file.told_by_worker(failure):
-        return told
+    if explained := policy_file.told_by_worker(failure):
+        return explained
     lines = [line.strip() for line in failure.splitlines()[1:] if line.strip()]
     raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit|Failed)\b", line)]
     return (raised[-1:] or lines[:1] or ["unknown error"])[0]

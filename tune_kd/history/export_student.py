@@ -10,7 +10,7 @@ import torch
 from tune_kd.cluster import code
 from tune_kd.config.scenario import from_record
 from tune_kd.errors import InputError
-from tune_kd.history.rerun import RESULTS, _plain, _trial_row
+from tune_kd.history.trial_results import results, trial_row
 from tune_kd.storage import checkpoints
 from tune_kd.storage.cache import cache_at
 from tune_kd.storage.checkpoints import checkpoint_name
@@ -45,7 +45,7 @@ def export_best(
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(student.state_dict(), folder / "student.pt")
     _export_onnx(student, (data.channels, data.image_size), folder / "student.onnx")
-    trial = _trial_row(store, trial_id)
+    trial = trial_row(store, trial_id)
     record = {
         "trial_id": trial_id,
         "scenario": json.loads(run["scenario_json"]),
@@ -53,7 +53,7 @@ def export_best(
         "params": json.loads(trial["params_json"]),
         "classes": data.classes,
         "normalisation": {"mean": data.mean, "std": data.std, "of": "pixel values in 0..1"},
-        **{name: _plain(trial[name]) for name in RESULTS},
+        **results(trial),
         **code.code(),
     }
     (folder / "record.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

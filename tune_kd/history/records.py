@@ -1,83 +1,245 @@
-"""Rows of the ``runs`` and ``nodes`` tables: all that a run needs to be repeated and judged."""
+"""Rows of the tables ``runs`` and ``nodes``: the only module that fills their columns while a study is run."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from policies import Policy
+from search_spaces import Space
+from tune_kd.budget.amount import Budget
+from tune_kd.budget.cost import PassCost, recorded_cost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.cluster.code import code
+from tune_kd.cluster.machine import added_up
 from tune_kd.cluster.session import Resources
 from tune_kd.config import catalogue
-from tune_kd.config.scenario import scenario_sha256, to_record
+from tune_kd.config.scenario import Scenario, from_record, scenario_sha256, to_record
 from tune_kd.data import ImageData
+from tune_kd.errors import unknown
 from tune_kd.events import utc_now
-from tune_kd.history import records
 from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.plan import RunPlan, Study, space_record
 from tune_kd.store import Store
 from tune_kd.training.teacher import Teacher
 
 
-def planned(study: Study, plan: RunPlan, data: ImageData) -> dict[str, Any]:
-    """The row of a run before it starts."""
-    scenario = to_record(plan.scenario)
+@dataclass
+class RunRow:
+    """A run's row of the table ``runs``: made with the plan, and written to the store at every step of the run.
+
+    ``columns`` are plain values by the column's name, None for null. A resumed run begins with its recorded row.
+    """
+
+    columns: dict[str, Any]
+
+    @classmethod
+    def planned(cls, study: Study, plan: RunPlan, data: ImageData) -> RunRow:
+        """The row of a run before it starts. It is not written yet."""
+        return cls(
+            {
+                "run_id": plan.run_id,
+                "study": study.name,
+                "study_id": study.study_id,
+                "scenario": plan.scenario.name,
+                "scenario_json": to_record(plan.scenario),
+                "scenario_sha256": scenario_sha256(plan.scenario),
+                "equivalence_margin": plan.scenario.equivalence_margin,
+                "policy": plan.label,
+                "policy_json": catalogue.policy_record(plan.policy),
+                "policy_sha256": catalogue.policy_sha256(plan.policy),
+                "space": plan.space.name,
+                "space_json": space_record(plan.space),
+                "replicate": plan.replicate,
+                "seed": plan.seed,
+                "study_seed": plan.study_seed,
+                "track": plan.track,
+                "budget_currency": plan.budget.currency,
+                "budget_limit": plan.budget.limit,
+                "budget_text": plan.budget_text,
+                "target_accuracy": plan.target_accuracy,
+                **_of_data(data),
+                "status": "planned",
+                **code(),
+            }
+        )
+
+    def write(self, store: Store) -> None:
+        """Put the row into the store, in place of the one before. Raises StoreError."""
+        store.write_run(self.columns)
+
+    def start(self, store: Store, teacher: Teacher | None, resources: Resources, carbon: Carbon) -> None:
+        """The run starts or is resumed: it is ``running``. Without a teacher the teacher's columns stay null."""
+        self._fill(
+            store,
+            **({} if teacher is None else _of_teacher(teacher, carbon)),
+            cpus_per_trial=resources.cpus,
+            gpus_per_trial=resources.gpus,
+            started_at=self.columns.get("started_at") or utc_now(),
+            ended_at=None,
+            error=None,
+            status="running",
+        )
+
+    def share(self, store: Store, cost: PassCost) -> None:
+        """The run was charged ``cost`` for teacher outputs that its trials share; the columns stay null without any."""
+        self._fill(store, **(cost.columns() if cost.flops else {}))
+
+    def end(self, store: Store, ledger: Ledger, status: str, error: str | None) -> None:
+        """The run is over: what it spent, in the budget's currency, and how it ended."""
+        self._fill(
+            store, spent=ledger.spent, overshoot=ledger.overshoot, ended_at=utc_now(), status=status, error=error
+        )
+
+    def force(self, changes: str | None) -> None:
+        """Note what differs from the recorded study and was accepted. It is written with the next step."""
+        self.columns["forced_changes"] = changes
+
+    def _fill(self, store: Store, **columns: Any) -> None:
+        self.columns = {**self.columns, **columns}
+        self.write(store)
+
+    @property
+    def run_id(self) -> str:
+        return str(self.columns["run_id"])
+
+    @property
+    def study_id(self) -> str:
+        return str(self.columns["study_id"])
+
+    @property
+    def study_name(self) -> str:
+        return str(self.columns["study"])
+
+    @property
+    def forced_changes(self) -> str | None:
+        """What :meth:`force` noted."""
+        return self.columns.get("forced_changes")
+
+    @property
+    def teacher_id(self) -> str | None:
+        """The teacher that the run started with; None if it has not started, or asks none."""
+        return self.columns.get("teacher_id")
+
+    @property
+    def shared_cost(self) -> PassCost | None:
+        """What :meth:`share` charged; None if nothing was shared yet."""
+        return recorded_cost(self.columns)
+
+    @property
+    def reserved(self) -> Resources:
+        """What each trial reserved; one CPU if the record does not say."""
+        return Resources(cpus=self.columns["cpus_per_trial"] or 1.0, gpus=self.columns["gpus_per_trial"] or 0.0)
+
+    @property
+    def scenario(self) -> Scenario:
+        return from_record(self.columns["scenario_json"])
+
+    @property
+    def policy(self) -> Policy:
+        return catalogue.policy_from_record(self.columns["policy_json"])
+
+    @property
+    def seed(self) -> int:
+        """The replicate's seed."""
+        return int(self.columns["seed"])
+
+    def plan(self) -> RunPlan:
+        """The run as it was planned: the inverse of :meth:`planned`."""
+        columns = self.columns
+        return RunPlan(
+            run_id=self.run_id,
+            study_id=columns["study_id"],
+            scenario=self.scenario,
+            space=Space.from_dict(columns["space"], json.loads(columns["space_json"])),
+            policy=self.policy,
+            label=columns["policy"],
+            budget=Budget(currency=columns["budget_currency"], limit=columns["budget_limit"]),
+            track=columns["track"],
+            replicate=int(columns["replicate"]),
+            seed=self.seed,
+            study_seed=int(columns["study_seed"]),
+            budget_text=columns["budget_text"],
+            target_accuracy=columns["target_accuracy"],
+        )
+
+    def changes(self, data: ImageData, teacher_id: str | None) -> dict[str, str]:
+        """What is not as recorded, here and now: by column a line with both values.
+
+        Compared are the data, the policy's source, the code and, unless None, the teacher.
+        """
+        here = {
+            "split_sha256": data.split_sha256,
+            "policy_sha256": catalogue.policy_sha256(self.policy, now=True),
+            **code(),
+            **({} if teacher_id is None else {"teacher_id": teacher_id}),
+        }
+        then = {name: self.columns.get(name) for name in here}
+        return {name: f"{name}: {then[name]} then, {now} now" for name, now in here.items() if then[name] != now}
+
+
+class NodeRows:
+    """A run's rows of ``nodes``: what a meter counts now is added to what earlier drivers of the run recorded."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
+        self._before = list(plain_rows(store.nodes(run_ids=[run_id])))
+
+    def write(self, now: Iterable[dict[str, Any]]) -> None:
+        """Write the rows; ``now`` are those of this driver's nodes."""
+        self._store.write_nodes(self._run_id, added_up(self._before, now))
+
+
+def plan_rows(study: Study, data: ImageData, store: Store) -> dict[str, RunRow]:
+    """Write the whole plan before anything of it is run; the rows by run id."""
+    rows = {plan.run_id: RunRow.planned(study, plan, data) for plan in study.runs}
+    for row in rows.values():
+        row.write(store)
+    return rows
+
+
+def run_row(store: Store, run_id: str) -> RunRow:
+    """The recorded row of a run. Raises InputError for one that is not there."""
+    rows = run_rows(store.runs(run_ids=[run_id]))
+    if not rows:
+        raise unknown("run", run_id, store.runs(["run_id"]).run_id)
+    return rows[0]
+
+
+def run_rows(runs: pd.DataFrame) -> list[RunRow]:
+    """The rows of a frame of the table ``runs``, all columns."""
+    return [RunRow(columns) for columns in plain_rows(runs)]
+
+
+def plain_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows of the store as plain values, None for null, ready to be written again."""
+    frame = frame.drop(columns="schema_version")
+    for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+        yield {str(name): value for name, value in row.items()}
+
+
+def largest_share(labels: NDArray[np.int64]) -> float:
+    """The share of the largest class among ``labels``, a fraction: the accuracy of always naming it."""
+    return float(np.bincount(labels).max() / len(labels))
+
+
+def _of_data(data: ImageData) -> Mapping[str, Any]:
     return {
-        "run_id": plan.run_id,
-        "study": study.name,
-        "study_id": study.study_id,
-        "scenario": plan.scenario.name,
-        "scenario_json": scenario,
-        "scenario_sha256": scenario_sha256(plan.scenario),
-        "equivalence_margin": plan.scenario.equivalence_margin,
-        "policy": plan.label,
-        "policy_json": catalogue.policy_record(plan.policy),
-        "policy_sha256": catalogue.policy_sha256(plan.policy),
-        "space": plan.space.name,
-        "space_json": space_record(plan.space),
-        "replicate": plan.replicate,
-        "seed": plan.seed,
-        "study_seed": plan.study_seed,
-        "track": plan.track,
-        "budget_currency": plan.budget.currency,
-        "budget_limit": plan.budget.limit,
-        "budget_text": plan.budget_text,
-        "target_accuracy": plan.target_accuracy,
         "split_sha256": data.split_sha256,
         "val_images": len(data.validation),
         "val_prevalence": largest_share(data.validation.labels),
         "skipped_images": data.skipped_images,
         "left_out_json": json.dumps(data.left_out, ensure_ascii=False, sort_keys=True),
-        "status": "planned",
-        **code(),
     }
 
 
-def largest_share(labels: NDArray[np.int64]) -> float:
-    """The largest class's share of ``labels``: what naming it every time would score."""
-    return float(np.bincount(labels).max() / len(labels))
-
-
-def started(row: dict[str, Any], teacher: Teacher | None, resources: Resources, carbon: Carbon) -> dict[str, Any]:
-    """The row of a run once it starts, or goes on. Without a teacher nothing is said of one."""
-    return {
-        **row,
-        **({} if teacher is None else _taught_by(teacher, carbon)),
-        "cpus_per_trial": resources.cpus,
-        "gpus_per_trial": resources.gpus,
-        "started_at": row.get("started_at") or utc_now(),
-        "ended_at": None,
-        "error": None,
-        "status": "running",
-    }
-
-
-def _taught_by(teacher: Teacher, carbon: Carbon) -> dict[str, Any]:
+def _of_teacher(teacher: Teacher, carbon: Carbon) -> Mapping[str, Any]:
     return {
         "teacher_id": teacher.teacher_id,
         "teacher_energy_j": teacher.energy_j,
@@ -87,34 +249,3 @@ def _taught_by(teacher: Teacher, carbon: Carbon) -> dict[str, Any]:
         "teacher_val_accuracy": teacher.val_accuracy,
         "teacher_test_accuracy": teacher.test_accuracy,
     }
-
-
-def ended(ledger: Ledger, status: str, error: str | None) -> dict[str, Any]:
-    """What is known of a run once it is over."""
-    return {
-        "spent": ledger.spent,
-        "overshoot": ledger.overshoot,
-        "ended_at": utc_now(),
-        "status": status,
-        "error": error,
-    }
-
-
-def plain_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Rows of the store as plain values, None where null, ready to be written again."""
-    frame = frame.drop(columns="schema_version")
-    for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
-        yield {str(name): value for name, value in row.items()}
-
-
-def plan_rows(study: Study, data: ImageData, store: Store) -> dict[str, dict[str, Any]]:
-    """Write the whole plan before anything of it is run; the rows by run id."""
-    rows = {plan.run_id: records.planned(study, plan, data) for plan in study.runs}
-    for row in rows.values():
-        store.write_run(row)
-    return rows
-
-
-def nodes_of(store: Store, run_id: str) -> list[dict[str, Any]]:
-    """The run's rows of ``nodes`` so far, as plain values: those of a run that is resumed."""
-    return list(records.plain_rows(store.nodes(run_ids=[run_id])))

@@ -1,19 +1,19 @@
-"""Repeats a trial from its record, and hands out the student that a run chose."""
+"""Repeats a recorded trial and compares the results."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from policies import Policy
-from tune_kd.cluster import code
-from tune_kd.config import catalogue, policy_file
-from tune_kd.config.scenario import from_record
+from tune_kd.config import policy_file
 from tune_kd.data import ImageData
 from tune_kd.data.batches import steps_per_epoch
-from tune_kd.errors import InputError, unknown
+from tune_kd.history.records import RunRow, run_row
+from tune_kd.history.trial_results import RESULTS, results, trial_row
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.power_model import detect
 from tune_kd.meter.process import ProcessMeter
@@ -26,19 +26,8 @@ from tune_kd.training.examination import examine
 from tune_kd.training.process import as_in_a_worker, device
 from tune_kd.training.step import ever_asks_teacher
 from tune_kd.training.student import TrialSpec
-from tune_kd.training.teacher import (
-    Teacher,
-    load_teacher,
-    obtain_teacher,
-    save_teacher,
-    stage,
-    teacher_id,
-    teacher_name,
-)
+from tune_kd.training.teacher import Teacher, kept_or_trained, obtain_teacher
 from tune_kd.training.trial import Place, Trial
-
-# What a repeated training must give again. Times and energy are of the machine and its moment.
-RESULTS = ("checkpoint_epoch", "val_accuracy", "val_loss", "test_accuracy", "confusion")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +37,11 @@ class Repeat:
     trial_id: str
     recorded: dict[str, Any]
     repeated: dict[str, Any]
-    surroundings: tuple[str, ...]  # what was not as it had been: code, packages, data, teacher
+    surroundings: tuple[str, ...]  # a line for each that has changed: code, policy, data, teacher
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """A line for each result that did not come out as recorded; none when the trial repeats."""
+        """A line for each result that is not as recorded; none if the trial repeats."""
         return tuple(
             f"{name}: {self.recorded[name]} recorded, {self.repeated[name]} now"
             for name in RESULTS
@@ -75,94 +64,68 @@ def rerun(
     """
     progress, home = progress or Progress(), cache_at(cache)
     home.check()
-    trial = _trial_row(store, trial_id)
-    run = _row(store.runs(run_ids=[trial["run_id"]]), "run_id", trial["run_id"])
+    trial = trial_row(store, trial_id)
+    run = run_row(store, trial["run_id"])
     spec = _spec(trial, run)
-    scenario = spec.scenario
     progress.stage("reading the data")
-    data = task_of(scenario).load(scenario, home.folder, data_root)
-    cpus, gpus = run["cpus_per_trial"] or 1.0, run["gpus_per_trial"] or 0.0
-    checkpoint = home.folder / checkpoint_name("rerun", trial_id)
+    data = task_of(spec.scenario).load(spec.scenario, home.folder, data_root)
+    reserved, checkpoint = run.reserved, home.folder / checkpoint_name("rerun", trial_id)
     checkpoint.unlink(missing_ok=True)
-    meter = ProcessMeter(detect(), cpus)
-    place = Place(device=device(gpus), meter=meter, carbon=carbon(), node_id="here", checkpoint=checkpoint)
-    # A trial that was stopped early is repeated as far as it went.
-    recorded_reports = store.reports(run_ids=[trial["run_id"]])
-    reached = recorded_reports[recorded_reports.trial_id == trial_id].epoch.max()
-    with as_in_a_worker(cpus):
+    place = Place(
+        device=device(reserved.gpus),
+        meter=ProcessMeter(detect(), reserved.cpus),
+        carbon=carbon(),
+        node_id="here",
+        checkpoint=checkpoint,
+    )
+    with as_in_a_worker(reserved.cpus):
         teacher = _teacher(home, data, spec, place, progress)
-        progress.stage(f"training {trial_id} again, {scenario.recipe.epochs} epochs")
-        network = None if teacher is None else teacher.network(scenario, data)
-        reports = Trial(spec, data, network, place).fit()
-        last = next(report for report in reports if report.epoch == reached)
-        tested = examine(scenario, checkpoint, data, device=place.device, meter=meter, carbon=place.carbon)
+        progress.stage(f"training {trial_id} again, {spec.scenario.recipe.epochs} epochs")
+        repeated = _trained_again(spec, data, teacher, place, checkpoint, _last_epoch(store, trial))
     checkpoint.unlink()
     return Repeat(
         trial_id=trial_id,
-        recorded={name: _plain(trial[name]) for name in RESULTS},
-        repeated={name: _plain({**vars(last), **tested}[name]) for name in RESULTS},
-        surroundings=_surroundings(run, spec.policy, data.split_sha256, teacher),
+        recorded=results(trial),
+        repeated=results(repeated),
+        surroundings=tuple(run.changes(data, None if teacher is None else teacher.teacher_id).values()),
     )
 
 
-def _spec(trial: dict[str, Any], run: dict[str, Any]) -> TrialSpec:
-    """What the trial was, as its worker was told."""
+def _trained_again(
+    spec: TrialSpec, data: ImageData, teacher: Teacher | None, place: Place, checkpoint: Path, epoch: int
+) -> dict[str, Any]:
+    """The columns of the report of ``epoch``, 1 is the first, and of the test of the checkpoint then."""
+    scenario = spec.scenario
+    network = None if teacher is None else teacher.network(scenario, data)
+    last = next(report for report in Trial(spec, data, network, place).fit() if report.epoch == epoch)
+    tested = examine(scenario, checkpoint, data, device=place.device, meter=place.meter, carbon=place.carbon)
+    return {**vars(last), **tested}
+
+
+def _last_epoch(store: Store, trial: Mapping[str, Any]) -> int:
+    """The last recorded epoch of a trial: one that was stopped early is repeated as far as it went."""
+    reports = store.reports(run_ids=[trial["run_id"]])
+    return int(reports[reports.trial_id == trial["trial_id"]].epoch.max())
+
+
+def _spec(trial: Mapping[str, Any], run: RunRow) -> TrialSpec:
+    """The trial as its worker was given it."""
     return TrialSpec(
-        run_id=trial["run_id"],
+        run_id=run.run_id,
         trial_id=trial["trial_id"],
         index=int(trial["index"]),
-        replicate_seed=int(run["seed"]),
-        scenario=from_record(run["scenario_json"]),
-        policy=catalogue.policy_from_record(run["policy_json"]),
+        replicate_seed=run.seed,
+        scenario=run.scenario,
+        policy=run.policy,
         params=json.loads(trial["params_json"]),
     )
 
 
 def _teacher(home: Cache, data: ImageData, spec: TrialSpec, place: Place, progress: Progress) -> Teacher | None:
-    """The cache's, or where it has none the scenario's, trained now and kept; None where the trial asks none."""
+    """The teacher that the trial asks; None if it asks none."""
     scenario = spec.scenario
     temperature = spec.policy.temperature(spec.params, spec.seed)
     if not ever_asks_teacher(temperature, scenario, steps_per_epoch(len(data.train), scenario.recipe.batch_size)):
         return None
-    kept = home.kept.place(teacher_name(teacher_id(scenario, data)))
-    teacher = load_teacher(kept)
-    if teacher is None:
-        progress.stage(stage(scenario))
-        teacher = obtain_teacher(scenario, data, device=place.device, meter=place.meter)
-        save_teacher(kept, teacher)
-    return teacher
-
-
-def _trial_row(store: Store, trial_id: str) -> dict[str, Any]:
-    trials = store.trials(run_ids=[trial_id.rpartition("-")[0]])
-    ended = trials[trials.status.isin(["completed", "stopped"])]
-    if trial_id not in set(ended.trial_id):
-        if trial_id in set(trials.trial_id):
-            raise InputError(f"trial {trial_id} did not end well, so there is no result to repeat")
-        raise unknown("trial", trial_id, store.trials(["trial_id"]).trial_id)
-    return _row(ended, "trial_id", trial_id)
-
-
-def _row(frame: Any, key: str, value: str) -> dict[str, Any]:
-    found = frame[frame[key] == value]
-    if found.empty:
-        raise unknown(key.removesuffix("_id"), value, frame[key])
-    return {str(name): cell for name, cell in found.iloc[-1].items()}
-
-
-def _plain(value: Any) -> Any:
-    """A cell as plain Python, so that a record's list equals a fresh one."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def _surroundings(run: dict[str, Any], policy: Policy, split_sha256: str, teacher: Teacher | None) -> tuple[str, ...]:
-    """What is not as it was. A user's policy is repeated as its record has it, also where its file has changed."""
-    here = {
-        "policy_sha256": catalogue.policy_sha256(policy, now=True),
-        "split_sha256": split_sha256,
-        **({} if teacher is None else {"teacher_id": teacher.teacher_id}),
-        **code.code(),
-    }
-    return tuple(f"{name}: {run[name]} then, {now} now" for name, now in here.items() if run[name] != now)
+    train = partial(obtain_teacher, scenario, data, device=place.device, meter=place.meter)
+    return kept_or_trained(scenario, data, home, train, progress.stage)

@@ -1,4 +1,4 @@
-"""What a run has already done, read from the store: its events again, and what is left of its trials."""
+"""The history of a run, read from the store: its trials, how far each is, and their events."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from tune_kd.store import Store
 
 @dataclass(kw_only=True)
 class KnownTrial:
-    """A trial by our name, and how far it is."""
+    """A trial by our name (Tune has another), and how far it is."""
 
     trial_id: str
     index: int
     params: dict[str, float]
-    attempt: int = -1  # the last one that began
-    epoch: int = 0  # the last one that was reported
-    reported: int = 0  # the same, by the attempt under way
-    open: bool = False  # is an attempt under way?
+    attempt: int = -1  # the number of the last attempt; -1: none has begun
+    epoch: int = 0  # the last reported epoch, of any attempt; 1 is the first
+    reported: int = 0  # the last reported epoch of the attempt that is running
+    open: bool = False  # is an attempt running?
     status: str | None = None  # how the last attempt ended
-    failures: int = 0  # attempts of earlier drivers that failed
+    failures: int = 0  # failed attempts of earlier drivers
     tries_left: bool = False  # may it be tried again after a failure?
     last: dict[int, EpochReport] = field(default_factory=dict)  # the last report of each attempt that had any
 
     @property
     def config(self) -> dict[str, Any]:
-        """What a scheduler may go by: it is in the config of Tune's own trial, too."""
+        """What a scheduler may use of the trial: the config of Tune's own trial has it, too."""
         return {"index": self.index, "params": self.params}
 
     @property
     def result(self) -> dict[str, float | None] | None:
-        """What a searcher may learn from: the accuracy of the weights handed in, and what all attempts cost until then.
+        """The result for a searcher: the accuracy of the chosen checkpoint, and the cost of all attempts (J, FLOP).
 
-        Joules are None where an attempt could not be measured. It is made of reports alone, so a searcher that is
-        fed from the store hears to the last bit what it heard in the run.
+        Joules are None if an attempt was not measured. The result is made of reports alone, so a searcher gets from
+        the store the same bits as in the run. None for a trial without a report.
         """
         if not self.last:
             return None
@@ -59,7 +59,7 @@ class KnownTrial:
 
     @property
     def chosen_before(self) -> dict[str, Any]:
-        """What earlier attempts chose to hand in, where the last one had nothing left to do; else empty."""
+        """If the last attempt made no report, columns of the checkpoint that an earlier attempt chose; else empty."""
         if self.attempt in self.last or not self.last:
             return {}
         last = self.last[max(self.last)]
@@ -70,24 +70,32 @@ class KnownTrial:
             "diverged_epoch": last.diverged_epoch,
         }
 
+    def add_attempt(self, attempt: int, status: str, events: Iterable[Event], max_failures: int) -> None:
+        """Take in a recorded attempt, later than those before."""
+        self.attempt, self.status = attempt, status
+        self.failures += status == "failed"
+        self.tries_left = self.failures <= max_failures
+        for report in (event for event in events if isinstance(event, EpochReport)):
+            self.epoch, self.last[attempt] = max(self.epoch, report.epoch), report
+
     @property
     def unfinished(self) -> bool:
-        """Did its last attempt die without anybody's decision? Then it goes on from its checkpoint."""
+        """Was its last attempt lost (killed), or failed with tries left? Then it is resumed from its checkpoint."""
         return self.status == "lost" or (self.status == "failed" and self.tries_left)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Past:
-    """The trials of a run in the order of their suggestion, and every event that the ledger charged."""
+class RunHistory:
+    """The trials of a run in the order of their suggestion, and all events that its ledger was charged with."""
 
     trials: tuple[KnownTrial, ...] = ()
     events: tuple[Event, ...] = ()
-    untested: tuple[tuple[Event, ...], ...] = ()  # attempts that ended well, but whose test set was not read yet
+    untested: tuple[tuple[Event, ...], ...] = ()  # the events of each attempt with a student that is not tested yet
 
-    def replay(self, searcher: Searcher) -> None:
-        """Bring a fresh searcher to where the old one was: the same suggestions, the same results.
+    def replay_searcher(self, searcher: Searcher) -> None:
+        """Bring a fresh searcher to the state of the old one: it makes the same suggestions and gets the same results.
 
-        Raises StoreError where it suggests something else than what was run.
+        Raises StoreError if it suggests other parameters than were run.
         """
         for trial in self.trials:
             params = searcher.suggest(trial.trial_id)
@@ -97,12 +105,12 @@ class Past:
                     f"the search cannot be repeated with the packages that are installed here"
                 )
             if not trial.unfinished:
-                tell(searcher, trial)
+                give_result(searcher, trial)
 
-    def retell(self, scheduler: TrialScheduler) -> None:
-        """Bring a fresh scheduler to what the old one had seen: later trials are judged against earlier ones.
+    def replay_scheduler(self, scheduler: TrialScheduler) -> None:
+        """Give a fresh scheduler the reports of ended trials: it compares later trials with them.
 
-        A trial that goes on is left out: it reports under a new name, and should not be judged against itself.
+        Unfinished trials are left out: they report under a new name, and must not be compared with themselves.
         """
         ended: dict[str, Any] = {trial.trial_id: trial for trial in self.trials if not trial.unfinished}
         last: dict[str, dict[str, Any]] = {}
@@ -116,16 +124,21 @@ class Past:
             scheduler.on_trial_complete(None, ended[trial_id], result)
 
 
-def tell(searcher: Searcher, trial: KnownTrial) -> None:
-    """Give a searcher a trial's result."""
+def give_result(searcher: Searcher, trial: KnownTrial) -> None:
+    """Give a searcher the result of an ended trial; a trial that failed has none."""
     result = None if trial.status == "failed" else trial.result
     searcher.on_trial_complete(trial.trial_id, result, result is None)
 
 
-def past_of(store: Store, run_id: str, max_failures: int = 0) -> Past:
-    """The past of a run; empty for one that has not begun. Journals must be sealed before.
+def has_student(status: str, epochs: int) -> bool:
+    """Does an ended attempt give a student to be tested? If it completed, or was stopped after an epoch or more."""
+    return status == "completed" or (status == "stopped" and epochs > 0)
 
-    A trial that failed at most ``max_failures`` times is unfinished: its driver did not live to try it again.
+
+def history_of(store: Store, run_id: str, max_failures: int = 0) -> RunHistory:
+    """The history of a run; empty for one that has not begun. Journals must be sealed before.
+
+    A trial that failed at most ``max_failures`` times is unfinished: its driver died before it was tried again.
     """
     trials, reports = store.trials(run_ids=[run_id]), store.reports(run_ids=[run_id])
     of_attempt: dict[tuple[str, int], list[dict[str, Any]]] = {}
@@ -139,22 +152,17 @@ def past_of(store: Store, run_id: str, max_failures: int = 0) -> Past:
             row["trial_id"],
             KnownTrial(trial_id=row["trial_id"], index=row["index"], params=json.loads(row["params_json"])),
         )
-        trial.attempt, trial.status = row["attempt"], row["status"]
-        trial.failures += trial.status == "failed"
-        trial.tries_left = trial.failures <= max_failures
-        told = of_attempt.get((row["trial_id"], row["attempt"]), [])
-        trial.epoch = max([trial.epoch, *(report["epoch"] for report in told)])
-        of_row = tuple(events_of(row, told))
-        trial.last |= {event.attempt: event for event in of_row if isinstance(event, EpochReport)}
+        reported = of_attempt.get((row["trial_id"], row["attempt"]), [])
+        of_row = tuple(events_of(row, reported))
+        trial.add_attempt(row["attempt"], row["status"], of_row, max_failures)
         events += of_row
-        handed_in = row["status"] == "completed" or (row["status"] == "stopped" and row["epochs"])
-        if handed_in and row["tested_at"] is None:
+        if has_student(row["status"], row["epochs"]) and row["tested_at"] is None:
             untested.append(of_row)
-    return Past(trials=tuple(known.values()), events=tuple(events), untested=tuple(untested))
+    return RunHistory(trials=tuple(known.values()), events=tuple(events), untested=tuple(untested))
 
 
 def events_of(trial: Mapping[str, Any], reports: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
-    """The events of an attempt that was not tested, from its rows in the store; folding them gives the rows again."""
+    """The events of an attempt without a test, from its rows in the store; folding them gives the rows again."""
     started = {**trial, "params": json.loads(trial["params_json"]), "at": trial["started_at"]}
     yield TrialStarted(**_fields(TrialStarted, started))
     for report in reports:

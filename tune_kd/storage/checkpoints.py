@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
-import secrets
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+
+from tune_kd.storage.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from tune_kd.storage.cache import Kept
 
 
 class Slot(Protocol):
@@ -40,15 +44,9 @@ def load(place: Path | Slot, device: torch.device | str = "cpu") -> dict[str, An
 
 
 def write(path: Path, content: bytes | memoryview) -> None:
-    """Replace a file whole, and make its folder if it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not the process's id: containers that share a folder have the same ones.
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        staged.write_bytes(content)
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
+    """Replace a file whole, and make its folder where there is none."""
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def checkpoints_folder(run_id: str) -> str:
@@ -59,3 +57,11 @@ def checkpoints_folder(run_id: str) -> str:
 def checkpoint_name(run_id: str, trial_id: str) -> str:
     """The name of a trial's checkpoint in the cache."""
     return f"{checkpoints_folder(run_id)}/{trial_id}.pt"
+
+
+def remove_others(kept: Kept, run_id: str, keep: str | None) -> None:
+    """Remove a run's checkpoints, all but that of the trial ``keep``."""
+    folder = checkpoints_folder(run_id)
+    for name in kept.names(folder):
+        if name.endswith(".pt") and name != f"{keep}.pt":
+            kept.remove(f"{folder}/{name}")

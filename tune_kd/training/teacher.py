@@ -1,4 +1,4 @@
-"""The teacher: trained once, or taken from a file, for whatever makes it; kept under a hash of that."""
+"""The teacher: trained once, or taken from a file, and kept in the cache under a hash of everything that makes it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import json
 import math
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,11 +21,13 @@ from tune_kd.config.scenario import Scenario
 from tune_kd.config.seeds import teacher_seed
 from tune_kd.data.batches import Batch, steps_per_epoch
 from tune_kd.data.shared_memory import pack, unpack
-from tune_kd.errors import InputError, RunFailed
+from tune_kd.errors import InputError, RunFailed, StoreError
 from tune_kd.meter import flops
 from tune_kd.meter.energy import Meter
 from tune_kd.models import fast
 from tune_kd.storage import checkpoints
+from tune_kd.storage.cache import Cache
+from tune_kd.storage.lease import Lease
 from tune_kd.tasks.base import Data, Outputs
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training import loop
@@ -32,7 +36,10 @@ from tune_kd.training.teacher_weights import file_sha256, fitted, read_weights, 
 
 @dataclass(frozen=True, kw_only=True)
 class Teacher:
-    """A trained teacher and what its training cost, None where somebody else trained it; out of every budget."""
+    """A trained teacher and what its training cost, which counts in no budget.
+
+    Its accuracies are fractions. ``weights`` is a state_dict on the CPU. The costs are None for a teacher from a file.
+    """
 
     teacher_id: str
     weights: dict[str, Tensor]
@@ -44,7 +51,7 @@ class Teacher:
     duration_s: float | None
 
     def __getstate__(self) -> dict[str, Any]:
-        """As it travels: with arrays for weights, so that all trials of a node read them in the same memory."""
+        """The pickled state: weights as arrays, which all trials of a node read from the same shared memory."""
         return {**vars(self), "weights": {name: pack(tensor) for name, tensor in self.weights.items()}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -59,7 +66,7 @@ class Teacher:
 
 
 def teacher_id(scenario: Scenario, data: Data) -> str:
-    """A hash of everything that makes the teacher; anything else may change without training it again."""
+    """A hash of everything that makes the teacher, 16 hexadecimal digits; other changes do not train it again."""
     ingredients = {
         "data": data.split_sha256,
         "model": scenario.teacher,
@@ -74,19 +81,19 @@ def teacher_id(scenario: Scenario, data: Data) -> str:
 
 
 def _training_of(scenario: Scenario) -> dict[str, Any]:
-    """Where the weights come from: a file's content, or a recipe and a seed."""
+    """The origin of the weights: a file's content, or a recipe and a seed."""
     if scenario.teacher_checkpoint is not None:
         return {"checkpoint": file_sha256(scenario.teacher_checkpoint)}
     return {"recipe": scenario.teacher_recipe.model_dump(mode="json"), "seed": teacher_seed(scenario.teacher_seed)}
 
 
 def teacher_name(identity: str) -> str:
-    """What the cache calls the teacher with this id."""
+    """The name in the cache of the teacher with this id."""
     return f"teachers/{identity}.pt"
 
 
 def load_teacher(place: Path | checkpoints.Slot) -> Teacher | None:
-    """The teacher kept at ``place``; None where there is none, or one whose weights are not finite."""
+    """The teacher kept at ``place``; None if there is none, or if its weights are not finite."""
     state = checkpoints.load(place)
     return None if state is None or loop.not_finite(state["weights"]) else Teacher(**state)
 
@@ -96,8 +103,47 @@ def save_teacher(place: Path | checkpoints.Slot, teacher: Teacher) -> None:
     checkpoints.save(place, vars(teacher))
 
 
+def kept_or_trained(
+    scenario: Scenario, data: Data, cache: Cache, train: Callable[[], Teacher], stage: Callable[[str], None]
+) -> Teacher:
+    """The scenario's teacher: the one in ``cache``, else the one that ``train`` makes, which is then kept there.
+
+    Two commands never train the same teacher at once: the second waits and takes what the first has kept. ``stage``
+    is called with a line of text before each wait and each training. Raises whatever ``train`` raises.
+    """
+    identity = teacher_id(scenario, data)
+    place = cache.kept.place(teacher_name(identity))
+    if kept := load_teacher(place):
+        return kept
+    with _lock(cache.folder / "teachers" / f"{identity}.lock", stage):
+        teacher = load_teacher(place)  # another command may have kept it meanwhile
+        if teacher is None:
+            stage(_what_is_done(scenario))
+            teacher = train()
+            save_teacher(place, teacher)
+    return teacher
+
+
+@contextmanager
+def _lock(path: Path, stage: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock at ``path``. Without flock on its file system nothing is held: the teacher may be trained twice."""
+    lease = None
+    try:
+        lease = Lease.try_take(path)
+        if lease is None:
+            stage("waiting for another command, which is training the teacher")
+            lease = Lease.wait(path)
+    except StoreError:
+        pass
+    try:
+        yield
+    finally:
+        if lease is not None:
+            lease.release(remove=True)
+
+
 def check_networks(scenario: Scenario, data: Data) -> None:
-    """Refuse, before anything is trained, networks of the user's own and weights that do not fit the data.
+    """See that the scenario's networks and its teacher's weights fit the data, before anything is trained.
 
     Raises InputError.
     """
@@ -108,14 +154,16 @@ def check_networks(scenario: Scenario, data: Data) -> None:
         _given_weights(scenario, task.build(scenario.teacher, data))
 
 
-def stage(scenario: Scenario) -> str:
-    """What :func:`obtain_teacher` does, in the words of a display."""
+def _what_is_done(scenario: Scenario) -> str:
     what = "training the teacher" if scenario.teacher_checkpoint is None else "testing the teacher that was given"
     return f"{what}, {scenario.teacher}"
 
 
 def obtain_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter: Meter) -> Teacher:
-    """The scenario's teacher: from its checkpoint where it names one, else trained. Raises InputError, RunFailed."""
+    """The scenario's teacher: made of its ``teacher_checkpoint`` if it names one, else trained.
+
+    Raises InputError for a checkpoint of no use, RunFailed for a training that diverges.
+    """
     if scenario.teacher_checkpoint is None:
         return train_teacher(scenario, data, device=device, meter=meter)
     model = task_of(scenario).build(scenario.teacher, data)
@@ -144,7 +192,7 @@ def _given_weights(scenario: Scenario, model: nn.Module) -> dict[str, Tensor]:
 
 
 def train_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter: Meter) -> Teacher:
-    """Train the scenario's teacher on the labels alone, by its own recipe; its last epoch is what counts.
+    """Train the scenario's teacher on the labels alone, by its own recipe; the weights of the last epoch count.
 
     Raises RunFailed in the first epoch whose loss or weights are not finite.
     """
@@ -194,7 +242,7 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _accuracies(model: nn.Module, data: Data, device: torch.device, scenario: Scenario) -> dict[str, float]:
-    """``val_accuracy`` and ``test_accuracy``: a teacher chooses nothing, so that both may be read."""
+    """``val_accuracy`` and ``test_accuracy``, fractions. Nothing is chosen by them, so the test set may be read."""
     task = task_of(scenario)
     return {
         f"{name}_accuracy": task.evaluate(model, task.on_device(part, device), data, scenario.precision).score

@@ -1,0 +1,83 @@
+"""A run's row of the store at every step of the run, from its plan to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tune_kd.budget.cost import PassCost
+from tune_kd.budget.ledger import Ledger
+from tune_kd.cluster.session import Resources
+from tune_kd.data import ImageData
+from tune_kd.errors import InputError
+from tune_kd.history.records import RunRow, plan_rows, run_row
+from tune_kd.meter.carbon import Carbon
+from tune_kd.planning.plan import RunPlan, plan_study
+from tune_kd.store import Store, create_store
+from tune_kd.training.teacher import Teacher
+
+CARBON = Carbon(intensity_g_per_kwh=360.0, source="chosen for the tests", pue=2.0)
+TEACHER = Teacher(
+    teacher_id="t",
+    weights={},
+    val_accuracy=0.9,
+    test_accuracy=0.8,
+    flops=7,
+    energy_j=1e6,
+    energy_method="model",
+    duration_s=3.0,
+)
+COST = PassCost(flops=5, duration_s=2.0, energy_j=None, co2e_g=None)
+
+
+@pytest.fixture
+def run(digits: ImageData, tmp_path: Path) -> tuple[RunPlan, RunRow, Store]:
+    study, store = plan_study(policies=["grid"], budget="5trials"), create_store(tmp_path / "runs")
+    [row] = plan_rows(study, digits, store).values()
+    return study.runs[0], row, store
+
+
+def test_each_step_is_in_the_store_at_once(run: tuple[RunPlan, RunRow, Store]) -> None:
+    plan, row, store = run
+
+    def stored(*names: str) -> list[object]:
+        columns = run_row(store, plan.run_id).columns
+        return [columns[name] for name in names]
+
+    assert stored("status", "started_at", "teacher_id", "shared_flops", "spent") == ["planned", None, None, None, None]
+    row.start(store, TEACHER, Resources(cpus=2, gpus=0), CARBON)
+    assert stored("status", "cpus_per_trial", "teacher_id", "teacher_flops") == ["running", 2, "t", 7]
+    assert stored("teacher_co2e_g") == [200.0], "1 MJ is 1/3.6 kWh, twice that with the PUE"
+    row.share(store, COST)
+    assert stored("shared_flops", "shared_s", "shared_energy_j") == [5, 2.0, None]
+    ledger = Ledger(budget=plan.budget)
+    ledger.reserve("a")
+    row.end(store, ledger, "failed", "no trial ended well")
+    assert stored("status", "error", "spent", "overshoot") == ["failed", "no trial ended well", 1, 0]
+    assert stored("shared_flops", "teacher_id") == [5, "t"], "what earlier steps wrote stays"
+
+
+def test_a_resumed_run_keeps_its_start_and_what_it_was_charged(run: tuple[RunPlan, RunRow, Store]) -> None:
+    plan, row, store = run
+    row.start(store, None, Resources(cpus=1, gpus=0), CARBON)
+    row.share(store, COST)
+    row.end(store, Ledger(budget=plan.budget), "stopped", "interrupted")
+    resumed = run_row(store, plan.run_id)
+    assert (resumed.plan(), resumed.shared_cost) == (plan, COST)
+    resumed.start(store, None, Resources(cpus=1, gpus=0), CARBON)
+    again = run_row(store, plan.run_id).columns
+    assert again["started_at"] == row.columns["started_at"]
+    assert (again["status"], again["ended_at"], again["error"], again["teacher_id"]) == ("running", None, None, None)
+
+
+def test_a_run_that_shares_nothing_has_no_cost_of_it(run: tuple[RunPlan, RunRow, Store]) -> None:
+    plan, row, store = run
+    row.share(store, PassCost())
+    assert run_row(store, plan.run_id).shared_cost is None
+
+
+def test_a_run_that_is_not_there_is_answered_with_the_nearest(run: tuple[RunPlan, RunRow, Store]) -> None:
+    plan, _, store = run
+    with pytest.raises(InputError, match=f"did you mean '{plan.run_id}'"):
+        run_row(store, plan.run_id + "0")
