@@ -15,7 +15,7 @@ from cli_records import sealed_store, study
 from policies import POLICIES
 from search_spaces import SPACES, Dimension
 from tune_kd.cli import command_line
-from tune_kd.cli.commands import list
+from tune_kd.cli.commands import list as listing
 from tune_kd.config.scenario import scenario_names
 from tune_kd.models import MODELS
 from tune_kd.store import create_store
@@ -198,17 +198,17 @@ def test_list_names_everything(what: str, names: list[str], capsys: pytest.Captu
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_policy_says_what_it_is_and_what_varies(name: str) -> None:
-    told = list.said_by(POLICIES[name])
+    told = listing.said_by(POLICIES[name])
     assert "—" not in (told.title, told.across, told.within)
     assert "\n" not in told.across + told.within
 
 
 def test_a_policy_shows_its_options_as_they_are_typed() -> None:
-    assert list.options(POLICIES["stochastic"]) == "continuous=false"
-    assert list.options(POLICIES["annealing"]) == "shape=linear"
-    assert list.options(POLICIES["grid"]) == "—"
+    assert listing.options(POLICIES["stochastic"]) == "continuous=false"
+    assert listing.options(POLICIES["annealing"]) == "shape=linear"
+    assert listing.options(POLICIES["grid"]) == "—"
 
 
 def test_a_space_shows_its_values() -> None:
-    assert list.values_of(Dimension(low=2, high=20, step=1)) == "2 to 20 in steps of 1"
-    assert list.values_of(Dimension(low=0.5, high=1)) == "any from 0.5 to 1"
+    assert listing.values_of(Dimension(low=2, high=20, step=1)) == "2 to 20 in steps of 1"
+    assert listing.values_of(Dimension(low=0.5, high=1)) == "any from 0.5 to 1"

@@ -174,11 +174,11 @@ def test_what_it_raises_in_another_process_is_told_with_its_lines_though_there_i
     Path(file).unlink()
     code = """
 import sys
-from tune_kd import catalogue, user_policy
+from tune_kd.config import catalogue, policy_file
 try:
-    with user_policy.explained():
+    with policy_file.explained():
         catalogue.policy_from_record(sys.argv[1]).temperature({}, 5)
-except user_policy.PolicyError as error:
+except policy_file.PolicyError as error:
     print(error, *error.__notes__, sep="\\n")
 """
     told = in_another_process(code, record)

@@ -17,7 +17,7 @@ from tune_kd.storage import scratch
 from tune_kd.storage.scratch import own_folder, remove_abandoned
 
 OWNER = """
-from tune_kd.scratch import own_folder
+from tune_kd.storage.scratch import own_folder
 with own_folder() as folder:
     (folder / "session").mkdir()
     (folder / "session" / "log").write_text("…", encoding="utf-8")

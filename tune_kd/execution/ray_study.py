@@ -24,6 +24,7 @@ from tune_kd.planning.plan import RunPlan
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache
 from tune_kd.storage.scratch import own_folder
+from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.teacher import Teacher, kept_or_trained, teacher_id
 from tune_kd.training.teacher_outputs import outputs_id
