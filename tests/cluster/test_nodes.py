@@ -24,7 +24,7 @@ from tune_kd.meter import actor
 from tune_kd.meter.options import Metering
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache
-from tune_kd.tasks.classification import load_data
+from tune_kd.tasks.classification import Classification
 from tune_kd.training.teacher import Teacher
 
 TEACHER = Teacher(
@@ -102,7 +102,7 @@ def test_the_teacher_has_a_place_wherever_a_trial_has(
     ray = ray_with(nodes)
     ray.busy_cpus = busy
     scenario = load_scenario("digits")
-    tasks = RayTasks(ray, Resources(cpus=1, gpus=1), load_data(scenario, tmp_path))
+    tasks = RayTasks(ray, Resources(cpus=1, gpus=1), Classification().load(scenario, tmp_path))
     assert tasks.train_teacher(scenario, "t") == TEACHER
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tune_kd.training.inputs import for_trials
+
+from tune_kd.tasks.classification import Classification
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,7 @@ def test_what_pixels_are_normalised_by_is_measured_once(ray_running, digits):
         return before["normalisation"] or before.get("_normalisation"), (data.mean, data.std)
 
     data = replace(digits)
-    of_trials, of_all = ray_running.put(for_trials(data)), ray_running.put(data)
+    of_trials, of_all = ray_running.put(Classification().for_trials(data)), ray_running.put(data)
     for reference in (of_trials, of_all):
         known, used = ray_running.get(already_known.remote(reference))
         assert known == used == (digits.mean, digits.std)
