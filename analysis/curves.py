@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number, percent
@@ -52,29 +51,6 @@ def run_curves(
     return frame.sort_values(["comparison", "label", "replicate", "cost"], kind="stable")[list(COLUMNS)]
 
 
-def report_curves(
-    outcomes: pd.DataFrame, runs: pd.DataFrame, reports: pd.DataFrame, accounting: Accounting | None = None
-) -> pd.DataFrame:
-    """The best validation accuracy of any report so far: the separate, finer curve that never ranks.
-
-    Columns: comparison, label, replicate, run_id, cost, val_accuracy. The reports of all attempts of a run in order
-    of time; each adds what its epoch cost to what the trials share.
-    """
-    rule = accounting or Accounting()
-    column = CURRENCIES[rule.currency].trial
-    counted = outcomes[outcomes["counted"]]
-    mine = reports[reports["run_id"].isin(counted["run_id"])].sort_values(["run_id", "at"], kind="stable")
-    # A report's costs are cumulative over its attempt; its epochs are their number.
-    spent = as_float(mine["epoch" if column == "epochs" else column])
-    epoch_cost = spent.groupby([mine["run_id"], mine["trial_id"], mine["attempt"]]).diff().fillna(spent)
-    by_run = mine["run_id"]
-    best = as_float(mine["val_accuracy"]).groupby(by_run).cummax()
-    cost = epoch_cost.groupby(by_run).cumsum() + run_overheads(runs, rule).reindex(by_run).to_numpy()
-    frame = mine[["run_id"]].assign(cost=cost, val_accuracy=best)
-    frame = frame[~(spent.isna().groupby(by_run).transform("any") | cost.isna())]
-    return frame.merge(counted[["run_id", "comparison", "label", "replicate"]], on="run_id")
-
-
 def mean_curve(steps: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
     """The mean of replicates' step functions (cost, value), exact at every cost where one of them steps.
 
@@ -95,24 +71,6 @@ def mean_curves(curves: pd.DataFrame, value: str = "test_accuracy") -> pd.DataFr
         parts.append(mean_curve(steps).assign(comparison=comparison, label=label))
     names = ["comparison", "label", "cost", "mean", "low", "high", "n"]
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
-
-
-def stratified_t(strata: list[np.ndarray], *, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean over strata (scenarios) of their means, each stratum weighing the same, and its t interval.
-
-    The variance is Σ s²/n over strata; the degrees of freedom are Welch and Satterthwaite's. With one stratum this is
-    :func:`t_interval`. ``strata``: one array of replicates each, with two or more values, else the ends are NaN.
-    """
-    means = np.array([stratum.mean() for stratum in strata])
-    if min(len(stratum) for stratum in strata) < 2:
-        return float(means.mean()), float("nan"), float("nan")
-    parts = np.array([stratum.var(ddof=1) / len(stratum) for stratum in strata])
-    freedom = np.array([len(stratum) - 1 for stratum in strata])
-    if not parts.any():
-        return float(means.mean()), float(means.mean()), float(means.mean())
-    degrees = parts.sum() ** 2 / (parts**2 / freedom).sum()
-    half = stdtrit(degrees, (1 + level) / 2) * np.sqrt(parts.sum()) / len(strata)
-    return float(means.mean()), float(means.mean() - half), float(means.mean() + half)
 
 
 def curve_table(curves: pd.DataFrame, currency: str) -> Table:

@@ -95,7 +95,7 @@ def against(pairs: pd.DataFrame, label: str, reference: str) -> dict[str, Any]:
 
 
 def ranking(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), currency: str = "energy") -> pd.DataFrame:
-    """:func:`analysis.summary.policy_table` with what the verdicts say.
+    """:func:`analysis.summary.tabulate` with what the verdicts say.
 
     More columns: rank_best, rank_worst, and against the reference: verdict, difference, low, high, pairs (replicates
     both have) and the fields of :class:`CostRatio`; missing in the row of the reference itself. ``screening`` rows
