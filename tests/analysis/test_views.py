@@ -168,7 +168,7 @@ def test_the_same_records_give_the_same_bytes_whatever_the_users_own_style(
 
 def test_figures_need_neither_pyplot_nor_a_display(tmp_path: Path) -> None:
     """pyplot keeps every figure it makes, and looks for a display."""
-    code = "import sys; from analysis import plots; from matplotlib.figure import Figure"
+    code = "import sys; from analysis.figures import plots; from matplotlib.figure import Figure"
     code += "; figure, ax = plots._figure(); figure.savefig(sys.argv[1]); print('matplotlib.pyplot' in sys.modules)"
     command = [sys.executable, "-c", code, str(tmp_path / "a.pdf")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"
