@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.command import main
-from analysis.rendering.table import Table, as_rows, number, percent
+from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, attempt_costs, run_overheads
 from analysis.runs.outcomes import each_policy
 from analysis.runs.reading import Records
 from analysis.statistics.intervals import step, t_interval
+from tune_kd.formats import percentage
 from tune_kd.store.reading.incumbents import standing
 
 COLUMNS = ("comparison", "label", "replicate", "run_id", "cost", "val_accuracy", "test_accuracy", "trial_id")
@@ -77,7 +78,7 @@ def curve_table(curves: pd.DataFrame, currency: str) -> Table:
     """Mean curves (of :func:`mean_curves`) as a table: the accuracy after every step of a policy's mean."""
     rows = []
     for row in as_rows(curves):
-        accuracies = [percent(row[name], 2) for name in ("mean", "low", "high")]
+        accuracies = [percentage(row[name], 2) for name in ("mean", "low", "high")]
         rows.append([str(row["label"]), number(row["cost"], 4), *accuracies])
     return Table(
         title=f"Test accuracy of the incumbent over {currency}",

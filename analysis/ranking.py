@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.command import main
-from analysis.rendering.table import MISSING, Table, as_rows, number, percent
+from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.outcomes import notices
 from analysis.runs.reading import Records
@@ -31,6 +31,7 @@ from analysis.summary import (
     shown_unit,
     tabulate,
 )
+from tune_kd.formats import MISSING, percentage
 
 # fmt: off
 PAIR_COLUMNS = (
@@ -206,7 +207,7 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
     body = []
     for row in as_rows(rows):
         verdict = "reference" if row["label"] == row["reference"] else row["verdict"] or MISSING
-        accuracy = percent(row["test_accuracy_mean"], digits)
+        accuracy = percentage(row["test_accuracy_mean"], digits)
         cost, ratio = row[CURRENCIES[currency].trial] / base, 1.0 if verdict == "reference" else row["ratio"]
         cells = [str(row["label"]), _ranks(row), str(row["replicates"]), accuracy, interval(row), verdict]
         body.append([*cells, number(cost), number(ratio)])

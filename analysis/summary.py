@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.rendering.table import MISSING, Table, as_rows, number, plus_minus
+from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.outcomes import PLACE, SETTING
 from tune_kd import errors
+from tune_kd.formats import ENERGY_UNITS, MISSING
 
 ORDERS = (*CURRENCIES, "accuracy", "named")
 COSTS = tuple(currency.trial for currency in CURRENCIES.values())
@@ -21,7 +22,7 @@ REPLICATES_TO_CONCLUDE = 10
 
 # What tables show each currency in, and how many of its base unit one of them is.
 SHOWN_UNITS = {
-    "energy": (("kWh", 3.6e6), ("Wh", 3600.0), ("mWh", 3.6)),
+    "energy": ENERGY_UNITS,
     "flops": (("PFLOPs", 1e15), ("TFLOPs", 1e12), ("GFLOPs", 1e9)),
     "co2e": (("g CO2e", 1.0), ("mg CO2e", 1e-3)),
     "time": (("h", 3600.0), ("min", 60.0), ("s", 1.0)),

@@ -13,9 +13,10 @@ from rich.console import Console
 from synthetic import DAY, Frames, Recipe, make_frames, run, trial
 
 from analysis import summary
-from analysis.rendering.table import MISSING, Table, render, rich_table
+from analysis.rendering.table import Table, render, rich_table
 from analysis.runs.outcomes import notices, run_outcomes
 from tune_kd.errors import InputError
+from tune_kd.formats import MISSING
 from tune_kd.store.reading.incumbents import incumbents
 
 
