@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from analysis.command import main
-from analysis.rendering.table import Table, as_rows, number, percent
+from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, attempt_costs, run_overheads
 from analysis.runs.outcomes import each_policy
 from analysis.runs.reading import Records
 from analysis.statistics.intervals import step, t_interval
+from tune_kd.formats import percentage
 from tune_kd.store.reading.incumbents import standing
 
 COLUMNS = ("comparison", "label", "replicate", "run_id", "cost", "val_accuracy", "test_accuracy", "trial_id")
@@ -52,29 +52,6 @@ def run_curves(
     return frame.sort_values(["comparison", "label", "replicate", "cost"], kind="stable")[list(COLUMNS)]
 
 
-def report_curves(
-    outcomes: pd.DataFrame, runs: pd.DataFrame, reports: pd.DataFrame, accounting: Accounting | None = None
-) -> pd.DataFrame:
-    """The best validation accuracy of any report so far: the separate, finer curve that never ranks.
-
-    Columns: comparison, label, replicate, run_id, cost, val_accuracy. The reports of all attempts of a run in order
-    of time; each adds what its epoch cost to what the trials share.
-    """
-    rule = accounting or Accounting()
-    column = CURRENCIES[rule.currency].trial
-    counted = outcomes[outcomes["counted"]]
-    mine = reports[reports["run_id"].isin(counted["run_id"])].sort_values(["run_id", "at"], kind="stable")
-    # A report's costs are cumulative over its attempt; its epochs are their number.
-    spent = as_float(mine["epoch" if column == "epochs" else column])
-    epoch_cost = spent.groupby([mine["run_id"], mine["trial_id"], mine["attempt"]]).diff().fillna(spent)
-    by_run = mine["run_id"]
-    best = as_float(mine["val_accuracy"]).groupby(by_run).cummax()
-    cost = epoch_cost.groupby(by_run).cumsum() + run_overheads(runs, rule).reindex(by_run).to_numpy()
-    frame = mine[["run_id"]].assign(cost=cost, val_accuracy=best)
-    frame = frame[~(spent.isna().groupby(by_run).transform("any") | cost.isna())]
-    return frame.merge(counted[["run_id", "comparison", "label", "replicate"]], on="run_id")
-
-
 def mean_curve(steps: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
     """The mean of replicates' step functions (cost, value), exact at every cost where one of them steps.
 
@@ -97,29 +74,11 @@ def mean_curves(curves: pd.DataFrame, value: str = "test_accuracy") -> pd.DataFr
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
 
 
-def stratified_t(strata: list[np.ndarray], *, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean over strata (scenarios) of their means, each stratum weighing the same, and its t interval.
-
-    The variance is Σ s²/n over strata; the degrees of freedom are Welch and Satterthwaite's. With one stratum this is
-    :func:`t_interval`. ``strata``: one array of replicates each, with two or more values, else the ends are NaN.
-    """
-    means = np.array([stratum.mean() for stratum in strata])
-    if min(len(stratum) for stratum in strata) < 2:
-        return float(means.mean()), float("nan"), float("nan")
-    parts = np.array([stratum.var(ddof=1) / len(stratum) for stratum in strata])
-    freedom = np.array([len(stratum) - 1 for stratum in strata])
-    if not parts.any():
-        return float(means.mean()), float(means.mean()), float(means.mean())
-    degrees = parts.sum() ** 2 / (parts**2 / freedom).sum()
-    half = stdtrit(degrees, (1 + level) / 2) * np.sqrt(parts.sum()) / len(strata)
-    return float(means.mean()), float(means.mean() - half), float(means.mean() + half)
-
-
 def curve_table(curves: pd.DataFrame, currency: str) -> Table:
     """Mean curves (of :func:`mean_curves`) as a table: the accuracy after every step of a policy's mean."""
     rows = []
     for row in as_rows(curves):
-        accuracies = [percent(row[name], 2) for name in ("mean", "low", "high")]
+        accuracies = [percentage(row[name], 2) for name in ("mean", "low", "high")]
         rows.append([str(row["label"]), number(row["cost"], 4), *accuracies])
     return Table(
         title=f"Test accuracy of the incumbent over {currency}",

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.command import main
-from analysis.rendering.table import MISSING, Table, as_rows, number, percent
+from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.outcomes import notices
 from analysis.runs.reading import Records
@@ -31,6 +31,7 @@ from analysis.summary import (
     shown_unit,
     tabulate,
 )
+from tune_kd.formats import MISSING, percentage
 
 # fmt: off
 PAIR_COLUMNS = (
@@ -95,7 +96,7 @@ def against(pairs: pd.DataFrame, label: str, reference: str) -> dict[str, Any]:
 
 
 def ranking(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), currency: str = "energy") -> pd.DataFrame:
-    """:func:`analysis.summary.policy_table` with what the verdicts say.
+    """:func:`analysis.summary.tabulate` with what the verdicts say.
 
     More columns: rank_best, rank_worst, and against the reference: verdict, difference, low, high, pairs (replicates
     both have) and the fields of :class:`CostRatio`; missing in the row of the reference itself. ``screening`` rows
@@ -206,7 +207,7 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
     body = []
     for row in as_rows(rows):
         verdict = "reference" if row["label"] == row["reference"] else row["verdict"] or MISSING
-        accuracy = percent(row["test_accuracy_mean"], digits)
+        accuracy = percentage(row["test_accuracy_mean"], digits)
         cost, ratio = row[CURRENCIES[currency].trial] / base, 1.0 if verdict == "reference" else row["ratio"]
         cells = [str(row["label"]), _ranks(row), str(row["replicates"]), accuracy, interval(row), verdict]
         body.append([*cells, number(cost), number(ratio)])

@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import main
-from analysis.rendering.table import MISSING, Table, as_rows, number
+from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting
 from analysis.runs.reading import Records
 from analysis.target import target_table
+from tune_kd.formats import MISSING
 
 AMORTISED_OVER = 10  # runs that share a teacher, for the rule between leaving it out and charging it in full
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.rendering.table import MISSING, Table, as_rows, number, plus_minus
+from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import CURRENCIES
-from analysis.runs.outcomes import PLACE, SETTING, notices, run_outcomes
+from analysis.runs.outcomes import PLACE, SETTING
 from tune_kd import errors
+from tune_kd.formats import ENERGY_UNITS, MISSING
 
 ORDERS = (*CURRENCIES, "accuracy", "named")
 COSTS = tuple(currency.trial for currency in CURRENCIES.values())
@@ -21,7 +22,7 @@ REPLICATES_TO_CONCLUDE = 10
 
 # What tables show each currency in, and how many of its base unit one of them is.
 SHOWN_UNITS = {
-    "energy": (("kWh", 3.6e6), ("Wh", 3600.0), ("mWh", 3.6)),
+    "energy": ENERGY_UNITS,
     "flops": (("PFLOPs", 1e15), ("TFLOPs", 1e12), ("GFLOPs", 1e9)),
     "co2e": (("g CO2e", 1.0), ("mg CO2e", 1e-3)),
     "time": (("h", 3600.0), ("min", 60.0), ("s", 1.0)),
@@ -29,29 +30,17 @@ SHOWN_UNITS = {
 }
 
 
-def policy_table(
-    runs: pd.DataFrame,
-    trials: pd.DataFrame,
-    nodes: pd.DataFrame | None = None,
-    *,
-    policies: Sequence[str] = (),
-    reference: str = "grid",
-) -> pd.DataFrame:
+def tabulate(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), reference: str = "grid") -> pd.DataFrame:
     """One row per comparison and policy, in the order the policies were named; costs are means over replicates.
 
-    ``policies`` gives that order; without it, it is the order of ``runs``. Base units (fraction, FLOP, J, g, s), NaN
-    where something was not measured. Columns: comparison and what defines it, label, policy, runs (all of them),
-    replicates (counted ones), trials (started, mean per replicate), val_accuracy_mean, val_accuracy_std,
-    test_accuracy_mean, test_accuracy_std (of the validation-chosen incumbent; sample standard deviation),
-    energy_j, flops_executed, co2e_g, duration_s, epochs (all attempts and what they share), energy_ratio and reference
-    (ratio of mean energies over the replicates both have), failed, lost (attempts, of all runs), diverged (trials, of
-    all runs).
+    ``outcomes``: of :func:`analysis.runs.outcomes.run_outcomes`. ``policies`` gives the order; without it, it is that
+    of the rows. Base units (fraction, FLOP, J, g, s), NaN where something was not measured. Columns: comparison and
+    what defines it, label, policy, runs (all of them), replicates (counted ones), trials (started, mean per
+    replicate), val_accuracy_mean, val_accuracy_std, test_accuracy_mean, test_accuracy_std (of the validation-chosen
+    incumbent; sample standard deviation), energy_j, flops_executed, co2e_g, duration_s, epochs (all attempts and what
+    they share), energy_ratio and reference (ratio of mean energies over the replicates both have), failed, lost
+    (attempts, of all runs), diverged (trials, of all runs).
     """
-    return tabulate(run_outcomes(runs, trials, nodes), policies=policies, reference=reference)
-
-
-def tabulate(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), reference: str = "grid") -> pd.DataFrame:
-    """:func:`policy_table` from the rows of :func:`analysis.runs.outcomes.run_outcomes`."""
     place = {name: rank for rank, name in enumerate(policies)}
     rows = []
     for _, comparison in outcomes.groupby("comparison", sort=True):
@@ -68,7 +57,7 @@ def reference_label(labels: Sequence[str], reference: str = "grid") -> str:
 
 
 def rank(table: pd.DataFrame, order: str = "energy") -> pd.DataFrame:
-    """The rows of :func:`policy_table` sorted within each comparison: by the least of a currency, by best test
+    """The rows of :func:`tabulate` sorted within each comparison: by the least of a currency, by best test
     ``accuracy``, or as ``named``. What has no value comes last. Raises InputError for another order.
     """
     if order not in ORDERS:
@@ -85,19 +74,6 @@ def format_table(table: pd.DataFrame, *, order: str = "energy", notes: Sequence[
     for _, rows in rank(table, order).groupby("comparison", sort=True):
         shown.append(_format_comparison(rows, order, notes if not shown else ()))
     return shown
-
-
-def summary_tables(
-    runs: pd.DataFrame,
-    trials: pd.DataFrame,
-    nodes: pd.DataFrame | None = None,
-    *,
-    policies: Sequence[str] = (),
-    order: str = "energy",
-) -> list[Table]:
-    """The whole way from the store's tables to what is shown, with the notices a reader needs."""
-    outcomes = run_outcomes(runs, trials, nodes)
-    return format_table(tabulate(outcomes, policies=policies), order=order, notes=notices(outcomes))
 
 
 def mean_ratio(numerator: pd.Series, denominator: pd.Series) -> float:

@@ -22,8 +22,8 @@ from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import as_float, columns
 from analysis.runs.outcomes import each_policy
 from analysis.runs.reading import Records
+from tune_kd.formats import JOULES_PER_KWH
 
-JOULES_PER_KWH = 3.6e6
 METRICS = ("precision_macro", "recall_macro", "specificity_macro", "kappa", "prevalence", "f1_macro")
 
 

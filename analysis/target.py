@@ -15,13 +15,14 @@ import pandas as pd
 
 from analysis.command import main
 from analysis.curves import run_curves
-from analysis.rendering.table import Table, as_rows, number, percent
+from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns
 from analysis.runs.outcomes import each_policy
 from analysis.runs.reading import Records
 from analysis.statistics.censored import expected_cost, kaplan_meier, par2, rmst, wilson
 from analysis.statistics.intervals import t_interval
 from analysis.summary import shown_unit
+from tune_kd.formats import percentage
 
 OVER = ("completed", "failed")  # not interrupted: what was cut off from outside is not the policy's miss
 REFERENCE_TAU = 4.0  # Hinton, Vinyals & Dean 2015 and most of the field after them
@@ -140,11 +141,13 @@ def format_target(table: pd.DataFrame, currency: str) -> Table:
     first, (unit, base) = table.iloc[0], shown_unit(currency, table["budget"])
     body = []
     for row in as_rows(table):
-        rate = f"{percent(row['success'], 0)} [{percent(row['success_low'], 0)}, {percent(row['success_high'], 0)}]"
+        share, low, high = (percentage(row[name], 0) for name in ("success", "success_low", "success_high"))
         costs = [number(row[name] / base) for name in ("rmst", "rmst_low", "rmst_high", "ert", "par2")]
-        body.append([row["label"], str(row["n"]), rate, costs[0], f"[{costs[1]}, {costs[2]}]", *costs[3:]])
+        body.append(
+            [row["label"], str(row["n"]), f"{share} [{low}, {high}]", costs[0], f"[{costs[1]}, {costs[2]}]", *costs[3:]]
+        )
     return Table(
-        title=f"{currency} to {percent(first['target'], 2)} % validation accuracy",
+        title=f"{currency} to {percentage(first['target'], 2)} % validation accuracy",
         headers=["policy", "n", "reached %", f"RMST {unit}", "95 %", f"ERT {unit}", f"PAR-2 {unit}"],
         rows=body,
         data=table,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import get_args
@@ -80,6 +80,22 @@ class EpochReport:
     checkpoint_val_loss: float | None = None
     diverged_epoch: int | None = None  # the first epoch so far whose loss, outputs or weights were not finite
 
+    @property
+    def chosen_accuracy(self) -> float | None:
+        """Validation accuracy of the checkpoint that is chosen so far, which an earlier attempt may have made.
+
+        None in a report of an older version that chose another epoch than its own: see :func:`with_chosen`.
+        """
+        return self._chosen(self.checkpoint_val_accuracy, self.val_accuracy)
+
+    @property
+    def chosen_loss(self) -> float | None:
+        """Validation loss of that checkpoint."""
+        return self._chosen(self.checkpoint_val_loss, self.val_loss)
+
+    def _chosen(self, said: float | None, own: float) -> float | None:
+        return own if said is None and self.checkpoint_epoch == self.epoch else said
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEnded:
@@ -145,6 +161,22 @@ Event = TrialStarted | EpochReport | TrialEnded | TrialMetered | TrialTested
 Listener = Callable[[Event], None]
 
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
+
+
+def with_chosen(reports: Iterable[EpochReport]) -> list[EpochReport]:
+    """The reports of one attempt, each with the figures of its chosen checkpoint.
+
+    Older versions left these out; then they are those of the report of the chosen epoch.
+    """
+    reports = list(reports)
+    by_epoch = {report.epoch: report for report in reports}
+    return [_with_chosen(report, by_epoch.get(report.checkpoint_epoch)) for report in reports]
+
+
+def _with_chosen(report: EpochReport, chosen: EpochReport | None) -> EpochReport:
+    if chosen is None or report.chosen_accuracy is not None:
+        return report
+    return dataclasses.replace(report, checkpoint_val_accuracy=chosen.val_accuracy, checkpoint_val_loss=chosen.val_loss)
 
 
 def to_json(event: Event) -> str:

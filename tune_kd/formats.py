@@ -7,7 +7,8 @@ import math
 MISSING = "—"  # what was not measured
 
 JOULES_PER_WH = 3600.0
-_ENERGY_UNITS = (("kWh", 1000 * JOULES_PER_WH), ("Wh", JOULES_PER_WH), ("mWh", JOULES_PER_WH / 1000))
+JOULES_PER_KWH = 1000 * JOULES_PER_WH
+ENERGY_UNITS = (("kWh", JOULES_PER_KWH), ("Wh", JOULES_PER_WH), ("mWh", JOULES_PER_WH / 1000))
 _LENGTH_UNITS = (("km", 1.0), ("m", 1e-3), ("cm", 1e-5), ("mm", 1e-6))
 _BYTE_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -28,7 +29,7 @@ def energy(joules: float | None) -> str:
         return MISSING
     if joules == 0:
         return "0 Wh"
-    unit, worth = next((entry for entry in _ENERGY_UNITS if joules >= entry[1]), _ENERGY_UNITS[-1])
+    unit, worth = next((entry for entry in ENERGY_UNITS if joules >= entry[1]), ENERGY_UNITS[-1])
     return f"{significant(joules / worth)} {unit}"
 
 
@@ -40,9 +41,20 @@ def distance(km: float | None) -> str:
     return f"{significant(km / worth)} {unit}"
 
 
+def emissions(grams: float | None) -> str:
+    """Grams of CO2e as ``12.3 g``; an em dash where they are not known."""
+    return MISSING if grams is None else f"{significant(grams)} g"
+
+
+def percentage(fraction: float | None, digits: int = 1) -> str:
+    """A fraction 0–1 as ``90.8``, for where the % stands elsewhere; an em dash where it is not known."""
+    return MISSING if fraction is None or not math.isfinite(fraction) else f"{100 * fraction:.{digits}f}"
+
+
 def percent(fraction: float | None) -> str:
-    """A fraction 0–1 as ``90.8 %``."""
-    return MISSING if fraction is None else f"{100 * fraction:.1f} %"
+    """A fraction 0–1 as ``90.8 %``; an em dash where it is not known."""
+    shown = percentage(fraction)
+    return shown if shown == MISSING else f"{shown} %"
 
 
 def duration(seconds: float | None) -> str:
@@ -86,8 +98,9 @@ def size(count: float) -> str:
     return f"{significant(count / 1024**step)} {_BYTE_UNITS[step]}"
 
 
-def plural(count: int, noun: str) -> str:
-    """``1 run``, ``2 runs``, ``3 policies``."""
+def plural(count: float, noun: str) -> str:
+    """``1 run``, ``2 runs``, ``3 policies``, ``0.5 CPUs``."""
+    count = int(count) if count == int(count) else count
     if count == 1:
         return f"1 {noun}"
     return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"

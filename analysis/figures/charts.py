@@ -13,11 +13,12 @@ import pandas as pd
 
 from analysis.curves import mean_curves, run_curves
 from analysis.figures.data import accuracy_by_tau, pareto_points, parts_of
-from analysis.rendering.table import as_rows, percent
+from analysis.rendering.table import as_rows
 from analysis.runs.accounting import CURRENCIES, Accounting
 from analysis.runs.reading import Records
 from analysis.summary import shown_unit
 from analysis.target import survival_table
+from tune_kd.formats import percentage
 
 BLACK = "#000000"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", BLACK, "#F0E442")
@@ -105,7 +106,7 @@ def target_chart(records: Records, comparison: int) -> Chart | None:
         for label, mine in curves.assign(low=np.nan, high=np.nan).groupby("label", sort=False):
             series[str(label)]["rows"][currency] = _rows(mine, ("missing", "low", "high"), base)
     chart = _chart("steps", "Runs short of the target", axes, [one for one in series.values() if one["rows"]])
-    return chart | {"y": f"runs still below {percent(target)} % validation accuracy, %"} if chart else None
+    return chart | {"y": f"runs still below {percentage(target)} % validation accuracy, %"} if chart else None
 
 
 def tau_chart(records: Records, comparison: int) -> Chart | None:

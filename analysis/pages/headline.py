@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.ranking import interval, pair_table, ranking
 from analysis.rendering.table import as_rows, number
 from analysis.summary import REPLICATES_TO_CONCLUDE, fewest_replicates
+from tune_kd.formats import plural
 
 
 def headline(outcomes: pd.DataFrame, comparison: int, currency: str = "energy") -> str:
@@ -63,7 +64,7 @@ def _holds(row: dict[str, Any], reference: str, pairs: pd.DataFrame, currency: s
 def _cannot_tell(row: dict[str, Any], reference: str, pairs: pd.DataFrame, currency: str) -> str:
     pair, pairs_seen = _pair(pairs, row["label"], reference), int(row["pairs"])
     if pairs_seen < 2:
-        reason = f"{pairs_seen} replicate{'s' if pairs_seen != 1 else ''} cannot show what is chance"
+        reason = f"{plural(pairs_seen, 'replicate')} cannot show what is chance"
         more = f"{REPLICATES_TO_CONCLUDE} are needed to conclude"
     else:
         margin = "" if pd.isna(pair["margin"]) else f" against a margin of {100 * pair['margin']:g} pp"

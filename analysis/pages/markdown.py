@@ -17,7 +17,7 @@ from analysis.pages.headline import headline
 from analysis.pages.provenance import measured, teacher_notes, versions
 from analysis.paper.datasets import scenario_words
 from analysis.ranking import against, claim_holds, pair_table, ranking_tables
-from analysis.rendering.table import MISSING, Table, as_rows, markdown, number, percent
+from analysis.rendering.table import Table, as_rows, markdown, number
 from analysis.runs.accounting import Accounting
 from analysis.runs.outcomes import notices
 from analysis.runs.reading import Records
@@ -25,6 +25,7 @@ from analysis.sensitivity import sensitivity_table
 from analysis.statistics.detectable import detectable, pair_sds
 from analysis.summary import comparison_title, format_table, screening, tabulate
 from analysis.target import format_target, target_table
+from tune_kd.formats import MISSING, percentage
 
 PAPERS_CLAIM = 1 / 19  # of grid search's energy, for the stochastic policy, at the same accuracy
 # In the order in which they are told; the word that counts them.
@@ -103,10 +104,10 @@ def _power(outcomes: pd.DataFrame, rows: pd.DataFrame) -> str:
         return ""
     return (
         "Paired differences between seeds have a standard deviation of"
-        f" {percent(spread, 2)} pp in the pair of policies in the middle. With that, {replicates} replicates and"
-        f" {pairs} pairs, a true difference of {percent(could.difference, 2)} pp is found four times in five, and equal"
-        f" policies are called equivalent within {100 * margin:g} pp with a probability of"
-        f" {percent(could.equivalence_power, 0)} %."
+        f" {percentage(spread, 2)} pp in the pair of policies in the middle. With that, {replicates} replicates and"
+        f" {pairs} pairs, a true difference of {percentage(could.difference, 2)} pp is found four times in five, and"
+        f" equal policies are called equivalent within {100 * margin:g} pp with a probability of"
+        f" {percentage(could.equivalence_power, 0)} %."
     )
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.rendering.table import as_rows, number, percent
+from analysis.rendering.table import as_rows, number
 from analysis.runs.accounting import as_float, columns
 from analysis.summary import shown_unit
+from tune_kd.formats import percentage
 from tune_kd.tasks.chance import no_better
 
 
@@ -23,7 +24,7 @@ def teacher_notes(runs: pd.DataFrame) -> list[str]:
         costs = {"energy": row["teacher_energy_j"], "flops": row["teacher_flops"], "co2e": row["teacher_co2e_g"]}
         shown = [_in_words(name, cost) for name, cost in costs.items() if np.isfinite(cost)]
         training = f"; its training, {', '.join(shown)}, is in no policy's cost" if shown else ""
-        lines.append(f"teacher: test {percent(row['teacher_test_accuracy'])} %, not ranked{training}")
+        lines.append(f"teacher: test {percentage(row['teacher_test_accuracy'])} %, not ranked{training}")
         if chance := no_better(row["teacher_val_accuracy"], row["val_prevalence"], row["val_images"]):
             lines.append(f"teacher: {chance}")
     return lines

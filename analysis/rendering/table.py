@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 
 from tune_kd import errors
+from tune_kd.formats import MISSING, percentage
 
 if TYPE_CHECKING:
     from tune_kd.terminal.table import FittedTable
 
-MISSING = "—"
 FORMATS = ("md", "latex", "csv", "json")
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -73,15 +73,10 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{max(digits - 1 - magnitude, 0)}f}"
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """A fraction 0–1 in percent, or an em dash."""
-    return MISSING if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}"
-
-
 def plus_minus(mean: float, std: float, digits: int = 1) -> str:
     """Mean and standard deviation of fractions, in percent: '90.9 ±1.5', or the mean alone."""
-    spread = f" ±{percent(std, digits)}" if math.isfinite(std) else ""
-    return f"{percent(mean, digits)}{spread}"
+    spread = f" ±{percentage(std, digits)}" if math.isfinite(std) else ""
+    return f"{percentage(mean, digits)}{spread}"
 
 
 def as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

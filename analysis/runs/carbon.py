@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from analysis.runs.outcomes import run_outcomes
 from analysis.runs.reading import Records
 from tune_kd import formats
-from tune_kd.meter.carbon import CAR_G_PER_KM, JOULES_PER_KWH, car_km, carbon
+from tune_kd.formats import JOULES_PER_KWH
+from tune_kd.meter.carbon import CAR_G_PER_KM, car_km, carbon
 
 if TYPE_CHECKING:
     import pandas as pd

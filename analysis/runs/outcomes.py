@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, run_costs
 from analysis.runs.diverged import diverged_notes, diverged_trials
-from tune_kd import formats
+from tune_kd.formats import energy, plural
 from tune_kd.store.reading.incumbents import incumbents
 
 COUNTED = ("completed",)  # a run that can be a replicate; a stopped one was interrupted and can be resumed
@@ -95,7 +95,7 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
         differ = [key for key in (*SETTING, *PLACE) if outcomes[key].nunique(dropna=False) > 1]
         lines.append(f"{groups} separate comparisons, never pooled: they differ in {', '.join(differ)}")
     if repeated := int(outcomes["repeated"].sum()):
-        lines.append(f"{_plural(repeated, 'run')} left out: run again later with the same policy and replicate")
+        lines.append(f"{plural(repeated, 'run')} left out: run again later with the same policy and replicate")
     waiting = outcomes[~outcomes["status"].isin(COUNTED)]
     if len(waiting):
         what = ", ".join(_left_out(str(status), mine) for status, mine in waiting.groupby("status", sort=False))
@@ -105,16 +105,16 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
         lines.append("CO2e was recorded with several carbon intensities: compare it with --country, or by energy")
     if crowded := int((outcomes["meters_beside_s"] > 0).sum()):
         lines.append(
-            f"energies of {_plural(crowded, 'run')} were taken while another study (or another Ray node) ran on the "
+            f"energies of {plural(crowded, 'run')} were taken while another study (or another Ray node) ran on the "
             f"same machine: its idle and RAM power is split by what the trials of each had reserved"
         )
     lines += diverged_notes(outcomes)
     empty = outcomes["status"].isin(COUNTED) & outcomes["val_accuracy"].isna()
     if empty.any():
-        lines.append(f"{_plural(int(empty.sum()), 'run')} ended without a finished trial")
+        lines.append(f"{plural(int(empty.sum()), 'run')} ended without a finished trial")
     untested = outcomes["status"].isin(COUNTED) & outcomes["val_accuracy"].notna() & outcomes["test_accuracy"].isna()
     if untested.any():
-        lines.append(f"{_plural(int(untested.sum()), 'run')} left out: the incumbent was never tested")
+        lines.append(f"{plural(int(untested.sum()), 'run')} left out: the incumbent was never tested")
     return lines
 
 
@@ -125,12 +125,8 @@ def _left_out(status: str, runs: pd.DataFrame) -> str:
     """
     by_policy = ", ".join(f"{label} {count}" for label, count in runs["label"].value_counts(sort=False).items())
     spent, partial = runs["energy_j"].sum(), (runs["energy_j"].isna() & (runs["trials"] > 0)).any()
-    cost = f", {'at least ' if partial else ''}{formats.energy(spent)}" if spent > 0 else ""
-    return f"{_plural(len(runs), 'run')} {status} ({by_policy}{cost})"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    cost = f", {'at least ' if partial else ''}{energy(spent)}" if spent > 0 else ""
+    return f"{plural(len(runs), 'run')} {status} ({by_policy}{cost})"
 
 
 def _canonical(text: object, drop: Sequence[str] = ()) -> str:

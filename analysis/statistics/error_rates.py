@@ -16,7 +16,6 @@ import pandas as pd
 
 from analysis.rendering.table import FORMATS, Table, as_rows, render
 from analysis.statistics.paired import BETTER, EQUIVALENT, WORSE, Paired, paired, verdicts
-from analysis.statistics.ratios import cost_ratio
 
 MARGIN = 0.003  # the paper's scenario: 0.3 pp
 SIGMAS, REPLICATES, POLICIES = (0.0015, 0.0025), (5, 10), (2, 5)
@@ -70,17 +69,6 @@ def power(stores: int = 2000) -> pd.DataFrame:
         shares |= {"equivalent": (codes == EQUIVALENT).mean()}
         rows.append({"sigma": sigma, "replicates": replicates, "difference_margins": shift, **shares})
     return pd.DataFrame(rows)
-
-
-def cost_coverage(stores: int = 2000, *, replicates: int, spread: float = 0.05, ratio: float = 1 / 19) -> np.ndarray:
-    """Of log-normal paired costs of true ``ratio``: how often the 95 % interval and the upper bound cover it, [2]."""
-    covers = []
-    for seed in range(stores):
-        rng = np.random.default_rng(seed)
-        costs = np.exp(rng.normal(0.0, spread, (2, replicates)))
-        found = cost_ratio(ratio * costs[0], costs[1])
-        covers.append((found.ratio_low <= ratio <= found.ratio_high, ratio <= found.ratio_upper))
-    return np.mean(covers, axis=0)
 
 
 def format_calibration(table: pd.DataFrame, title: str, stores: int) -> Table:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic import DAY, Recipe, make_frames, run, trial
 
-from analysis.curves import mean_curve, mean_curves, report_curves, run_curves, stratified_t
+from analysis.curves import mean_curve, mean_curves, run_curves
 from analysis.runs.accounting import CURRENCIES, Accounting, run_costs
 from analysis.runs.outcomes import run_outcomes
 from analysis.statistics.intervals import area, step, t_interval
@@ -144,18 +144,6 @@ def test_mean_curves_are_by_comparison_and_policy() -> None:
     assert set(curves["n"]) == {3}
 
 
-def test_the_curve_of_reports_is_finer_and_ends_at_the_same_cost() -> None:
-    frames = make_frames(replicates=1)
-    outcomes = run_outcomes(frames.runs, frames.trials)
-    fine = report_curves(outcomes, frames.runs, frames.reports).groupby("run_id")
-    coarse = run_curves(outcomes, frames.runs, frames.trials).groupby("run_id")
-    np.testing.assert_allclose(fine["cost"].max(), coarse["cost"].max())
-    assert (fine.size() == 4 * coarse.size()).all()
-    assert fine["val_accuracy"].apply(lambda values: values.is_monotonic_increasing).all()
-    by_epochs = report_curves(outcomes, frames.runs, frames.reports, Accounting(currency="epochs"))
-    assert list(by_epochs.groupby("run_id")["cost"].max()) == list(4 * coarse.size())
-
-
 @pytest.mark.parametrize("currency", ["energy", "flops", "co2e", "time"])
 def test_what_the_trials_share_is_charged_once_a_run_in_every_currency(currency: str) -> None:
     frames = make_frames(policies={"grid": Recipe(trials=3), "stochastic": Recipe()}, replicates=2)
@@ -169,9 +157,6 @@ def test_what_the_trials_share_is_charged_once_a_run_in_every_currency(currency:
         run_curves(outcomes, runs, frames.trials, rule) for outcomes, runs in ((before, frames.runs), (after, more))
     ]
     np.testing.assert_allclose(steps[1]["cost"] - steps[0]["cost"], once)
-    reports = frames.reports.assign(duration_s=10.0 * frames.reports["epoch"])
-    fine = [report_curves(outcomes, runs, reports, rule) for outcomes, runs in ((before, frames.runs), (after, more))]
-    np.testing.assert_allclose(fine[1]["cost"] - fine[0]["cost"], once)
 
 
 @pytest.mark.parametrize("n", [2, 3, 10])
@@ -179,15 +164,6 @@ def test_t_intervals_are_those_of_scipy(n: int) -> None:
     values = np.random.default_rng(n).normal(0.9, 0.01, n)
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert t_interval(values) == pytest.approx((values.mean(), expected.low, expected.high))
-
-
-def test_one_stratum_is_a_plain_interval_and_two_are_welchs() -> None:
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(0.9, 0.002, 5), rng.normal(0.7, 0.01, 10)
-    assert stratified_t([a]) == pytest.approx(t_interval(a))
-    # The mean of a and b is half the difference of a and −b.
-    welch = stats.ttest_ind(a, -b, equal_var=False).confidence_interval(0.95)
-    assert stratified_t([a, b])[1:] == pytest.approx((welch.low / 2, welch.high / 2))
 
 
 def test_area_by_hand() -> None:

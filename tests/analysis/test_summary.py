@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,22 @@ from rich.console import Console
 from synthetic import DAY, Frames, Recipe, make_frames, run, trial
 
 from analysis import summary
-from analysis.rendering.table import MISSING, render, rich_table
+from analysis.rendering.table import Table, render, rich_table
 from analysis.runs.outcomes import notices, run_outcomes
 from tune_kd.errors import InputError
+from tune_kd.formats import MISSING
 from tune_kd.store.reading.incumbents import incumbents
+
+
+def table_of(
+    runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | None = None, policies: Sequence[str] = ()
+) -> pd.DataFrame:
+    return summary.tabulate(run_outcomes(runs, trials, nodes), policies=policies)
+
+
+def tables_of(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | None = None) -> list[Table]:
+    outcomes = run_outcomes(runs, trials, nodes)
+    return summary.format_table(summary.tabulate(outcomes), notes=notices(outcomes))
 
 
 def test_the_incumbent_is_chosen_by_validation_and_brings_its_own_test() -> None:
@@ -33,32 +46,32 @@ def test_the_lowest_index_wins_a_tie_whoever_ended_first_and_whatever_its_place_
 
 def test_a_failed_trial_is_never_incumbent_but_is_paid_for() -> None:
     trials = pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("a", 1, 0.99, None, status="failed", energy_j=7.0)])
-    row = summary.policy_table(pd.DataFrame([run("a", "grid")]), trials).iloc[0]
+    row = table_of(pd.DataFrame([run("a", "grid")]), trials).iloc[0]
     assert (row["val_accuracy_mean"], row["test_accuracy_mean"]) == (0.8, 0.7)
     assert (row["energy_j"], row["flops_executed"], row["failed"]) == (17.0, 200.0, 1)
 
 
 def test_a_retry_is_paid_for_and_is_one_trial() -> None:
     trials = pd.DataFrame([trial("a", 0, None, None, status="lost"), trial("a", 0, 0.8, 0.7, attempt=1)])
-    row = summary.policy_table(pd.DataFrame([run("a", "grid")]), trials).iloc[0]
+    row = table_of(pd.DataFrame([run("a", "grid")]), trials).iloc[0]
     assert (row["trials"], row["energy_j"], row["lost"]) == (1, 20.0, 1)
 
 
 def test_what_the_trials_share_is_charged_once() -> None:
     runs = pd.DataFrame([run("a", "grid", shared_energy_j=100.0, shared_flops=1000.0, shared_co2e_g=3.0)])
-    row = summary.policy_table(runs, pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("a", 1, 0.8, 0.7)])).iloc[0]
+    row = table_of(runs, pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("a", 1, 0.8, 0.7)])).iloc[0]
     assert (row["energy_j"], row["flops_executed"], row["co2e_g"]) == (120.0, 1200.0, 5.0)
 
 
 def test_shared_work_without_a_measurement_makes_the_energy_unknown() -> None:
     runs = pd.DataFrame([run("a", "grid", shared_energy_j=None, shared_flops=1000.0)])
-    assert np.isnan(summary.policy_table(runs, pd.DataFrame([trial("a", 0, 0.8, 0.7)])).iloc[0]["energy_j"])
+    assert np.isnan(table_of(runs, pd.DataFrame([trial("a", 0, 0.8, 0.7)])).iloc[0]["energy_j"])
 
 
 @pytest.mark.parametrize(("epochs", "known"), [(2, False), (0, True)])
 def test_one_unmeasured_attempt_that_trained_makes_the_energy_unknown(epochs: int, known: bool) -> None:
     lost = trial("a", 1, None, None, status="lost", energy_j=None, epochs=epochs)
-    row = summary.policy_table(pd.DataFrame([run("a", "grid")]), pd.DataFrame([trial("a", 0, 0.8, 0.7), lost])).iloc[0]
+    row = table_of(pd.DataFrame([run("a", "grid")]), pd.DataFrame([trial("a", 0, 0.8, 0.7), lost])).iloc[0]
     assert np.isfinite(row["energy_j"]) == known
 
 
@@ -66,14 +79,14 @@ def test_the_energy_ratio_is_of_means_over_the_replicates_both_have() -> None:
     runs = pd.DataFrame([run("g0", "grid", 0), run("g1", "grid", 1), run("s1", "stochastic", 1)])
     energies = {"g0": 1000.0, "g1": 100.0, "s1": 5.0}
     trials = pd.DataFrame([trial(name, 0, 0.8, 0.7, energy_j=joules) for name, joules in energies.items()])
-    table = summary.policy_table(runs, trials).set_index("label")
+    table = table_of(runs, trials).set_index("label")
     assert table["energy_ratio"].to_dict() == {"grid": 1.0, "stochastic": 0.05}
 
 
 def test_without_grid_the_first_policy_named_is_the_reference() -> None:
     frames = make_frames(policies={"tpe": Recipe(trials=20), "random": Recipe(trials=10)}, replicates=2)
-    assert set(summary.policy_table(frames.runs, frames.trials)["reference"]) == {"tpe"}
-    named = summary.policy_table(frames.runs, frames.trials, policies=["random", "tpe"])
+    assert set(table_of(frames.runs, frames.trials)["reference"]) == {"tpe"}
+    named = table_of(frames.runs, frames.trials, policies=["random", "tpe"])
     assert set(named["reference"]) == {"random"}
     assert list(named["label"]) == ["random", "tpe"]
 
@@ -81,7 +94,7 @@ def test_without_grid_the_first_policy_named_is_the_reference() -> None:
 def test_means_and_sample_deviations_are_those_of_the_replicates() -> None:
     runs = pd.DataFrame([run(f"g{i}", "grid", i) for i in range(3)])
     trials = pd.DataFrame([trial(f"g{i}", 0, 0.8, test) for i, test in enumerate((0.7, 0.8, 0.9))])
-    row = summary.policy_table(runs, trials).iloc[0]
+    row = table_of(runs, trials).iloc[0]
     assert row["test_accuracy_mean"] == pytest.approx(0.8)
     assert row["test_accuracy_std"] == pytest.approx(0.1)
 
@@ -101,7 +114,7 @@ def test_means_and_sample_deviations_are_those_of_the_replicates() -> None:
 def test_what_differs_is_never_pooled_and_is_said(other: dict[str, object]) -> None:
     runs = pd.DataFrame([run("a", "grid", 0), run("b", "grid", 1, **other)])
     trials = pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.9, 0.8)])
-    assert list(summary.policy_table(runs, trials)["replicates"]) == [1, 1]
+    assert list(table_of(runs, trials)["replicates"]) == [1, 1]
     assert "never pooled" in notices(run_outcomes(runs, trials))[0]
 
 
@@ -177,7 +190,7 @@ def test_equal_scenarios_written_in_another_order_are_one() -> None:
         run("a", "grid", 0, scenario_json='{"a": 1, "b": 2}'),
         run("b", "grid", 1, scenario_json='{"b": 2, "a": 1}'),
     ]
-    table = summary.policy_table(pd.DataFrame(runs), pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.8, 0.7)]))
+    table = table_of(pd.DataFrame(runs), pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.8, 0.7)]))
     assert list(table["replicates"]) == [2]
 
 
@@ -186,14 +199,14 @@ def test_variants_of_a_policy_are_told_apart_by_what_differs() -> None:
         run("a", "annealing", 0, policy_json='{"shape": "linear", "tau_max": 20}'),
         run("b", "annealing", 0, policy_json='{"shape": "cosine", "tau_max": 20}'),
     ]
-    table = summary.policy_table(pd.DataFrame(runs), pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.8, 0.7)]))
+    table = table_of(pd.DataFrame(runs), pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.8, 0.7)]))
     assert list(table["label"]) == ["annealing shape=linear", "annealing shape=cosine"]
 
 
 def test_the_same_replicate_twice_counts_once_the_later_one() -> None:
     runs = pd.DataFrame([run("a", "grid", 0, started_at=DAY + pd.Timedelta(hours=1)), run("b", "grid", 0)])
     trials = pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.9, 0.9)])
-    row = summary.policy_table(runs, trials).iloc[0]
+    row = table_of(runs, trials).iloc[0]
     assert (row["runs"], row["replicates"], row["test_accuracy_mean"]) == (2, 1, 0.7)
     assert "1 run left out" in notices(run_outcomes(runs, trials))[0]
 
@@ -202,7 +215,7 @@ def test_planned_failed_and_empty_runs_are_shown_with_dashes_and_counted() -> No
     runs = [run("a", "grid"), run("b", "random", status="planned"), run("c", "tpe", status="failed")]
     runs.append(run("d", "annealing"))
     trials = [trial("a", 0, 0.8, 0.7), trial("c", 0, None, None, status="failed", energy_method=None)]
-    tables = summary.summary_tables(pd.DataFrame(runs), pd.DataFrame(trials))
+    tables = tables_of(pd.DataFrame(runs), pd.DataFrame(trials))
     assert len(tables) == 1
     cells = {row[0]: row for row in tables[0].rows}
     assert set(cells) == {"grid", "random", "tpe", "annealing"}
@@ -217,8 +230,8 @@ def test_planned_failed_and_empty_runs_are_shown_with_dashes_and_counted() -> No
 def test_a_store_without_trials_or_without_runs_still_gives_a_table() -> None:
     frames = make_frames(replicates=1)
     nothing = frames.trials.iloc[:0]
-    assert [row[4] for row in summary.summary_tables(frames.runs, nothing)[0].rows] == [MISSING] * 5
-    empty = summary.policy_table(frames.runs.iloc[:0], nothing)
+    assert [row[4] for row in tables_of(frames.runs, nothing)[0].rows] == [MISSING] * 5
+    empty = table_of(frames.runs.iloc[:0], nothing)
     assert len(empty) == 0
     assert "energy_ratio" in empty
     assert summary.format_table(empty) == []
@@ -226,7 +239,7 @@ def test_a_store_without_trials_or_without_runs_still_gives_a_table() -> None:
 
 def test_every_form_says_the_same_and_machines_get_base_units() -> None:
     frames = make_frames(replicates=2)
-    tables = summary.summary_tables(frames.runs, frames.trials, frames.nodes)
+    tables = tables_of(frames.runs, frames.trials, frames.nodes)
     records = json.loads(render(tables, "json"))
     csv = pd.read_csv(io.StringIO(render(tables, "csv")))
     assert [row["label"] for row in records[0]] == list(csv["label"]) == [row[0] for row in tables[0].rows]
@@ -242,7 +255,7 @@ def test_every_form_says_the_same_and_machines_get_base_units() -> None:
 def test_the_table_fits_a_terminal_of_80_columns(frames: Frames, broken: bool) -> None:
     console = Console(width=80, file=io.StringIO(), record=True)
     trials = frames.trials.assign(status=["lost", *frames.trials["status"][1:]]) if broken else frames.trials
-    for table in summary.summary_tables(frames.runs, trials):
+    for table in tables_of(frames.runs, trials):
         console.print(rich_table(table))
     text = console.export_text()
     assert "stochastic" in text
@@ -258,13 +271,13 @@ def frames() -> Frames:
 
 
 def test_energies_share_one_unit_that_fits_the_largest(frames: Frames) -> None:
-    assert "Wh" in summary.summary_tables(frames.runs, frames.trials)[0].headers
+    assert "Wh" in tables_of(frames.runs, frames.trials)[0].headers
     large = frames.trials.assign(energy_j=frames.trials["energy_j"] * 1000)
-    assert "kWh" in summary.summary_tables(frames.runs, large)[0].headers
+    assert "kWh" in tables_of(frames.runs, large)[0].headers
 
 
 def test_orders_are_by_energy_accuracy_or_as_named(frames: Frames) -> None:
-    table = summary.policy_table(frames.runs, frames.trials)
+    table = table_of(frames.runs, frames.trials)
     assert list(summary.rank(table, "named")["label"]) == ["grid", "random", "tpe", "annealing", "stochastic"]
     assert summary.rank(table, "energy")["energy_j"].is_monotonic_increasing
     assert summary.rank(table, "accuracy")["test_accuracy_mean"].is_monotonic_decreasing
@@ -274,8 +287,8 @@ def test_orders_are_by_energy_accuracy_or_as_named(frames: Frames) -> None:
 
 def test_few_replicates_are_stamped_screening() -> None:
     few, enough = make_frames(replicates=9), make_frames(replicates=10)
-    assert "screening" in summary.summary_tables(few.runs, few.trials)[0].notes[0]
-    assert "screening" not in summary.summary_tables(enough.runs, enough.trials)[0].notes[0]
+    assert "screening" in tables_of(few.runs, few.trials)[0].notes[0]
+    assert "screening" not in tables_of(enough.runs, enough.trials)[0].notes[0]
 
 
 def test_trials_that_diverged_are_counted_and_named_by_temperature_and_epoch() -> None:

@@ -6,14 +6,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tune_simulator import Simulator
+from tune_simulator import Simulator, kept
 
 from policies import POLICIES
 from tune_kd.budget.ledger import SPENT
 from tune_kd.events import EpochReport, TrialEnded, TrialMetered, TrialStarted
 from tune_kd.history.run_history import history_of
 from tune_kd.planning.plan import RunPlan, plan_study
-from tune_kd.store import Store, create_store
 
 BUDGETS = {
     "trials": "6trials",
@@ -89,19 +88,6 @@ def test_a_worker_killed_within_an_epoch_is_charged_for_it() -> None:
     run.run()
     reported = sum({(e.trial_id, e.attempt): e.energy_j for e in run.of(EpochReport)}.values())
     assert run.ledger.spent == run.charged > reported
-
-
-def kept(run: Simulator, folder: Path) -> Store:
-    """The run's events in a store, sealed as the recorder seals them."""
-    store = create_store(folder)
-    attempts = dict.fromkeys((event.trial_id, event.attempt) for event in run.events)
-    for key in attempts:
-        journal = store.journal(run.plan.run_id, *key)
-        for event in run.events:
-            if (event.trial_id, event.attempt) == key:
-                journal.append(event)
-        store.seal(run.plan.run_id, *key)
-    return store
 
 
 @every_policy

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from run_events import ended, report
-from test_budget_matrix import kept
-from tune_simulator import Simulator
+from tune_simulator import Simulator, kept
 
 from policies import POLICIES
 from tune_kd.budget.target_track import Target
@@ -45,7 +44,7 @@ def test_what_counts_is_the_checkpoint_that_is_handed_in() -> None:
     target(ended("b", 0, "failed"))
     assert not target.reached, "a failed attempt hands in nothing"
     # The retry goes on at epoch 2, and the best epoch is that of the attempt before.
-    target(replace(report("b", 1, 2, 1), val_accuracy=0.7, checkpoint_epoch=1))
+    target(replace(report("b", 1, 2, 1), val_accuracy=0.7, checkpoint_epoch=1, checkpoint_val_accuracy=0.95))
     target(ended("b", 1))
     assert target.reached_by == "b"
 

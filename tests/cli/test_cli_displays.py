@@ -310,9 +310,8 @@ def test_what_the_trials_share_is_in_the_energy_shown(asked: tuple[float | None,
 
 def test_the_accuracy_shown_is_that_of_the_chosen_checkpoint() -> None:
     run = view()
-    feed(
-        run, started(run.plan, 0), report(run.plan, 0, 1, val_accuracy=0.9), report(run.plan, 0, 2, checkpoint_epoch=1)
-    )
+    chosen = {"checkpoint_epoch": 1, "checkpoint_val_accuracy": 0.9}
+    feed(run, started(run.plan, 0), report(run.plan, 0, 1, val_accuracy=0.9), report(run.plan, 0, 2, **chosen))
     assert run.best == 0.9
 
 

@@ -88,6 +88,12 @@ def test_sizes_keep_the_value(count: float) -> None:
 def test_what_has_no_value_is_a_dash_and_never_zero() -> None:
     assert [formats.percent(None), formats.energy(None), formats.duration(None), formats.tau(None, None)] == ["—"] * 4
     assert formats.percent(0.0) == "0.0 %"
+    assert [formats.percentage(None), formats.percent(float("nan")), formats.emissions(None)] == ["—"] * 3
+    assert (formats.percentage(0.9081, 2), formats.emissions(12.34)) == ("90.81", "12.3 g")
+
+
+def test_a_count_may_be_a_fraction() -> None:
+    assert [formats.plural(count, "CPU") for count in (0.5, 1.0, 2.0)] == ["0.5 CPUs", "1 CPU", "2 CPUs"]
     assert formats.significant(math.inf) == "inf"
 
 

@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from policies import Policy
+from policies import POLICIES, Policy
 from policies.base import StepLoss, Temperature
 from search_spaces import SPACES, Dimension, Space
 from tune_kd.config.scenario import Scenario, load_scenario
@@ -24,6 +24,20 @@ TAU = SPACES["tau"]
 COARSE = Space(name="coarse", dimensions={"tau": Dimension(low=2, high=20, step=4)})  # 2, 6, 10, 14, 18
 REAL = Space(name="real", dimensions={"tau": Dimension(low=0.5, high=8)})
 SINGLE = Space(name="single", dimensions={"tau": Dimension(low=4, high=4, step=1)})
+
+VARIANTS = (
+    "annealing:shape=cosine",
+    "annealing:shape=exponential",
+    "annealing-kd:temperature_only",
+    "dtkd:temperature_only",
+    "logit-standardization:temperature_only",
+    "normkd:temperature_only",
+    "stochastic:continuous=true",
+    "stochastic-around-best:continuous=true",
+    "stochastic-per-epoch:continuous=true",
+    "stochastic-per-sample:continuous=true",
+)
+LABELS = sorted({*POLICIES, *VARIANTS})
 
 
 def suggestions(searcher: Searcher, count: int, accuracy: Any = None) -> list[dict[str, float]]:

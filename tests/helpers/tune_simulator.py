@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -21,6 +22,7 @@ from tune_kd.execution.tune import BudgetedSearcher, BudgetStopper, TuneEvents, 
 from tune_kd.history.run_history import RunHistory
 from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.plan import RunPlan
+from tune_kd.store import Store, create_store
 
 CARBON = Carbon(intensity_g_per_kwh=500.0, source="chosen for the tests", pue=1.0)
 MAX_FAILURES = 1
@@ -173,3 +175,16 @@ class Simulator:
     @property
     def started(self) -> set[str]:
         return {event.trial_id for event in self.of(TrialStarted)}
+
+
+def kept(run: Simulator, folder: Path) -> Store:
+    """The run's events in a store, sealed as the recorder seals them."""
+    store = create_store(folder)
+    attempts = dict.fromkeys((event.trial_id, event.attempt) for event in run.events)
+    for key in attempts:
+        journal = store.journal(run.plan.run_id, *key)
+        for event in run.events:
+            if (event.trial_id, event.attempt) == key:
+                journal.append(event)
+        store.seal(run.plan.run_id, *key)
+    return store

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_budget_matrix import kept
-from tune_simulator import Simulator
+from tune_simulator import Simulator, kept
 
 from tune_kd.budget.cost import PassCost
 from tune_kd.config.scenario import load_scenario

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from ray.tune.search import Searcher
-from test_budget_matrix import kept
-from tune_simulator import Simulator
+from tune_simulator import Simulator, kept
 
 from search_spaces import SPACES
 from tune_kd.config.catalogue import make_policy

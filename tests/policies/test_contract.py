@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from policy_sequences import (
     COARSE,
     EPOCHS,
+    LABELS,
     SINGLE,
     STEPS,
     TAU,
@@ -29,19 +30,6 @@ from policies.base import Temperature
 from search_spaces import SPACES, Space
 from tune_kd.config.catalogue import make_policy
 
-VARIANTS = (
-    "annealing:shape=cosine",
-    "annealing:shape=exponential",
-    "annealing-kd:temperature_only",
-    "dtkd:temperature_only",
-    "logit-standardization:temperature_only",
-    "normkd:temperature_only",
-    "stochastic:continuous=true",
-    "stochastic-around-best:continuous=true",
-    "stochastic-per-epoch:continuous=true",
-    "stochastic-per-sample:continuous=true",
-)
-LABELS = sorted({*POLICIES, *VARIANTS})
 UNTAUGHT = {"student"}  # have no temperature at all
 SOFTENED = [label for label in LABELS if label not in UNTAUGHT]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_budget_matrix import kept
-from tune_simulator import Simulator
+from tune_simulator import Simulator, kept
 
 from policies.schedulers import Brackets
 from search_spaces import SPACES

@@ -15,8 +15,7 @@ from ray.tune.search import Searcher
 from run_events import report
 from scipy.integrate import quad
 from scipy.stats import norm
-from test_budget_matrix import kept
-from tune_simulator import Simulator
+from tune_simulator import Simulator, kept
 
 from policies.improvement import Observed, Process, costs, expected_improvement
 from search_spaces import SPACES, Dimension, Space

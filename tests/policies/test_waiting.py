@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from policy_sequences import EPOCHS, STEPS, TAU, first_params, logits, training_step
-from test_contract import LABELS
+from policy_sequences import EPOCHS, LABELS, STEPS, TAU, first_params, logits, training_step
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves

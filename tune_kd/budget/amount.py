@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tune_kd.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    pass
-
+from tune_kd.formats import JOULES_PER_KWH, JOULES_PER_WH
 
 # What one of each unit is worth in its currency's base unit.
 UNITS: dict[str, tuple[str, float]] = {
@@ -28,9 +24,9 @@ UNITS: dict[str, tuple[str, float]] = {
     "kj": ("joules", 1e3),
     "mJ": ("joules", 1e-3),  # m and M differ by their case alone: these are read as they are typed
     "MJ": ("joules", 1e6),
-    "mWh": ("joules", 3.6),
-    "wh": ("joules", 3600),
-    "kwh": ("joules", 3.6e6),
+    "mWh": ("joules", JOULES_PER_WH / 1000),
+    "wh": ("joules", JOULES_PER_WH),
+    "kwh": ("joules", JOULES_PER_KWH),
     "mg": ("gco2e", 1e-3),
     "g": ("gco2e", 1),
     "kg": ("gco2e", 1e3),

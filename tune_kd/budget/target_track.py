@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from tune_kd.errors import InputError
@@ -11,24 +10,21 @@ from tune_kd.events import EpochReport, Event, TrialEnded
 
 @dataclass(kw_only=True)
 class Target:
-    """Listens whether a trial ended with a chosen checkpoint whose validation accuracy is at least ``accuracy``.
+    """Whether a trial has ended whose chosen checkpoint has a validation accuracy of at least ``accuracy``.
 
-    A trial enters the contest when it ends, so a report above the target does not count before that, nor at all
-    where the checkpoint rule chooses another epoch.
+    A report above the target does not count before its trial ends. It never counts if another epoch is chosen.
     """
 
     accuracy: float
     reached_by: str | None = None  # the first trial that did
-    _validated: dict[tuple[str, int], float] = field(default_factory=dict)  # by trial and epoch, over its attempts
-    _chosen: dict[str, int] = field(default_factory=dict)
+    _chosen: dict[str, float | None] = field(default_factory=dict)  # by trial, the accuracy of its checkpoint so far
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, EpochReport):
-            self._validated[event.trial_id, event.epoch] = event.val_accuracy
-            self._chosen[event.trial_id] = event.checkpoint_epoch
+            self._chosen[event.trial_id] = event.chosen_accuracy
         elif isinstance(event, TrialEnded) and event.status in ("completed", "stopped"):
-            accuracy = self._validated.get((event.trial_id, self._chosen.get(event.trial_id, 0)), -math.inf)
-            if accuracy >= self.accuracy:
+            accuracy = self._chosen.get(event.trial_id)
+            if accuracy is not None and accuracy >= self.accuracy:
                 self.reached_by = self.reached_by or event.trial_id
 
     @property

@@ -16,6 +16,7 @@ import psutil
 
 from tune_kd.cluster.interruption import undisturbed
 from tune_kd.errors import InputError, RunFailed
+from tune_kd.formats import plural
 from tune_kd.own_packages import workers_path
 from tune_kd.storage.home import ray_token
 from tune_kd.storage.scratch import own_folder
@@ -214,10 +215,6 @@ def _offer(nodes: list[Mapping[str, float]]) -> str:
     """The nodes in words: ``2 nodes with 8 CPUs and 1 GPU, 1 node with 4 CPUs and 0 GPUs``."""
     kinds = Counter((node.get("CPU", 0), node.get("GPU", 0)) for node in nodes)
     return ", ".join(
-        f"{_count(number, 'node')} with {_count(cpus, 'CPU')} and {_count(gpus, 'GPU')}"
+        f"{plural(number, 'node')} with {plural(cpus, 'CPU')} and {plural(gpus, 'GPU')}"
         for (cpus, gpus), number in kinds.most_common()
     )
-
-
-def _count(number: float, what: str) -> str:
-    return f"{number:g} {what}{'' if number == 1 else 's'}"

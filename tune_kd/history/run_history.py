@@ -13,7 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tune_kd.errors import StoreError
-from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted, with_chosen
 from tune_kd.history.records import plain_rows
 from tune_kd.store import Store
 
@@ -46,13 +46,12 @@ class KnownTrial:
         Joules are None if an attempt was not measured. The result is made of reports alone, so a searcher gets from
         the store the same bits as in the run. None for a trial without a report.
         """
-        if not self.last:
-            return None
         reports = list(self.last.values())
-        chosen = reports[-1].checkpoint_val_accuracy
+        if not reports or (accuracy := reports[-1].chosen_accuracy) is None:
+            return None
         joules = [report.energy_j for report in reports]
         return {
-            "val_accuracy": reports[-1].val_accuracy if chosen is None else chosen,
+            "val_accuracy": accuracy,
             "energy_j": None if None in joules else math.fsum(filter(None, joules)),
             "flops_executed": float(sum(report.flops_executed for report in reports)),
         }
@@ -65,8 +64,8 @@ class KnownTrial:
         last = self.last[max(self.last)]
         return {
             "checkpoint_epoch": last.checkpoint_epoch,
-            "val_accuracy": last.checkpoint_val_accuracy,
-            "val_loss": last.checkpoint_val_loss,
+            "val_accuracy": last.chosen_accuracy,
+            "val_loss": last.chosen_loss,
             "diverged_epoch": last.diverged_epoch,
         }
 
@@ -165,8 +164,7 @@ def events_of(trial: Mapping[str, Any], reports: Iterable[Mapping[str, Any]]) ->
     """The events of an attempt without a test, from its rows in the store; folding them gives the rows again."""
     started = {**trial, "params": json.loads(trial["params_json"]), "at": trial["started_at"]}
     yield TrialStarted(**_fields(TrialStarted, started))
-    for report in reports:
-        yield EpochReport(**_fields(EpochReport, report))
+    yield from with_chosen(EpochReport(**_fields(EpochReport, report)) for report in reports)
     yield TrialEnded(**_fields(TrialEnded, {**trial, "at": trial["ended_at"]}))
     yield TrialMetered(**_fields(TrialMetered, {**trial, "at": trial["ended_at"]}))
 

@@ -10,8 +10,8 @@ from importlib.metadata import version
 from typing import Any
 
 from tune_kd.errors import InputError
+from tune_kd.formats import JOULES_PER_KWH
 
-JOULES_PER_KWH = 3.6e6
 # Average new passenger car in the EU-28 in 2018 (EEA 2019), the factor behind the paper's comparison.
 CAR_G_PER_KM = 120.4
 # The European Union's codes, which ISO 3166-1 reserves for these countries and lists under others.

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from tune_kd.meter.carbon import JOULES_PER_KWH, country_name
+from tune_kd.formats import JOULES_PER_KWH
+from tune_kd.meter.carbon import country_name
 from tune_kd.meter.power_model import GIB
 
 

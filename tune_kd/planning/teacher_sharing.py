@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tune_kd.planning.plan import RunPlan
 from tune_kd.training.step import asks_teacher
-
-if TYPE_CHECKING:
-    pass
 
 
 def pays(plan: RunPlan) -> bool:

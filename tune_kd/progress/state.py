@@ -19,7 +19,6 @@ class AttemptView:
 
     started: TrialStarted
     last: EpochReport | None = None
-    accuracies: dict[int, float] = field(default_factory=dict)  # validation, by epoch
     tau_low: float | None = None
     tau_high: float | None = None
     ended: TrialEnded | None = None
@@ -27,7 +26,6 @@ class AttemptView:
     def report(self, report: EpochReport) -> None:
         """Take in an epoch."""
         self.last = report
-        self.accuracies[report.epoch] = report.val_accuracy
         for tau in (report.tau_min, report.tau_max):
             if tau is not None and math.isfinite(tau):
                 self.tau_low = tau if self.tau_low is None else min(self.tau_low, tau)
@@ -35,12 +33,10 @@ class AttemptView:
 
     @property
     def accuracy(self) -> float | None:
-        """Validation accuracy of the weights that the checkpoint rule chooses so far."""
-        if self.last is None:
-            return None if self.ended is None else self.ended.val_accuracy
-        # An attempt that went on from a checkpoint may have chosen an epoch of the attempt before it.
-        before = self.last.checkpoint_val_accuracy
-        return self.accuracies.get(self.last.checkpoint_epoch, self.last.val_accuracy if before is None else before)
+        """Validation accuracy of the checkpoint that is chosen so far."""
+        if self.last is not None:
+            return self.last.chosen_accuracy
+        return None if self.ended is None else self.ended.val_accuracy
 
     @property
     def diverged_epoch(self) -> int | None:
@@ -119,7 +115,7 @@ class RunView:
 
     @property
     def _trials_elsewhere(self) -> int:
-        """Trials of before that are not under way again."""
+        """Trials started before the resume that have not restarted."""
         return len(self.before - {trial_id for trial_id, _ in self.attempts})
 
     @property

@@ -16,7 +16,7 @@ from tune_kd.cli.choices import one_of
 from tune_kd.cli.options import OPTIONS, STORE, option
 from tune_kd.cli.shown.ranking_tables import Listing, plain_rows, show, table_of
 from tune_kd.errors import unknown
-from tune_kd.formats import MISSING
+from tune_kd.formats import MISSING, energy, percentage
 
 if TYPE_CHECKING:
     from policies import Policy
@@ -137,14 +137,12 @@ def models() -> Listing:
 
 def runs(store: str) -> Listing:
     """What a store holds, the latest study first; a run's id says when its study began and which policy it is of."""
-    from analysis.rendering.table import percent
-    from tune_kd import formats
     from tune_kd.store import open_store
 
     frame = open_store(store).list_runs()
     ordered = frame.sort_values("started_at", kind="stable").sort_values("study_id", ascending=False, kind="stable")
     rows = []
     for row in plain_rows(ordered):
-        reached = percent(row["best_val_accuracy"]), formats.energy(row["energy_j"])
+        reached = percentage(row["best_val_accuracy"]), energy(row["energy_j"])
         rows.append((row["run_id"], row["scenario"], row["status"], str(row["trials"] or 0), *reached))
     return Listing(headers=("run", "scenario", "status", "trials", "val %", "energy"), rows=rows, gap=1, least=LEAST)

@@ -12,7 +12,7 @@ from tune_kd.cli.options import CACHE, POLICY_FORM, SEARCH, SHOWN, STORE, WHERE,
 from tune_kd.cli.shown.costs import COSTS, earlier_store, totals, trial_cost
 from tune_kd.cli.shown.ranking_tables import Listing, print_json, show, table_of
 from tune_kd.cli.study_options import WORDS
-from tune_kd.formats import MISSING, duration, energy, plural, significant
+from tune_kd.formats import MISSING, duration, emissions, energy, plural, significant
 from tune_kd.planning.plan_options import Planning
 
 if TYPE_CHECKING:
@@ -155,12 +155,7 @@ def _by_name(row: Forecast) -> dict[str, float | None]:
 
 
 def _costs(costs: dict[str, float | None]) -> tuple[str, str, str]:
-    grams = costs["co2e_g"]
-    return duration(costs["duration_s"]), energy(costs["energy_j"]), _grams(grams)
-
-
-def _grams(grams: float | None) -> str:
-    return MISSING if grams is None else f"{significant(grams)} g"
+    return duration(costs["duration_s"]), energy(costs["energy_j"]), emissions(costs["co2e_g"])
 
 
 def _trials(count: float | None) -> str:

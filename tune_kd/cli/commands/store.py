@@ -14,6 +14,7 @@ from tune_kd.cli.commands.list import runs
 from tune_kd.cli.options import OPTIONS, STORE, option
 from tune_kd.cli.shown.ranking_tables import Listing, show, table_of
 from tune_kd.errors import InputError, StoreError
+from tune_kd.formats import plural
 
 if TYPE_CHECKING:
     from tune_kd.store import Store
@@ -68,9 +69,9 @@ def verify(*, store: Where = "./runs") -> None:
     if faults:
         show(table_of(Listing(headers=("file", "what", "why"), rows=[(f.file, f.kind, f.detail) for f in faults])))
         wrong = sum(fault.is_read for fault in faults)
-        but = f", but with the wrong rows of {_count(wrong, 'file')}" if wrong else ""
-        raise StoreError(f"{_count(len(faults), 'file')} of {store} cannot be used; reading goes on without them{but}")
-    print(f"{store} is sound: {_count(len(opened.runs(['run_id'])), 'run')}, every file as it was written")
+        but = f", but with the wrong rows of {plural(wrong, 'file')}" if wrong else ""
+        raise StoreError(f"{plural(len(faults), 'file')} of {store} cannot be used; reading goes on without them{but}")
+    print(f"{store} is sound: {plural(len(opened.runs(['run_id'])), 'run')}, every file as it was written")
 
 
 @commands.command(epilog=example("tune-kd store compact"))
@@ -92,7 +93,7 @@ def rm(
     opened = _open(store)
     record = opened.show_run(run)
     if not yes:
-        trials = _count(record.trials["trial_id"].nunique(), "trial")
+        trials = plural(record.trials["trial_id"].nunique(), "trial")
         if not _agreed(f"remove {run} ({record.run['status']}, {trials}) from {store}?"):
             say("nothing was removed")
             raise typer.Exit(FAILED)
@@ -177,9 +178,3 @@ def _write_emissions(store: Store, file: Path) -> Path:
 def _say_written(files: Iterable[Path]) -> None:
     for file in files:
         print(file)
-
-
-def _count(number: int, noun: str) -> str:
-    from tune_kd.formats import plural
-
-    return plural(number, noun)

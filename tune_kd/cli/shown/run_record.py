@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from analysis.rendering.table import percent
 from tune_kd import formats
 from tune_kd.cli.shown.ranking_tables import Listing, plain_rows
 from tune_kd.store.columns import NODES, RUNS, Column
@@ -45,8 +44,8 @@ def _trial(row: Mapping[str, Any]) -> tuple[str, ...]:
         row["status"] if row["diverged_epoch"] is None else f"{row['status']}, diverged in {row['diverged_epoch']}",
         formats.tau(row["tau"], row["tau"]),
         str(row["epochs"]),
-        percent(row["val_accuracy"]),
-        percent(row["test_accuracy"]),
+        formats.percentage(row["val_accuracy"]),
+        formats.percentage(row["test_accuracy"]),
         formats.energy(row["energy_j"]),
         formats.duration(row["duration_s"]),
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from tune_kd.errors import StoreError
-from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted, TrialTested
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted, TrialTested, with_chosen
 from tune_kd.store.columns import SPENT
 
 E = TypeVar("E", bound=Event)
@@ -38,11 +38,11 @@ def fold(events: Iterable[Event]) -> Attempt:
     for event in events:
         if isinstance(event, EpochReport):
             by_epoch.setdefault(event.epoch, event)
-    reports = [by_epoch[epoch] for epoch in sorted(by_epoch)]
+    reports = with_chosen(by_epoch[epoch] for epoch in sorted(by_epoch))
     trial = {
         **_started(started),
         **_ended(_first(events, TrialEnded), last_sign_of_life=events[-1]),
-        **_chosen(by_epoch, reports),
+        **_chosen(reports),
         **_metered(_first(events, TrialMetered)),
         **_tested(_first(events, TrialTested)),
     }
@@ -55,22 +55,20 @@ def _started(event: TrialStarted) -> dict[str, Any]:
     return {**fields, "started_at": at, "params_json": json.dumps(params, sort_keys=True)}
 
 
-def _chosen(by_epoch: Mapping[int, EpochReport], reports: list[EpochReport]) -> dict[str, Any]:
+def _chosen(reports: list[EpochReport]) -> dict[str, Any]:
     """What the reports say of the whole attempt; costs stay null in one that had none."""
     if not reports:
         return {"epochs": 0}
     last = reports[-1]
     spent = {column.name: getattr(last, column.name) for column in SPENT}
-    chosen = by_epoch.get(last.checkpoint_epoch)
     return {
         **spent,
         "epochs": len(reports),
         "node_id": last.node_id,
         "checkpoint_epoch": last.checkpoint_epoch,
         "diverged_epoch": last.diverged_epoch,
-        # An attempt that went on from a checkpoint may have chosen an epoch of the attempt before it.
-        "val_accuracy": chosen.val_accuracy if chosen else last.checkpoint_val_accuracy,
-        "val_loss": chosen.val_loss if chosen else last.checkpoint_val_loss,
+        "val_accuracy": last.chosen_accuracy,
+        "val_loss": last.chosen_loss,
     }
 
 
