@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,7 @@ class TrialStarted:
     carbon_source: str
     carbon_region: str | None = None  # older journals lack both
     carbon_year: int | None = None
+    metric: str = "accuracy"  # what the scores of the attempt measure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class EpochReport:
     node_id: str
     train_loss: float
     val_loss: float
-    val_accuracy: float
+    val_score: float
     checkpoint_epoch: int  # the epoch whose weights the checkpoint rule chooses so far
     lr: float
     tau_mean: float | None
@@ -76,17 +77,17 @@ class EpochReport:
     co_tenants: int | None
     flops_policy: int = 0
     policy_parameters: int = 0
-    checkpoint_val_accuracy: float | None = None
+    checkpoint_val_score: float | None = None
     checkpoint_val_loss: float | None = None
     diverged_epoch: int | None = None  # the first epoch so far whose loss, outputs or weights were not finite
 
     @property
-    def chosen_accuracy(self) -> float | None:
-        """Validation accuracy of the checkpoint that is chosen so far, which an earlier attempt may have made.
+    def chosen_score(self) -> float | None:
+        """Validation score of the checkpoint that is chosen so far, which an earlier attempt may have made.
 
         None in a report of an older version that chose another epoch than its own: see :func:`with_chosen`.
         """
-        return self._chosen(self.checkpoint_val_accuracy, self.val_accuracy)
+        return self._chosen(self.checkpoint_val_score, self.val_score)
 
     @property
     def chosen_loss(self) -> float | None:
@@ -111,7 +112,7 @@ class TrialEnded:
     status: str
     error: str | None
     checkpoint_epoch: int | None = None
-    val_accuracy: float | None = None
+    val_score: float | None = None
     val_loss: float | None = None
     diverged_epoch: int | None = None
 
@@ -142,24 +143,31 @@ class TrialTested:
     trial_id: str
     attempt: int
     at: datetime
-    test_accuracy: float
-    precision_macro: float
-    recall_macro: float
-    specificity_macro: float
-    f1_macro: float
-    kappa: float | None  # undefined where there is one class
-    prevalence: float
-    confusion: list[list[int]]  # rows: true class, columns: predicted
-    per_class: list[dict[str, float]]  # precision, recall, f1
+    test_score: float
     inference_s: float
     inference_energy_j: float | None
     inference_co2e_g: float | None
     energy_test_j: float | None
+    # Of classification; other tasks leave them out.
+    precision_macro: float | None = None
+    recall_macro: float | None = None
+    specificity_macro: float | None = None
+    f1_macro: float | None = None
+    kappa: float | None = None  # undefined for one class
+    prevalence: float | None = None
+    confusion: list[list[int]] | None = None  # rows: true class, columns: predicted
+    per_class: list[dict[str, float]] | None = None  # precision, recall, f1
+    metrics: Mapping[str, Any] | None = None  # the task's figures that have no column of their own
 
 
 Event = TrialStarted | EpochReport | TrialEnded | TrialMetered | TrialTested
 Listener = Callable[[Event], None]
 
+_SCORES = {
+    "val_score": "val_accuracy",
+    "checkpoint_val_score": "checkpoint_val_accuracy",
+    "test_score": "test_accuracy",
+}
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
 
 
@@ -174,9 +182,9 @@ def with_chosen(reports: Iterable[EpochReport]) -> list[EpochReport]:
 
 
 def _with_chosen(report: EpochReport, chosen: EpochReport | None) -> EpochReport:
-    if chosen is None or report.chosen_accuracy is not None:
+    if chosen is None or report.chosen_score is not None:
         return report
-    return dataclasses.replace(report, checkpoint_val_accuracy=chosen.val_accuracy, checkpoint_val_loss=chosen.val_loss)
+    return dataclasses.replace(report, checkpoint_val_score=chosen.val_score, checkpoint_val_loss=chosen.val_loss)
 
 
 def to_json(event: Event) -> str:
@@ -192,6 +200,8 @@ def from_json(line: str) -> Event:
         raise ValueError(f"not an event: {line[:80]!r}")
     kind = _KINDS[fields.pop("event")]
     known = {field.name for field in dataclasses.fields(kind)}
+    # In journals of older versions every score was an accuracy, and called so.
+    fields |= {name: fields[old] for name, old in _SCORES.items() if name in known and old in fields}
     # A journal of a newer version may have more fields: those that this version does not know are dropped.
     fields = {name: value for name, value in fields.items() if name in known}
     try:

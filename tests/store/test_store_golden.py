@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from store_records import TABLES, at, contents, write_whole_run
 
 from tune_kd.store import create_store, open_store
-from tune_kd.store.columns import SCHEMA_VERSION
+from tune_kd.store.columns import ACCURACIES, SCHEMA_VERSION
 from tune_kd.store.schema import SCHEMAS
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -52,7 +53,7 @@ def test_a_golden_store_opens_with_its_values(version: str) -> None:
     assert (trials["loose-0001"]["error"], trials["loose-0001"]["energy_j"]) == ("boom", None)
     whole = trials["whole-0001"]
     assert (whole["tau"], whole["epochs"], whole["energy_j"], whole["co2e_g"]) == (4.0, 3, 30.0, 3.0)
-    assert (whole["val_accuracy"], whole["test_accuracy"]) == (0.875, 0.875)
+    assert (whole["val_score"], whole["test_score"]) == (0.875, 0.875)
     assert whole["confusion"] == [[3, 1], [0, 4]]
     assert whole["per_class"][1] == {"precision": 0.8, "recall": 1.0, "f1": 8 / 9}
     [stochastic] = [row for row in rows["reports"] if row["trial_id"] == "loose-0000"]
@@ -70,3 +71,30 @@ def test_a_golden_store_can_be_gone_on_with(version: str, tmp_path: Path) -> Non
     store.compact()
     assert [row for row in contents(store)["trials"] if row["run_id"] != "new"] == before["trials"]
     assert len(store.runs()) == 3
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_has_scores_in_the_runs_metric_and_as_accuracies(version: str) -> None:
+    rows = contents(open_store(GOLDEN / version))
+    for table in ("trials", "reports"):
+        for row in rows[table]:
+            scores = {score: name for score, name in ACCURACIES.items() if score in row}
+            assert {row[score] for score in scores} == {row[name] for name in scores.values()}
+    assert {row["metric"] for row in rows["trials"]} == {"accuracy"}
+    if version == "v1":  # where nothing else could be learned
+        assert {(row["task"], row["metric"]) for row in rows["runs"]} == {("classification", "accuracy")}
+
+
+def test_stores_of_two_versions_merged_give_every_trial_its_accuracy_in_any_reader(tmp_path: Path) -> None:
+    """A plain reader of the files sees old and new rows in one column."""
+    store = create_store(shutil.copytree(GOLDEN / "v1", tmp_path / "store"))
+    write_whole_run(store, "new", trials=1)
+    later = create_store(tmp_path / "later")
+    write_whole_run(later, "later", trials=1)
+    store.merge(later)
+    tested = {"whole-0000", "whole-0001", "new-0000", "later-0000"}
+    for name in ("test_accuracy", "test_score"):
+        known = store.trials(["trial_id", name]).dropna()
+        assert (set(known.trial_id), set(known[name])) == (tested, {0.875})
+    plain = ds.dataset(str(tmp_path / "store" / "trials"), partitioning=None, schema=SCHEMAS["trials"]).to_table()
+    assert {row["trial_id"] for row in plain.to_pylist() if row["test_accuracy"] == 0.875} == tested

@@ -23,6 +23,7 @@ from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialStarte
 from tune_kd.history.run_history import KnownTrial, RunHistory, give_result
 from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.plan import RunPlan
+from tune_kd.tasks.catalogue import task_of
 
 
 class TuneEvents:
@@ -93,6 +94,7 @@ class TuneEvents:
                 carbon_source=self._carbon.source,
                 carbon_region=self._carbon.region,
                 carbon_year=self._carbon.year,
+                metric=task_of(self._plan.scenario).metric,
             )
         )
 
@@ -176,7 +178,7 @@ class BudgetedSearcher(_NotSaved, Searcher):
     def __init__(
         self, searcher: Searcher, ledger: Ledger, source: TuneEvents, room: Callable[[], float] = lambda: math.inf
     ) -> None:
-        super().__init__(metric="val_accuracy", mode="max")
+        super().__init__(metric="val_score", mode="max")
         self._searcher, self._ledger, self._source, self._room = searcher, ledger, source, room
         self._live: set[str] = set()  # suggested and not ended, by Tune's name
 

@@ -27,6 +27,8 @@ from tune_kd.events import utc_now
 from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.plan import RunPlan, Study, space_record
 from tune_kd.store import Store
+from tune_kd.store.columns import ACCURACIES, ACCURACY
+from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.teacher import Teacher
 
 
@@ -50,6 +52,8 @@ class RunRow:
                 "scenario": plan.scenario.name,
                 "scenario_json": to_record(plan.scenario),
                 "scenario_sha256": scenario_sha256(plan.scenario),
+                "task": plan.scenario.task,
+                "metric": task_of(plan.scenario).metric,
                 "equivalence_margin": plan.scenario.equivalence_margin,
                 "policy": plan.label,
                 "policy_json": catalogue.policy_record(plan.policy),
@@ -78,7 +82,7 @@ class RunRow:
         """The run starts or is resumed: it is ``running``. Without a teacher the teacher's columns stay null."""
         self._fill(
             store,
-            **({} if teacher is None else _of_teacher(teacher, carbon)),
+            **({} if teacher is None else _of_teacher(teacher, self.scenario, carbon)),
             cpus_per_trial=resources.cpus,
             gpus_per_trial=resources.gpus,
             started_at=self.columns.get("started_at") or utc_now(),
@@ -239,13 +243,19 @@ def _of_data(data: ImageData) -> Mapping[str, Any]:
     }
 
 
-def _of_teacher(teacher: Teacher, carbon: Carbon) -> Mapping[str, Any]:
+def _of_teacher(teacher: Teacher, scenario: Scenario, carbon: Carbon) -> Mapping[str, Any]:
     return {
         "teacher_id": teacher.teacher_id,
         "teacher_energy_j": teacher.energy_j,
         "teacher_co2e_g": carbon.co2e_g(teacher.energy_j),
         "teacher_flops": teacher.flops,
         "teacher_duration_s": teacher.duration_s,
-        "teacher_val_accuracy": teacher.val_accuracy,
-        "teacher_test_accuracy": teacher.test_accuracy,
+        **_scores(teacher, scenario),
     }
+
+
+def _scores(teacher: Teacher, scenario: Scenario) -> Mapping[str, Any]:
+    """The teacher's scores, and if the task's metric is the accuracy, under that name, too."""
+    scores = {"teacher_val_score": teacher.val_score, "teacher_test_score": teacher.test_score}
+    named = {ACCURACIES[name]: score for name, score in scores.items()}
+    return {**scores, **named} if task_of(scenario).metric == ACCURACY else scores

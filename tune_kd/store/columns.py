@@ -78,6 +78,8 @@ RUNS = (
     C("scenario", "string", "", "what is trained, by name", KEY),
     C("scenario_json", "string", "", "the scenario in full, as JSON"),
     C("scenario_sha256", "string", "", "hash of scenario_json"),
+    C("task", "string", "", "what is learned: classification"),
+    C("metric", "string", "", "what every score of the run measures, larger is better: accuracy"),
     C("policy", "string", "", "how τ is chosen, by name", KEY),
     C("policy_json", "string", "", "the policy's options, as JSON"),
     C("policy_sha256", "string", "", "hash of the policy's source text"),
@@ -98,8 +100,10 @@ RUNS = (
     C("teacher_flops", "double", "FLOP", "the teacher's training"),
     C("teacher_co2e_g", "double", "g CO2e", "the teacher's training"),
     C("teacher_duration_s", "double", "s", "the teacher's training"),
-    C("teacher_val_accuracy", "double", "fraction", "the teacher's validation accuracy"),
-    C("teacher_test_accuracy", "double", "fraction", "the teacher's test accuracy"),
+    C("teacher_val_score", "double", "fraction", "the teacher's validation score, in the metric"),
+    C("teacher_test_score", "double", "fraction", "the teacher's test score, in the metric"),
+    C("teacher_val_accuracy", "double", "fraction", "classification: the same as teacher_val_score"),
+    C("teacher_test_accuracy", "double", "fraction", "classification: the same as teacher_test_score"),
     C("shared_energy_j", "double", "J", "teacher outputs computed once for all trials"),
     C("shared_flops", "double", "FLOP", "teacher outputs computed once for all trials"),
     C("shared_s", "double", "s", "teacher outputs computed once for all trials"),
@@ -126,6 +130,7 @@ TRIALS = (
     VERSION, RUN_ID, *TRIAL_KEY,
     C("index", "int", "", "place of the trial in its run; 0 is the first", KEY),
     C("params_json", "string", "", "the suggested hyperparameters, as JSON", KEY),
+    C("metric", "string", "", "what the scores measure, larger is better: accuracy"),
     C("tau", "double", "", "τ; null when it moves within the trial"),
     C("alpha", "double", "", "weight of the distillation term in the loss"),
     C("seed", "int", "", "seed of initial weights and τ draws", KEY),
@@ -138,9 +143,12 @@ TRIALS = (
     C("epochs", "int", "epochs", "epochs that this attempt finished, without those of the attempts before", KEY),
     C("checkpoint_epoch", "int", "", "the epoch whose weights the checkpoint rule chose; 1 is the first"),
     C("diverged_epoch", "int", "", "the first epoch whose loss, outputs or weights were not finite; null: none"),
-    C("val_accuracy", "double", "fraction", "validation accuracy at checkpoint_epoch"),
+    C("val_score", "double", "fraction", "validation score at checkpoint_epoch, in the run's metric"),
+    C("val_accuracy", "double", "fraction", "classification: the same as val_score"),
     C("val_loss", "double", "", "validation loss at checkpoint_epoch"),
-    C("test_accuracy", "double", "fraction", "test accuracy at checkpoint_epoch, read once"),
+    C("test_score", "double", "fraction", "test score at checkpoint_epoch, in the run's metric, read once"),
+    C("test_accuracy", "double", "fraction", "classification: the same as test_score"),
+    C("test_metrics_json", "string", "", "the test's other figures, those without a column, as JSON"),
     C("precision_macro", "double", "fraction", "test precision, mean over classes"),
     C("recall_macro", "double", "fraction", "test recall, mean over classes"),
     C("specificity_macro", "double", "fraction", "test specificity, mean over classes"),
@@ -169,9 +177,11 @@ REPORTS = (
     *SPENT,
     C("train_loss", "double", "", "mean training loss of the epoch"),
     C("val_loss", "double", "", "validation loss after the epoch"),
-    C("val_accuracy", "double", "fraction", "validation accuracy after the epoch"),
+    C("val_score", "double", "fraction", "validation score after the epoch, in the run's metric"),
+    C("val_accuracy", "double", "fraction", "classification: the same as val_score"),
     C("checkpoint_epoch", "int", "", "the epoch that the checkpoint rule would choose so far"),
-    C("checkpoint_val_accuracy", "double", "fraction", "validation accuracy at checkpoint_epoch"),
+    C("checkpoint_val_score", "double", "fraction", "validation score at checkpoint_epoch"),
+    C("checkpoint_val_accuracy", "double", "fraction", "classification: the same as checkpoint_val_score"),
     C("checkpoint_val_loss", "double", "", "validation loss at checkpoint_epoch"),
     C("diverged_epoch", "int", "", "the first epoch so far whose loss, outputs or weights were not finite"),
     C("lr", "double", "", "learning rate of the epoch's first batch"),
@@ -216,6 +226,19 @@ NODES = (
 # fmt: on
 
 TABLES: dict[str, tuple[Column, ...]] = {"runs": RUNS, "trials": TRIALS, "reports": REPORTS, "nodes": NODES}
+
+ACCURACY = "accuracy"  # the metric of classification
+ACCURACIES = {
+    "val_score": "val_accuracy",
+    "test_score": "test_accuracy",
+    "checkpoint_val_score": "checkpoint_val_accuracy",
+    "teacher_val_score": "teacher_val_accuracy",
+    "teacher_test_score": "teacher_test_accuracy",
+}
+"""By score, the column that has it, too, where the metric is the accuracy."""
+
+BEFORE = {1: {**ACCURACIES, "task": "'classification'", "metric": f"'{ACCURACY}'"}}
+"""By schema version, in SQL, what its files have for columns that they do not have by name."""
 
 KEYS: dict[str, tuple[str, ...]] = {
     "runs": ("run_id",),

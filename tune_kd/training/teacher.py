@@ -43,8 +43,8 @@ class Teacher:
 
     teacher_id: str
     weights: dict[str, Tensor]
-    val_accuracy: float
-    test_accuracy: float
+    val_score: float
+    test_score: float
     flops: int | None
     energy_j: float | None
     energy_method: str | None
@@ -175,7 +175,7 @@ def obtain_teacher(scenario: Scenario, data: Data, *, device: torch.device, mete
         energy_j=None,
         energy_method=None,
         duration_s=None,
-        **_accuracies(model.to(device), data, device, scenario),
+        **_scores(model.to(device), data, device, scenario),
     )
 
 
@@ -217,7 +217,7 @@ def train_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter
             raise RunFailed(_diverged(scenario, epoch + 1))
     energy = meter.mark()
     counted = flops.count(model, task.image_shape(data))
-    accuracies = _accuracies(model, data, device, scenario)
+    scores = _scores(model, data, device, scenario)
     return Teacher(
         teacher_id=teacher_id(scenario, data),
         weights=_weights(model),
@@ -225,7 +225,7 @@ def train_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter
         energy_j=energy.total_j,
         energy_method=energy.method,
         duration_s=time.perf_counter() - started,
-        **accuracies,
+        **scores,
     )
 
 
@@ -241,10 +241,10 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.cpu() for name, tensor in model.state_dict().items()}
 
 
-def _accuracies(model: nn.Module, data: Data, device: torch.device, scenario: Scenario) -> dict[str, float]:
-    """``val_accuracy`` and ``test_accuracy``, fractions. Nothing is chosen by them, so the test set may be read."""
+def _scores(model: nn.Module, data: Data, device: torch.device, scenario: Scenario) -> dict[str, float]:
+    """``val_score`` and ``test_score``, in the task's metric. Nothing is chosen by them: the test set may be read."""
     task = task_of(scenario)
     return {
-        f"{name}_accuracy": task.evaluate(model, task.on_device(part, device), data, scenario.precision).score
+        f"{name}_score": task.evaluate(model, task.on_device(part, device), data, scenario.precision).score
         for name, part in (("val", data.validation), ("test", data.test))
     }

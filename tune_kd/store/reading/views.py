@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tune_kd.errors import StoreError
+from tune_kd.store.columns import BEFORE
 from tune_kd.store.files import parquet, rows
 from tune_kd.store.schema import SCHEMAS
 from tune_kd.store.sql import listed, quoted
@@ -109,7 +110,7 @@ def _union(
     for (packed, version), group in groups:
         name = f"opened_{table}_{'packed' if packed else 'loose'}_{version}"
         source = parquet.relation(connection, name, [str(part.path) for part in group], opened=opened)
-        select = _select(connection, table, source)
+        select = _select(connection, table, source, BEFORE.get(version, {}))
         newer = [part.path.stem for part in parts if not part.packed] if packed and table in REWRITTEN else []
         selects.append(select + (f" WHERE {REWRITTEN[table]} NOT IN {listed(newer)}" if newer else ""))
     if not selects:
@@ -118,12 +119,18 @@ def _union(
     return " UNION ALL ".join(selects)
 
 
-def _select(connection: duckdb.DuckDBPyConnection, table: str, source: str) -> str:
-    """Today's columns of the table from files of one version: null where that version did not have one."""
+def _select(connection: duckdb.DuckDBPyConnection, table: str, source: str, before: Mapping[str, str]) -> str:
+    """Today's columns of the table from files of one version.
+
+    A column that the version did not have is what it had ``before`` in its place, or null.
+    """
     connection.register("today", SCHEMAS[table].empty_table())
     types = _columns(connection, "today")
     known = _columns(connection, source)
-    columns = (quoted(name) if name in known else f"NULL::{kind} AS {quoted(name)}" for name, kind in types.items())
+    columns = (
+        quoted(name) if name in known else f"{before.get(name, 'NULL')}::{kind} AS {quoted(name)}"
+        for name, kind in types.items()
+    )
     return f"SELECT {', '.join(columns)} FROM {source}"
 
 

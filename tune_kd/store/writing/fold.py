@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from tune_kd.errors import StoreError
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted, TrialTested, with_chosen
-from tune_kd.store.columns import SPENT
+from tune_kd.store.columns import ACCURACIES, ACCURACY, SPENT
 
 E = TypeVar("E", bound=Event)
 
@@ -46,7 +46,7 @@ def fold(events: Iterable[Event]) -> Attempt:
         **_metered(_first(events, TrialMetered)),
         **_tested(_first(events, TrialTested)),
     }
-    return Attempt(trial, [dict(vars(report)) for report in reports])
+    return Attempt(_named(trial, started.metric), [_named(vars(report), started.metric) for report in reports])
 
 
 def _started(event: TrialStarted) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _chosen(reports: list[EpochReport]) -> dict[str, Any]:
         "node_id": last.node_id,
         "checkpoint_epoch": last.checkpoint_epoch,
         "diverged_epoch": last.diverged_epoch,
-        "val_accuracy": last.chosen_accuracy,
+        "val_score": last.chosen_score,
         "val_loss": last.chosen_loss,
     }
 
@@ -93,8 +93,15 @@ def _tested(event: TrialTested | None) -> dict[str, Any]:
     if event is None:
         return {}
     fields = dict(vars(event))
-    at = fields.pop("at")
-    return {**fields, "tested_at": at}
+    at, metrics = fields.pop("at"), fields.pop("metrics")
+    rest = None if metrics is None else json.dumps(metrics, sort_keys=True)
+    return {**fields, "tested_at": at, "test_metrics_json": rest}
+
+
+def _named(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    """The row with its scores under the name of the metric, too, if they are accuracies."""
+    accuracies = {name: row[score] for score, name in ACCURACIES.items() if score in row}
+    return {**row, **accuracies} if metric == ACCURACY else dict(row)
 
 
 def _first(events: list[Event], kind: type[E]) -> E | None:
