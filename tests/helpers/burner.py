@@ -4,7 +4,8 @@
     python burner.py forking 3.0    through a row of children, each of which ends and is waited for
     python burner.py endless 0      until it is killed
 
-It starts when a line arrives on its standard input, and prints the exact CPU seconds of its tree at the end.
+It prints a line once it is ready, so that its start is not counted. It begins when a line arrives on its standard
+input, and prints the exact CPU seconds of its tree at the end.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def tree_cpu_s() -> float:
 
 def main(kind: str, cpu_s: float) -> None:
     """Wait for the word, burn, and tell."""
+    print("ready", flush=True)
     sys.stdin.readline()
     before_s = tree_cpu_s()
     if kind == "endless":

@@ -69,10 +69,12 @@ def burn(cpu_s: float) -> None:
 
 
 def child(cpu_s: float) -> subprocess.Popen[str]:
-    """A burner that has been told to begin."""
+    """A burner that was ready and has been told to begin."""
     burner = [sys.executable, str(Path(__file__).parents[1] / "helpers" / "burner.py"), "alone", str(cpu_s)]
     started = subprocess.Popen(burner, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert started.stdin is not None
+    assert started.stdout is not None
+    assert started.stdout.readline() == "ready\n"
     started.stdin.write("\n")
     started.stdin.flush()
     return started

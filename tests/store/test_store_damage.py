@@ -17,6 +17,7 @@ from tune_kd.store import Store, StoreWarning, create_store, open_store
 from tune_kd.store.columns import SCHEMA_VERSION
 from tune_kd.store.files.stamp import Fault, check, encode
 from tune_kd.store.schema import to_table
+from tune_kd.store.upkeep import compact
 
 NAME = "runs/r.parquet"
 
@@ -202,3 +203,40 @@ def test_a_sound_store_is_read_without_a_warning(store: Store) -> None:
         warnings.simplefilter("error")
         contents(store)
     assert store.verify() == []
+
+
+@pytest.fixture
+def packed_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, dict[str, Path]]:
+    """A store with the reports of two runs in a packed file each, and these files by the id of the run."""
+    monkeypatch.setattr(compact, "ROWS_PER_FILE", 10)  # a packed file with half of it stays as it is
+    store, of_run = create_store(tmp_path / "apart"), {}
+    for run_id in ("a", "b"):
+        write_whole_run(store, run_id)
+        before = set(tmp_path.glob("apart/reports/*"))
+        store.compact()
+        [of_run[run_id]] = set(tmp_path.glob("apart/reports/packed-*")) - before
+    return open_store(tmp_path / "apart"), of_run
+
+
+def test_of_the_packed_files_those_alone_are_read_that_may_hold_the_run(
+    packed_apart: tuple[Store, dict[str, Path]],
+) -> None:
+    store, of_run = packed_apart
+    before = store.reports(run_ids=["b"])
+    data = bytearray(of_run["a"].read_bytes())
+    data[len(data) // 10] ^= 1  # among its rows: whoever reads the file finds it
+    of_run["a"].write_bytes(data)
+    store = open_store(store.location)
+    pd.testing.assert_frame_equal(store.reports(run_ids=["b"]), before)
+    assert len(before) == 9
+    with pytest.warns(StoreWarning, match=of_run["a"].name):
+        assert len(store.reports(run_ids=["a", "b"])) == 9
+
+
+def test_a_packed_file_whose_footer_cannot_be_read_is_said_whatever_run_is_read(
+    packed_apart: tuple[Store, dict[str, Path]],
+) -> None:
+    store, of_run = packed_apart
+    _truncate(of_run["a"])
+    with pytest.warns(StoreWarning, match=of_run["a"].name):
+        assert len(store.reports(run_ids=["b"])) == 9

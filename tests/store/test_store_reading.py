@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -67,7 +68,7 @@ def test_rows_come_in_the_order_of_their_key_however_they_were_written(tmp_path:
 
 def test_chosen_columns_come_in_the_schemas_order(store: Store) -> None:
     assert list(store.trials(["tau", "run_id"]).columns) == ["run_id", "tau"]
-    with pytest.raises(StoreError, match=r"trials has no column 'accuracy'; did you mean 'val_accuracy'\?"):
+    with pytest.raises(StoreError, match=r"trials has no column 'accuracy'; did you mean 'val_score'\?"):
         store.trials(["accuracy"])
 
 
@@ -153,3 +154,34 @@ def test_a_reader_opened_before_sees_what_is_sealed_later(store: Store) -> None:
     assert len(reader.trials()) == 9
     store.write_run(run_row("c", status="failed"))
     assert reader.runs()["status"].tolist() == ["completed", "completed", "failed"]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_runs_to_read_are_those_of_any_collection_of_ids(store: Store, table: str) -> None:
+    read, runs = getattr(store, table), store.runs()
+    whole = read()
+    of_b = whole[whole["run_id"] == "b"].reset_index(drop=True)
+    chosen = runs[runs["policy"] == "tpe"]["run_id"]  # its index begins with 1
+    for ids in (chosen, chosen.to_numpy(), chosen.unique(), pd.Index(chosen), ("b",), {"b": 1}.keys(), ["b", "b"]):
+        pd.testing.assert_frame_equal(read(run_ids=ids), of_b)
+    pd.testing.assert_frame_equal(read(run_ids=runs["run_id"]), whole)
+    assert len(read(run_ids=chosen[:0])) == len(read(run_ids=[])) == 0
+
+
+def test_the_columns_to_read_may_be_those_of_a_frame(store: Store) -> None:
+    few = store.trials(["run_id", "tau"])
+    pd.testing.assert_frame_equal(store.trials(few.columns), few)
+    pd.testing.assert_frame_equal(store.trials(pd.Series(["tau", "run_id"])), few)
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        ("b", r"^run_ids is a collection of run ids, got the text 'b'; give \['b'\]$"),
+        (pd.Series(["b", None], dtype=object), "^run_ids has None; a run id is a text, like those in store.runs"),
+        ([1], "^run_ids has 1; a run id is a text"),
+    ],
+)
+def test_what_is_no_collection_of_run_ids_is_refused_in_one_line(store: Store, ids: Any, said: str) -> None:
+    with pytest.raises(StoreError, match=said):
+        store.trials(run_ids=ids)

@@ -62,12 +62,13 @@ class Reader:
         With ``run_ids`` the rows of these runs alone; files that cannot hold any are not read.
         """
         schema = SCHEMAS[table]
-        for name in columns or ():
+        asked = schema.names if columns is None else list(columns)
+        for name in asked:
             if name not in schema.names:
                 raise StoreError(f"{table} has no column {name!r}; {nearest(name, schema.names)}")
-        wanted = [name for name in schema.names if columns is None or name in columns]
+        wanted = [name for name in schema.names if name in asked]
         select = f"SELECT {', '.join(map(quoted, wanted))} FROM {table} ORDER BY {', '.join(KEYS[table])}"
-        rows = self.rows(select, [table], runs=run_ids)
+        rows = self.rows(select, [table], runs=_set_of_ids(run_ids))
         return to_pandas(rows.cast(pa.schema([schema.field(name) for name in wanted])))
 
     def query(self, sql: str) -> pd.DataFrame:
@@ -190,6 +191,18 @@ def loose_names(files: Files, manifest: Manifest, table: str) -> set[str]:
     return {
         name for name in files.names(table) if not name.startswith((".", "_", manifests.PACKED)) and name not in gone
     }
+
+
+def _set_of_ids(run_ids: Collection[str] | None) -> set[str] | None:
+    """The ids as a set, whatever holds them: a DataFrame's column has no truth value, and its ``in`` asks the index."""
+    if run_ids is None:
+        return None
+    if isinstance(run_ids, str):
+        raise StoreError(f"run_ids is a collection of run ids, got the text {run_ids!r}; give [{run_ids!r}]")
+    for run_id in run_ids:
+        if not isinstance(run_id, str):
+            raise StoreError(f"run_ids has {run_id!r}; a run id is a text, like those in store.runs().run_id")
+    return set(run_ids)
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
