@@ -28,15 +28,26 @@ def emissions_row(run: Mapping[str, Any], trial: Mapping[str, Any], node: Mappin
     include the PUE. It has no column for idle energy: that is added to CPU and GPU in proportion to their
     use, so that the three components add up to the energy consumed. Unmeasured is None, an empty cell.
     """
-    pue = _number(trial, "pue")
-    cpu_j, gpu_j, ram_j, total_j = (None if joules is None else joules * (pue or 1.0) for joules in _components(trial))
-    duration_s, co2e_g = _number(trial, "duration_s"), _number(trial, "co2e_g")
-    ended_at, region = trial.get("ended_at"), trial.get("carbon_region")
     known = {
-        "timestamp": f"{ended_at:%Y-%m-%dT%H:%M:%S}" if _is_known(ended_at) else None,
         "project_name": f"tune-kd {run.get('scenario')} {run.get('policy')}",
         "run_id": f"{trial['trial_id']}.{trial['attempt']}",
         "experiment_id": run.get("study_id"),
+        "codecarbon_version": version("codecarbon"),
+        "tracking_mode": "process",
+        "on_cloud": "N",
+        **_spent(trial),
+        **_place(trial, node),
+    }
+    return {column: known.get(column) for column in emissions_columns()}
+
+
+def _spent(trial: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of when a trial ended, how long it took, and of its energy and emissions."""
+    pue = _number(trial, "pue")
+    cpu_j, gpu_j, ram_j, total_j = (None if joules is None else joules * (pue or 1.0) for joules in _components(trial))
+    duration_s, co2e_g, ended_at = _number(trial, "duration_s"), _number(trial, "co2e_g"), trial.get("ended_at")
+    return {
+        "timestamp": f"{ended_at:%Y-%m-%dT%H:%M:%S}" if _is_known(ended_at) else None,
         "duration": duration_s,
         "emissions": _ratio(co2e_g, 1000),
         "emissions_rate": _ratio(_ratio(co2e_g, 1000), duration_s),
@@ -47,21 +58,24 @@ def emissions_row(run: Mapping[str, Any], trial: Mapping[str, Any], node: Mappin
         "gpu_energy": _ratio(gpu_j, JOULES_PER_KWH),
         "ram_energy": _ratio(ram_j, JOULES_PER_KWH),
         "energy_consumed": _ratio(total_j, JOULES_PER_KWH),
+        "pue": pue,
+    }
+
+
+def _place(trial: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of the country and of the machine."""
+    region = trial.get("carbon_region")
+    return {
         "country_iso_code": region,
         "country_name": country_name(str(region)) if _is_known(region) else None,
         "os": node.get("os"),
         "python_version": node.get("python"),
-        "codecarbon_version": version("codecarbon"),
         "cpu_count": node.get("cpus"),
         "cpu_model": node.get("cpu_model"),
         "gpu_count": node.get("gpus"),
         "gpu_model": node.get("gpu_model"),
         "ram_total_size": _ratio(_number(node, "ram_bytes"), GIB),
-        "tracking_mode": "process",
-        "on_cloud": "N",
-        "pue": pue,
     }
-    return {column: known.get(column) for column in emissions_columns()}
 
 
 def emissions(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
