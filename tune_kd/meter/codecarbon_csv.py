@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +12,8 @@ import pandas as pd
 from tune_kd.formats import JOULES_PER_KWH
 from tune_kd.meter.carbon import country_name
 from tune_kd.meter.power_model import GIB
+
+Rows = Iterable[Mapping[str, Any]]
 
 
 def emissions_columns() -> tuple[str, ...]:
@@ -78,19 +80,15 @@ def _place(trial: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def emissions(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
+def emissions(runs: Rows, trials: Rows, nodes: Rows) -> pd.DataFrame:
     """All trials of the store's tables as codecarbon's; ``.to_csv(path, index=False)`` makes the file."""
-    by_run = {row["run_id"]: row for row in _rows(runs)}
-    by_node = {(row["run_id"], row["node_id"]): row for row in _rows(nodes)}
+    by_run = {row["run_id"]: row for row in runs}
+    by_node = {(row["run_id"], row["node_id"]): row for row in nodes}
     rows = [
         emissions_row(by_run[trial["run_id"]], trial, by_node.get((trial["run_id"], trial["node_id"]), {}))
-        for trial in _rows(trials)
+        for trial in trials
     ]
     return pd.DataFrame(rows, columns=list(emissions_columns()))
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def _components(trial: Mapping[str, Any]) -> tuple[float | None, float | None, float | None, float | None]:

@@ -14,7 +14,6 @@ from tune_kd.cli.app import say
 from tune_kd.terminal.streams import OutputError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console, RenderableType
 
     from analysis.rendering.table import Table
@@ -95,12 +94,6 @@ def table_of(listing: Listing) -> FittedTable:
     return FittedTable(
         columns=columns, least=[listing.headers.index(header) for header in listing.least], gap=listing.gap
     )
-
-
-def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame by column name, None where it has one of pandas' nulls."""
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def print_tables(
