@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,15 +11,15 @@ import typer
 from tune_kd.cli.app import app, example
 from tune_kd.cli.choices import PAPER_STUDIES, SCALES, one_of
 from tune_kd.cli.options import OPTIONS, SEARCH, WHAT, option, with_options
-from tune_kd.cli.shown.ranking_tables import records_in
+from tune_kd.cli.shown.running import run_and_show
 from tune_kd.cli.shown.study_tables import show_study
 from tune_kd.cli.study_options import WORDS, Shown
-from tune_kd.errors import RunFailed
 from tune_kd.planning.execution_options import Execution
 
 if TYPE_CHECKING:
     from tune_kd.execution.study import Outcome
     from tune_kd.planning.plan import Study
+    from tune_kd.progress.base import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +105,16 @@ def study(
         show_plan(planned, name, parts.scale, execution, as_json=shown.json)
     if parts.plan_only:
         return
-    outcome, failure = _run(name, parts, execution, shown)
-    with records_in(str(execution.store)):
+
+    def start(progress: Progress) -> Outcome:
+        from tune_kd.api import study
+
+        return study(name, **parts.chosen, execution=execution, progress=progress)
+
+    def show(outcome: Outcome) -> None:
         show_study(outcome, name, parts.scale, execution, shown)
-    if failure is not None:
-        raise failure
+
+    run_and_show(start, show, store=str(execution.store), quiet=shown.quiet)
 
 
 def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Execution, *, as_json: bool) -> None:
@@ -130,20 +134,3 @@ def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Executio
     print()
     for line in notes(costs):
         print(line)
-
-
-def _run(name: str, parts: Parts, execution: Execution, shown: Shown) -> tuple[Outcome, RunFailed | None]:
-    """The outcome, and the failure of a part where the others have something to show."""
-    from tune_kd.progress.displays import choose_progress
-
-    progress = choose_progress(quiet=shown.quiet)
-    progress.stage("loading PyTorch and Ray")
-    try:
-        with closing(progress):
-            from tune_kd.api import study as run_study
-
-            return run_study(name, **parts.chosen, execution=execution, progress=progress), None
-    except RunFailed as failure:
-        if failure.outcome is not None and "completed" in failure.outcome.statuses.values():
-            return failure.outcome, failure
-        raise
