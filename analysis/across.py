@@ -49,7 +49,7 @@ def blocks_of(outcomes: pd.DataFrame) -> pd.DataFrame:
 def block_matrix(outcomes: pd.DataFrame) -> pd.DataFrame:
     """Mean test accuracy, [scenarios × policies]: policies that every scenario has, in each scenario's block."""
     counted = blocks_of(outcomes)
-    matrix = counted.pivot_table(index="scenario", columns="label", values="test_accuracy", aggfunc="mean", sort=False)
+    matrix = counted.pivot_table(index="scenario", columns="label", values="test_score", aggfunc="mean", sort=False)
     return matrix.dropna(axis="columns")
 
 

@@ -20,7 +20,7 @@ from analysis.statistics.intervals import step, t_interval
 from tune_kd.formats import percentage
 from tune_kd.store.reading.incumbents import standing
 
-COLUMNS = ("comparison", "label", "replicate", "run_id", "cost", "val_accuracy", "test_accuracy", "trial_id")
+COLUMNS = ("comparison", "label", "replicate", "run_id", "cost", "val_score", "test_score", "trial_id")
 
 
 def run_curves(
@@ -29,7 +29,7 @@ def run_curves(
     """The incumbent of every counted run after each attempt, in the order in which attempts ended.
 
     Rows: one an attempt. Columns: ``COLUMNS``; ``cost`` is cumulative in base units, what the trials share included;
-    val_accuracy is v(e), test_accuracy t(e), NaN until a trial has ended. A run with an unknown cost has no rows.
+    val_score is v(e), test_score t(e), NaN until a trial has ended. A run with an unknown cost has no rows.
     """
     rule = accounting or Accounting()
     counted = outcomes[outcomes["counted"]]
@@ -42,11 +42,11 @@ def run_curves(
     best = standings.groupby(by_run).cummax()
     enters = standings.notna() & (standings == best)
     frame = mine[["run_id"]].assign(cost=cost)
-    for name in ("val_accuracy", "test_accuracy"):
+    for name in ("val_score", "test_score"):
         frame[name] = as_float(mine[name]).where(enters)
     frame["trial_id"] = mine["trial_id"].where(enters)
     # An incumbent whose test is missing must not pass off its predecessor's: fill by incumbent, not by column.
-    spell, told = enters.groupby(by_run).cumsum(), ["val_accuracy", "test_accuracy", "trial_id"]
+    spell, told = enters.groupby(by_run).cumsum(), ["val_score", "test_score", "trial_id"]
     frame[told] = frame.groupby([by_run, spell])[told].ffill()
     frame = frame[~unknown].merge(counted[["run_id", "comparison", "label", "replicate"]], on="run_id")
     return frame.sort_values(["comparison", "label", "replicate", "cost"], kind="stable")[list(COLUMNS)]
@@ -63,7 +63,7 @@ def mean_curve(steps: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
     return pd.DataFrame({"cost": at, "mean": mean, "low": low, "high": high, "n": len(steps)})
 
 
-def mean_curves(curves: pd.DataFrame, value: str = "test_accuracy") -> pd.DataFrame:
+def mean_curves(curves: pd.DataFrame, value: str = "test_score") -> pd.DataFrame:
     """:func:`mean_curve` of each comparison and label of :func:`run_curves`; their columns come first."""
     parts = []
     for comparison, label, mine in each_policy(curves):

@@ -168,7 +168,7 @@ def interval(row: Mapping[str, Any]) -> str:
 
 
 def _pairs(comparison: pd.DataFrame, currency: str) -> pd.DataFrame:
-    accuracy = replicate_matrix(comparison, "test_accuracy")
+    accuracy = replicate_matrix(comparison, "test_score")
     cost = replicate_matrix(comparison, CURRENCIES[currency].trial).to_numpy()
     pairs = list(combinations(range(accuracy.shape[1]), 2))
     if not pairs:
@@ -207,7 +207,7 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
     body = []
     for row in as_rows(rows):
         verdict = "reference" if row["label"] == row["reference"] else row["verdict"] or MISSING
-        accuracy = percentage(row["test_accuracy_mean"], digits)
+        accuracy = percentage(row["test_score_mean"], digits)
         cost, ratio = row[CURRENCIES[currency].trial] / base, 1.0 if verdict == "reference" else row["ratio"]
         cells = [str(row["label"]), _ranks(row), str(row["replicates"]), accuracy, interval(row), verdict]
         body.append([*cells, number(cost), number(ratio)])

@@ -36,7 +36,7 @@ def tabulate(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), reference:
     ``outcomes``: of :func:`analysis.runs.outcomes.run_outcomes`. ``policies`` gives the order; without it, it is that
     of the rows. Base units (fraction, FLOP, J, g, s), NaN where something was not measured. Columns: comparison and
     what defines it, label, policy, runs (all of them), replicates (counted ones), trials (started, mean per
-    replicate), val_accuracy_mean, val_accuracy_std, test_accuracy_mean, test_accuracy_std (of the validation-chosen
+    replicate), val_score_mean, val_score_std, test_score_mean, test_score_std (of the validation-chosen
     incumbent; sample standard deviation), energy_j, flops_executed, co2e_g, duration_s, epochs (all attempts and what
     they share), energy_ratio and reference (ratio of mean energies over the replicates both have), failed, lost
     (attempts, of all runs), diverged (trials, of all runs).
@@ -64,7 +64,7 @@ def rank(table: pd.DataFrame, order: str = "energy") -> pd.DataFrame:
         raise errors.unknown("order", order, ORDERS)
     if order == "named":
         return table
-    key = table[CURRENCIES[order].trial] if order in CURRENCIES else -table["test_accuracy_mean"]
+    key = table[CURRENCIES[order].trial] if order in CURRENCIES else -table["test_score_mean"]
     return table.assign(key=key).sort_values(["comparison", "key"], kind="stable").drop(columns="key")
 
 
@@ -92,7 +92,7 @@ def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, ob
     setting = {key: mine[key].iloc[0] if len(mine) else None for key in ("comparison", *SETTING, *PLACE)}
     row: dict[str, object] = {**setting, "label": label, "policy": mine["policy"].iloc[0] if len(mine) else label}
     row |= {"runs": len(mine), "replicates": len(counted), "trials": counted["trials"].mean()}
-    for name in ("val_accuracy", "test_accuracy"):
+    for name in ("val_score", "test_score"):
         row |= {f"{name}_mean": counted[name].mean(), f"{name}_std": counted[name].std(ddof=1)}
     # A mean over only those replicates that were measured would compare different things: unknown stays unknown.
     row |= {cost: counted[cost].mean(skipna=False) if len(counted) else np.nan for cost in COSTS}
@@ -111,9 +111,7 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
     body = []
     for row in as_rows(rows):
         cells = [str(row["label"]), str(row["replicates"]), _count(row["trials"])]
-        cells += [
-            plus_minus(row[f"{part}_accuracy_mean"], row[f"{part}_accuracy_std"], digits) for part in ("val", "test")
-        ]
+        cells += [plus_minus(row[f"{part}_score_mean"], row[f"{part}_score_std"], digits) for part in ("val", "test")]
         costs = (row[CURRENCIES[name].trial] / worth for name, (_, worth) in shown.items())
         body.append([*cells, *map(number, costs), number(row["energy_ratio"])])
     units = [unit for unit, _ in shown.values()]

@@ -72,7 +72,7 @@ def table7(frame: pd.DataFrame) -> Table:
 def table5(outcomes: pd.DataFrame, trials: pd.DataFrame) -> Table:
     """Precision, recall, specificity, Cohen's κ, prevalence and F1 of the incumbents, means over replicates."""
     counted = outcomes[outcomes["counted"]][["comparison", "label", "scenario", "run_id", "incumbent"]]
-    scores = columns(trials, METRICS).dropna(subset=["test_accuracy"]).drop_duplicates("trial_id", keep="last")
+    scores = columns(trials, METRICS).dropna(subset=["test_score"]).drop_duplicates("trial_id", keep="last")
     of_incumbent = scores.set_index("trial_id")[list(METRICS)].apply(as_float).reindex(counted["incumbent"])
     joined = pd.concat([counted, of_incumbent.set_axis(counted.index)], axis=1)
     data = joined.groupby(["comparison", "scenario", "label"], sort=False)[list(METRICS)].mean().reset_index()
@@ -92,16 +92,16 @@ def tables(records: Records, currency: str) -> list[Table]:
 
 def _teacher(runs: pd.DataFrame) -> dict[str, Any]:
     """The teachers of some runs, each once."""
-    names = ("teacher_id", "teacher_test_accuracy", "teacher_energy_j", "teacher_co2e_g")
+    names = ("teacher_id", "teacher_test_score", "teacher_energy_j", "teacher_co2e_g")
     teachers = columns(runs, names).drop_duplicates("teacher_id")
     mean = {name: as_float(teachers[name]).mean() for name in names[1:]}
-    spread = as_float(teachers["teacher_test_accuracy"]).std(ddof=1)
+    spread = as_float(teachers["teacher_test_score"]).std(ddof=1)
     costs = {"energy_kwh": mean["teacher_energy_j"] / JOULES_PER_KWH, "co2e_g": mean["teacher_co2e_g"]}
     # The paper's convention counts teacher and student of a distillation; a teacher's own training is another thing.
     row = {
         "method": "teacher",
         "n": len(teachers),
-        "accuracy": 100 * mean["teacher_test_accuracy"],
+        "accuracy": 100 * mean["teacher_test_score"],
         "spread": 100 * spread,
     }
     return {**row, "gflops_m": np.nan, **costs}
@@ -109,7 +109,7 @@ def _teacher(runs: pd.DataFrame) -> dict[str, Any]:
 
 def _ours(group: pd.DataFrame, flops_paper: pd.Series) -> dict[str, Any]:
     counted = group[group["counted"]]
-    accuracy = 100 * counted["test_accuracy"]
+    accuracy = 100 * counted["test_score"]
     row = {"n": len(counted), "accuracy": accuracy.mean(), "spread": accuracy.std(ddof=1)}
     row["gflops_m"] = counted["run_id"].map(flops_paper).mean(skipna=False) / 1e15 if len(counted) else np.nan
     row["energy_kwh"] = counted["energy_j"].mean(skipna=False) / JOULES_PER_KWH if len(counted) else np.nan

@@ -50,7 +50,7 @@ def target_of(outcomes: pd.DataFrame, trials: pd.DataFrame, *, tau: float = REFE
     own = fixed["run_id"].map(counted["policy"]) == "fixed"
     fixed = fixed[own] if own.any() else fixed
     replicate = fixed["run_id"].map(counted["replicate"])
-    accuracy = as_float(fixed["val_accuracy"])[~replicate.duplicated()].dropna()
+    accuracy = as_float(fixed["val_score"])[~replicate.duplicated()].dropna()
     if accuracy.empty:
         return None
     margin = outcomes["equivalence_margin"].fillna(0.0).iloc[0]
@@ -76,7 +76,7 @@ def times_to_target(curves: pd.DataFrame, accuracy: float, budget: float) -> pd.
     ``cost`` is that of the first incumbent with v(e) ≥ ``accuracy`` within ``budget``, else ``budget`` (censored);
     ``spent`` is what the run paid until then or, if it missed, until its end, at most the budget.
     """
-    hits = curves[(curves["val_accuracy"] >= accuracy) & (curves["cost"] <= budget)]
+    hits = curves[(curves["val_score"] >= accuracy) & (curves["cost"] <= budget)]
     runs = curves.groupby(["comparison", "label", "run_id"], sort=False)["cost"].max().clip(upper=budget).reset_index()
     cost = runs["run_id"].map(hits.groupby("run_id")["cost"].min())
     return runs.assign(reached=cost.notna(), spent=cost.fillna(runs["cost"]), cost=cost.fillna(budget))

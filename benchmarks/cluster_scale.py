@@ -51,7 +51,7 @@ KILLED = 0.01  # chosen: the chance that an epoch does so
 GPUS_A_NODE = 8
 CARBON = Carbon(intensity_g_per_kwh=475.0, source="benchmark", pue=1.0)
 TESTED: dict[str, Any] = {
-    **dict.fromkeys(("test_accuracy", "precision_macro", "recall_macro", "specificity_macro", "f1_macro"), 0.9),
+    **dict.fromkeys(("test_score", "precision_macro", "recall_macro", "specificity_macro", "f1_macro"), 0.9),
     **{"kappa": 0.9, "prevalence": 0.1, "confusion": [[9, 1], [1, 9]], "per_class": []},
     **{"inference_s": 0.1, "inference_energy_j": 0.5, "inference_co2e_g": 1e-4, "energy_test_j": 0.6},
 }
@@ -157,7 +157,7 @@ class Cluster:
         assert key not in self.seen, "an epoch came twice"
         self.seen.add(key)
         told = self._told(trial)
-        result = {"report": to_json(told), "val_accuracy": told.val_accuracy, "epoch": told.epoch}
+        result = {"report": to_json(told), "val_score": told.val_score, "epoch": told.epoch}
         stop = self.stopper(trial.trial_id, result)
         self.listener.on_trial_result(0, [], trial, result)
         if not stop and trial.epoch < self.plan.scenario.recipe.epochs:
@@ -189,7 +189,7 @@ class Cluster:
             "epoch": trial.epoch,
             "checkpoint_epoch": trial.epoch,
             "node_id": f"node-{trial.gpu // GPUS_A_NODE}",
-            "val_accuracy": 0.9 + 0.01 * self.chance.random(),
+            "val_score": 0.9 + 0.01 * self.chance.random(),
             "train_loss": 1.0,
             "val_loss": 1.0,
             "energy_j": trial.joules,

@@ -41,21 +41,21 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 INCUMBENTS = """
     WITH outcomes AS (
         SELECT run_id, sum(energy_j) AS energy_j,
-               arg_max(test_accuracy, (val_accuracy, -epoch_us(ended_at))) AS test_accuracy
+               arg_max(test_score, (val_score, -epoch_us(ended_at))) AS test_score
         FROM trials GROUP BY run_id
     ), incumbents AS (
-        SELECT policy, scenario, replicate, test_accuracy, energy_j FROM runs JOIN outcomes USING (run_id)
+        SELECT policy, scenario, replicate, test_score, energy_j FROM runs JOIN outcomes USING (run_id)
     )
 """
 RANKING = f"""{INCUMBENTS}
-    SELECT scenario, policy, count(*) AS replicates, avg(test_accuracy) AS mean, stddev_samp(test_accuracy) AS std,
+    SELECT scenario, policy, count(*) AS replicates, avg(test_score) AS mean, stddev_samp(test_score) AS std,
            avg(energy_j) AS energy_j
     FROM incumbents GROUP BY ALL ORDER BY scenario, mean DESC
 """
 PAIRS = f"""{INCUMBENTS}
     SELECT scenario, a.policy AS policy, b.policy AS other, count(*) AS replicates,
-           avg(a.test_accuracy - b.test_accuracy) AS difference,
-           stddev_samp(a.test_accuracy - b.test_accuracy) / sqrt(count(*)) AS standard_error
+           avg(a.test_score - b.test_score) AS difference,
+           stddev_samp(a.test_score - b.test_score) / sqrt(count(*)) AS standard_error
     FROM incumbents AS a JOIN incumbents AS b USING (scenario, replicate) WHERE a.policy < b.policy
     GROUP BY ALL ORDER BY ALL
 """
@@ -107,8 +107,8 @@ def _trials(index: np.ndarray, chance: np.random.Generator) -> pa.Table:
         epochs=np.full(count, EPOCHS),
         started_at=started_us,
         ended_at=started_us + 900_000,
-        val_accuracy=val.round(4),
-        test_accuracy=(val + chance.normal(0, 0.002, count)).round(4),
+        val_score=val.round(4),
+        test_score=(val + chance.normal(0, 0.002, count)).round(4),
         chance=chance,
     )
 
@@ -125,7 +125,7 @@ def _reports(index: np.ndarray, chance: np.random.Generator) -> pa.Table:
         trial_id=ids.take(pa.array(trial - index[0])),
         epoch=epoch,
         at=trial * 1_000_000 + epoch * 45_000,
-        val_accuracy=(0.7 * (1 - 0.8**epoch) + 0.0001 * (run % POLICIES)).round(4),
+        val_score=(0.7 * (1 - 0.8**epoch) + 0.0001 * (run % POLICIES)).round(4),
         energy_j=epoch * chance.normal(5.0, 0.1, len(trial)),
         flops_executed=epoch * 3.1e9,
         chance=chance,
@@ -176,7 +176,7 @@ def _journal(append: Callable[[Any], None], run_id: str, trial_id: str, index: i
     unmeasured = dict.fromkeys(field for field in EpochReport.__dataclass_fields__ if field not in key)
     for epoch in range(1, EPOCHS + 1):
         measured = {"at": START + timedelta(seconds=index + epoch), "epoch": epoch, "checkpoint_epoch": epoch}
-        measured |= {"val_accuracy": 0.8 + index % 97 / 1000, "energy_j": 5.0 * epoch, "co2e_g": 0.1 * epoch}
+        measured |= {"val_score": 0.8 + index % 97 / 1000, "energy_j": 5.0 * epoch, "co2e_g": 0.1 * epoch}
         append(EpochReport(**key, **{**unmeasured, **measured}))  # type: ignore[arg-type]
     append(TrialEnded(**key, at=START + timedelta(seconds=index + 60), status="completed", error=None))
 
@@ -188,11 +188,9 @@ def _rank(store: Store) -> int:
 MEASURED: dict[str, Callable[[Store], int]] = {
     "rank": _rank,
     "rank small": lambda store: len(store.query(RANKING)),
-    "frame": lambda store: len(
-        store.trials(["run_id", "trial_id", "attempt", "val_accuracy", "test_accuracy", "energy_j"])
-    ),
+    "frame": lambda store: len(store.trials(["run_id", "trial_id", "attempt", "val_score", "test_score", "energy_j"])),
     "whole frame": lambda store: len(store.trials()),
-    "reports": lambda store: len(store.query("SELECT epoch, avg(val_accuracy) FROM reports GROUP BY epoch")),
+    "reports": lambda store: len(store.query("SELECT epoch, avg(val_score) FROM reports GROUP BY epoch")),
     "compact": lambda store: store.compact()["trials"],
 }
 

@@ -33,15 +33,15 @@ class Observed(NamedTuple):
 
     @classmethod
     def of(cls, params: dict[str, float], result: dict[str, Any]) -> Observed:
-        """From a trial's last report: ``val_accuracy``, ``energy_j`` (None: not measured), ``flops_executed``."""
-        return cls(params, result["val_accuracy"], result.get("energy_j"), result.get("flops_executed", 0.0))
+        """From a trial's last report: ``val_score``, ``energy_j`` (None: not measured), ``flops_executed``."""
+        return cls(params, result["val_score"], result.get("energy_j"), result.get("flops_executed", 0.0))
 
 
 class ImprovementPerCost(Searcher):
     """Suggests the candidate with the largest expected improvement of accuracy per cost; ``startup`` draws first."""
 
     def __init__(self, space: Space, seed: int, startup: int) -> None:
-        super().__init__(metric="val_accuracy", mode="max")
+        super().__init__(metric="val_score", mode="max")
         self._space, self._startup, self._random = space, startup, random.Random(seed)
         self._running: dict[str, dict[str, float]] = {}
         self._observed: list[Observed] = []

@@ -52,5 +52,5 @@ def optuna_search(space: Space, sampler: BaseSampler, lag: int) -> Searcher:
         name: optuna.distributions.FloatDistribution(d.low, d.levels()[-1] if d.step else d.high, step=d.step)
         for name, d in space.dimensions.items()
     }
-    search = OptunaSearch(space=distributions, metric="val_accuracy", mode="max", sampler=sampler)
+    search = OptunaSearch(space=distributions, metric="val_score", mode="max", sampler=sampler)
     return Lagged(search, lag)

@@ -19,7 +19,7 @@ def successive_halving(grace: int, reduction: int) -> AsyncHyperBandScheduler:
     """Asynchronous successive halving by validation accuracy: rungs after ``grace``·``reduction``^k epochs."""
     return AsyncHyperBandScheduler(
         time_attr="epoch",
-        metric="val_accuracy",
+        metric="val_score",
         mode="max",
         grace_period=grace,
         reduction_factor=reduction,

@@ -15,7 +15,7 @@ class Sequence(Searcher):
     """Suggests the parameters of an iterable in its order, whatever the trials report."""
 
     def __init__(self, params: Iterable[dict[str, float]]) -> None:
-        super().__init__(metric="val_accuracy", mode="max")
+        super().__init__(metric="val_score", mode="max")
         self._params: Iterator[dict[str, float]] = iter(params)
 
     def suggest(self, trial_id: str) -> dict[str, float] | str:
@@ -29,7 +29,7 @@ class Restarts(Searcher):
     """Suggests the same parameters for ever: every trial is an independent restart with its own seed."""
 
     def __init__(self, params: dict[str, float]) -> None:
-        super().__init__(metric="val_accuracy", mode="max")
+        super().__init__(metric="val_score", mode="max")
         self._params = params
 
     def suggest(self, trial_id: str) -> dict[str, float]:

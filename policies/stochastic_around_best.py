@@ -49,8 +49,8 @@ class AroundBest(PerBatch):
         return min(max(tau, self.low), self.high)
 
     def observe(self, report: Mapping[str, Any]) -> None:
-        if report["val_accuracy"] > self.best_accuracy:
-            self.best_centre, self.best_accuracy = self.centre, report["val_accuracy"]
+        if report["val_score"] > self.best_accuracy:
+            self.best_centre, self.best_accuracy = self.centre, report["val_score"]
 
     def get_extra_state(self) -> dict[str, float]:
         return {"best_centre": self.best_centre, "best_accuracy": self.best_accuracy}

@@ -43,7 +43,7 @@ def suggestions(policy: Policy, space: Space) -> list[dict[str, float]]:
         params = searcher.suggest(f"trial-{index}")
         assert isinstance(params, dict), f"trial {index} must be suggested as a dict of numbers, got {params!r}"
         found.append(params)
-        result = {"val_accuracy": 0.5, "energy_j": 1.0, "flops_executed": 1.0, "training_iteration": 1}
+        result = {"val_score": 0.5, "energy_j": 1.0, "flops_executed": 1.0, "training_iteration": 1}
         searcher.on_trial_complete(f"trial-{index}", result)
     return found
 
@@ -118,7 +118,7 @@ def epochs(
     for epoch in range(since, until):
         temperature.begin_epoch(epoch, EPOCHS, STEPS)
         found.append([_trained(temperature, toy_step(temperature, epoch, step, anchors)) for step in range(STEPS)])
-        temperature.observe({"epoch": epoch + 1, "val_accuracy": 0.5, "val_loss": 1.0, "train_loss": 1.0})
+        temperature.observe({"epoch": epoch + 1, "val_score": 0.5, "val_loss": 1.0, "train_loss": 1.0})
     return found
 
 

@@ -120,17 +120,17 @@ def test_now_is_in_utc() -> None:
 
 
 def test_a_report_has_the_figures_of_the_checkpoint_that_is_chosen_so_far() -> None:
-    own = dataclasses.replace(report("t", 0, 3, 1.0), val_accuracy=0.7, val_loss=2.0)
-    earlier = {"checkpoint_epoch": 1, "checkpoint_val_accuracy": 0.9, "checkpoint_val_loss": 0.25}
+    own = dataclasses.replace(report("t", 0, 3, 1.0), val_score=0.7, val_loss=2.0)
+    earlier = {"checkpoint_epoch": 1, "checkpoint_val_score": 0.9, "checkpoint_val_loss": 0.25}
     before = dataclasses.replace(own, **earlier)  # type: ignore[arg-type]
-    assert (own.chosen_accuracy, own.chosen_loss) == (0.7, 2.0)
-    assert (before.chosen_accuracy, before.chosen_loss) == (0.9, 0.25)
+    assert (own.chosen_score, own.chosen_loss) == (0.7, 2.0)
+    assert (before.chosen_score, before.chosen_loss) == (0.9, 0.25)
 
 
 def test_an_older_report_gets_the_figures_of_the_epoch_that_it_chose() -> None:
-    first = dataclasses.replace(report("t", 0, 1, 1.0), val_accuracy=0.9, val_loss=0.25)
-    older = dataclasses.replace(report("t", 0, 2, 2.0), val_accuracy=0.7, checkpoint_epoch=1)
-    assert older.chosen_accuracy is None, "of another epoch than its own it says nothing"
-    assert [each.chosen_accuracy for each in with_chosen([first, older])] == [0.9, 0.9]
+    first = dataclasses.replace(report("t", 0, 1, 1.0), val_score=0.9, val_loss=0.25)
+    older = dataclasses.replace(report("t", 0, 2, 2.0), val_score=0.7, checkpoint_epoch=1)
+    assert older.chosen_score is None, "of another epoch than its own it says nothing"
+    assert [each.chosen_score for each in with_chosen([first, older])] == [0.9, 0.9]
     assert with_chosen([first, older])[1].chosen_loss == 0.25
-    assert with_chosen([older])[0].chosen_accuracy is None
+    assert with_chosen([older])[0].chosen_score is None

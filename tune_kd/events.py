@@ -47,7 +47,7 @@ class EpochReport:
     node_id: str
     train_loss: float
     val_loss: float
-    val_accuracy: float
+    val_score: float
     checkpoint_epoch: int  # the epoch whose weights the checkpoint rule chooses so far
     lr: float
     tau_mean: float | None
@@ -76,17 +76,17 @@ class EpochReport:
     co_tenants: int | None
     flops_policy: int = 0
     policy_parameters: int = 0
-    checkpoint_val_accuracy: float | None = None
+    checkpoint_val_score: float | None = None
     checkpoint_val_loss: float | None = None
     diverged_epoch: int | None = None  # the first epoch so far whose loss, outputs or weights were not finite
 
     @property
-    def chosen_accuracy(self) -> float | None:
+    def chosen_score(self) -> float | None:
         """Validation accuracy of the checkpoint that is chosen so far, which an earlier attempt may have made.
 
         None in a report of an older version that chose another epoch than its own: see :func:`with_chosen`.
         """
-        return self._chosen(self.checkpoint_val_accuracy, self.val_accuracy)
+        return self._chosen(self.checkpoint_val_score, self.val_score)
 
     @property
     def chosen_loss(self) -> float | None:
@@ -111,7 +111,7 @@ class TrialEnded:
     status: str
     error: str | None
     checkpoint_epoch: int | None = None
-    val_accuracy: float | None = None
+    val_score: float | None = None
     val_loss: float | None = None
     diverged_epoch: int | None = None
 
@@ -142,7 +142,7 @@ class TrialTested:
     trial_id: str
     attempt: int
     at: datetime
-    test_accuracy: float
+    test_score: float
     precision_macro: float
     recall_macro: float
     specificity_macro: float
@@ -174,9 +174,9 @@ def with_chosen(reports: Iterable[EpochReport]) -> list[EpochReport]:
 
 
 def _with_chosen(report: EpochReport, chosen: EpochReport | None) -> EpochReport:
-    if chosen is None or report.chosen_accuracy is not None:
+    if chosen is None or report.chosen_score is not None:
         return report
-    return dataclasses.replace(report, checkpoint_val_accuracy=chosen.val_accuracy, checkpoint_val_loss=chosen.val_loss)
+    return dataclasses.replace(report, checkpoint_val_score=chosen.val_score, checkpoint_val_loss=chosen.val_loss)
 
 
 def to_json(event: Event) -> str:

@@ -44,7 +44,7 @@ def look(labels: list[str]) -> dict[str, dict[str, str]]:
     }
 
 
-def curve_chart(records: Records, comparison: int, value: str = "test_accuracy") -> Chart | None:
+def curve_chart(records: Records, comparison: int, value: str = "test_score") -> Chart | None:
     """The mean accuracy of the incumbent over every currency that was measured, with 95 % t intervals.
 
     And over energy with all of the teacher's training in it, which no policy's cost has elsewhere.

@@ -38,12 +38,12 @@ def accuracy_by_tau(outcomes: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFram
     runs = outcomes[outcomes["counted"]][["run_id", "comparison", "replicate"]]
     fixed = columns(trials, ("tau", "status"))
     fixed = fixed[fixed["status"] == "completed"].assign(
-        tau=as_float(fixed["tau"]), test_accuracy=as_float(fixed["test_accuracy"])
+        tau=as_float(fixed["tau"]), test_score=as_float(fixed["test_score"])
     )
-    joined = fixed[["run_id", "tau", "test_accuracy"]].dropna().merge(runs, on="run_id")
-    by_replicate = joined.groupby(["comparison", "tau", "replicate"])["test_accuracy"].mean().reset_index()
+    joined = fixed[["run_id", "tau", "test_score"]].dropna().merge(runs, on="run_id")
+    by_replicate = joined.groupby(["comparison", "tau", "replicate"])["test_score"].mean().reset_index()
     rows = []
-    for (comparison, tau), values in by_replicate.groupby(["comparison", "tau"])["test_accuracy"]:
+    for (comparison, tau), values in by_replicate.groupby(["comparison", "tau"])["test_score"]:
         mean, low, high = t_interval(values.to_numpy())
         rows.append({"comparison": comparison, "tau": tau, "mean": mean, "low": low, "high": high, "n": len(values)})
     return pd.DataFrame(rows, columns=["comparison", "tau", "mean", "low", "high", "n"])
@@ -59,7 +59,7 @@ def pareto(cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
 def pareto_points(outcomes: pd.DataFrame, currency: str = "energy") -> pd.DataFrame:
     """One row per comparison and policy with a known cost: comparison, label, cost, accuracy, std, front."""
     column = CURRENCIES[currency].trial
-    names = {column: "cost", "test_accuracy_mean": "accuracy", "test_accuracy_std": "std"}
+    names = {column: "cost", "test_score_mean": "accuracy", "test_score_std": "std"}
     points = tabulate(outcomes).rename(columns=names)[["comparison", "label", "cost", "accuracy", "std"]]
     points = points.dropna(subset=["cost", "accuracy"]).reset_index(drop=True)
     front = pd.Series(False, index=points.index)

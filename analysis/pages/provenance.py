@@ -24,8 +24,8 @@ def teacher_notes(runs: pd.DataFrame) -> list[str]:
         costs = {"energy": row["teacher_energy_j"], "flops": row["teacher_flops"], "co2e": row["teacher_co2e_g"]}
         shown = [_in_words(name, cost) for name, cost in costs.items() if np.isfinite(cost)]
         training = f"; its training, {', '.join(shown)}, is in no policy's cost" if shown else ""
-        lines.append(f"teacher: test {percentage(row['teacher_test_accuracy'])} %, not ranked{training}")
-        if chance := no_better(row["teacher_val_accuracy"], row["val_prevalence"], row["val_images"]):
+        lines.append(f"teacher: test {percentage(row['teacher_test_score'])} %, not ranked{training}")
+        if chance := no_better(row["teacher_val_score"], row["val_prevalence"], row["val_images"]):
             lines.append(f"teacher: {chance}")
     return lines
 
@@ -52,8 +52,8 @@ def teachers(runs: pd.DataFrame) -> pd.DataFrame:
     names = (
         "val_prevalence",
         "val_images",
-        "teacher_val_accuracy",
-        "teacher_test_accuracy",
+        "teacher_val_score",
+        "teacher_test_score",
         "teacher_energy_j",
         "teacher_flops",
         "teacher_co2e_g",

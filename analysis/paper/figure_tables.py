@@ -121,20 +121,20 @@ def _accuracies(data: pd.DataFrame, words: list[str], title: str) -> Table:
 
 
 def _reached(mine: pd.DataFrame) -> dict[str, Any]:
-    accuracy = mine["test_accuracy"]
+    accuracy = mine["test_score"]
     spread = accuracy.std(ddof=1) if len(mine) > 1 else np.nan
     return {"n": len(mine), "accuracy": accuracy.mean(), "spread": spread, "co2e_g": mine["co2e_g"].mean(skipna=False)}
 
 
 def _teachers(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """A row for each network that was trained as a teacher, the mean over its trainings."""
-    names = ("teacher_id", "teacher_test_accuracy", "teacher_co2e_g")
-    trained = columns(runs, names).dropna(subset=["teacher_test_accuracy"]).drop_duplicates("teacher_id")
+    names = ("teacher_id", "teacher_test_score", "teacher_co2e_g")
+    trained = columns(runs, names).dropna(subset=["teacher_test_score"]).drop_duplicates("teacher_id")
     fields = [json.loads(text) for text in trained["scenario_json"]]
     trained = trained.assign(
         network=[field.get("teacher") for field in fields],
         epochs=[field.get("teacher_recipe", {}).get("epochs") for field in fields],
-        test_accuracy=as_float(trained["teacher_test_accuracy"]),
+        test_score=as_float(trained["teacher_test_score"]),
         co2e_g=as_float(trained["teacher_co2e_g"]),
     )
     return [

@@ -79,11 +79,11 @@ def attempt_costs(trials: pd.DataFrame, accounting: Accounting) -> pd.Series:
     An attempt that died before its first report has nothing on record and costs 0.
     """
     currency = CURRENCIES[accounting.currency]
-    trials = columns(trials, (currency.trial, currency.test, "epochs", "status", "test_accuracy"))
+    trials = columns(trials, (currency.trial, currency.test, "epochs", "status", "test_score"))
     spent = as_float(trials[currency.trial])
     spent = spent.where(spent.notna() | (as_float(trials["epochs"]).fillna(0) > 0), 0.0)
     if accounting.test and currency.test:
-        tested = as_float(trials["test_accuracy"]).notna()
+        tested = as_float(trials["test_score"]).notna()
         spent = spent + as_float(trials[currency.test]).where(tested, 0.0)
     if not accounting.failed:
         spent = spent.where(~trials["status"].isin(("failed", "lost")), 0.0)

@@ -42,12 +42,12 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
 
     Columns: run_id, comparison (0, 1, …: only rows of one comparison may be compared), the columns of ``SETTING`` and
     ``PLACE``, label (the policy, told apart from its variants), policy, replicate, status, counted, repeated,
-    trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_accuracy,
-    test_accuracy, energy_j, flops_executed, co2e_g, duration_s, epochs, g_per_kwh (of the CO2e, PUE included),
+    trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_score,
+    test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, g_per_kwh (of the CO2e, PUE included),
     meters_beside_s (the longest of its nodes). Equal replicates have equal seeds. ``counted`` rows are completed, have
     a tested incumbent and are the latest of their policy and replicate.
     """
-    rows, trials = _settings(runs), columns(trials, ("status", "tau", "test_accuracy", "trial_id", "attempt"))
+    rows, trials = _settings(runs), columns(trials, ("status", "tau", "test_score", "trial_id", "attempt"))
     _add_trials(rows, trials)
     for name, currency in CURRENCIES.items():
         rows[currency.trial] = rows["run_id"].map(run_costs(rows, trials, Accounting(currency=name)))
@@ -56,7 +56,7 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     rows["comparison"] = rows.groupby([*SETTING, *PLACE], dropna=False, sort=False).ngroup()
     rows["label"] = _labels(rows)
     rows["replicate"] = _paired_by_seed(rows)
-    finished = rows["status"].isin(COUNTED) & rows["test_accuracy"].notna()
+    finished = rows["status"].isin(COUNTED) & rows["test_score"].notna()
     rows["repeated"] = _repeated(rows, finished)
     rows["counted"] = finished & ~rows["repeated"]
     return rows
@@ -79,7 +79,7 @@ def _add_trials(rows: pd.DataFrame, trials: pd.DataFrame) -> None:
     grams = as_float(factors["carbon_g_per_kwh"]) * as_float(factors["pue"])
     rows["g_per_kwh"] = by_run.map(grams.groupby(trials["run_id"]).first())
     best = incumbents(trials)
-    for name in ("val_accuracy", "test_accuracy", "tau"):
+    for name in ("val_score", "test_score", "tau"):
         rows[name] = as_float(by_run.map(best[name]))
     rows["incumbent"] = by_run.map(best["trial_id"])
     rows["trials"] = by_run.map(trials.groupby("run_id")["trial_id"].nunique()).fillna(0).astype(int)
@@ -120,10 +120,10 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
             f"same machine: its idle and RAM power is split by what the trials of each had reserved"
         )
     lines += diverged_notes(outcomes)
-    empty = outcomes["status"].isin(COUNTED) & outcomes["val_accuracy"].isna()
+    empty = outcomes["status"].isin(COUNTED) & outcomes["val_score"].isna()
     if empty.any():
         lines.append(f"{plural(int(empty.sum()), 'run')} ended without a finished trial")
-    untested = outcomes["status"].isin(COUNTED) & outcomes["val_accuracy"].notna() & outcomes["test_accuracy"].isna()
+    untested = outcomes["status"].isin(COUNTED) & outcomes["val_score"].notna() & outcomes["test_score"].isna()
     if untested.any():
         lines.append(f"{plural(int(untested.sum()), 'run')} left out: the incumbent was never tested")
     return lines
@@ -159,7 +159,7 @@ def _with_place(rows: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | 
     for name in PLACE:
         rows[name] = rows[name].astype(object)
         usual = rows.groupby(list(SETTING), dropna=False, sort=False)[name].transform(_most_common)
-        rows[name] = rows[name].where(rows[name].notna() | rows["val_accuracy"].notna(), usual)
+        rows[name] = rows[name].where(rows[name].notna() | rows["val_score"].notna(), usual)
     return rows
 
 

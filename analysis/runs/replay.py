@@ -27,7 +27,7 @@ SPENT = {one.budget: (one.trial, one.name) for one in accounting.CURRENCIES.valu
 CURRENCIES = ("trials", "epochs", *SPENT)
 # The policies that adapt, for records of before they said so themselves.
 ADAPTED_BEFORE = ("asha", "cost-aware", "gp", "hyperband-tpe", "tpe")
-RESULTS = ("val_accuracy", "val_loss", "test_accuracy", "checkpoint_epoch", "energy_test_j")
+RESULTS = ("val_score", "val_loss", "test_score", "checkpoint_epoch", "energy_test_j")
 
 
 @dataclass(frozen=True, kw_only=True)

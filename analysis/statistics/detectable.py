@@ -74,7 +74,7 @@ def pair_sds(outcomes: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for _, comparison in outcomes[outcomes["counted"]].groupby("comparison"):
-        accuracy = comparison.pivot(index="replicate", columns="label", values="test_accuracy")
+        accuracy = comparison.pivot(index="replicate", columns="label", values="test_score")
         for first, second in combinations(accuracy.columns, 2):
             differences = (accuracy[first] - accuracy[second]).dropna().to_numpy(dtype=float)
             if len(differences) > 1:

@@ -40,17 +40,17 @@ def test_a_step_function_knows_only_what_was_paid_for(pairs: list[tuple[float, f
 def test_the_incumbent_brings_its_test_which_may_fall() -> None:
     curve = curve_of([trial("a", 0, 0.8, 0.9), trial("a", 1, 0.9, 0.7), trial("a", 2, 0.85, 0.99)])
     assert list(curve["cost"]) == [10, 20, 30]
-    assert list(curve["val_accuracy"]) == [0.8, 0.9, 0.9]
-    assert list(curve["test_accuracy"]) == [0.9, 0.7, 0.7]
+    assert list(curve["val_score"]) == [0.8, 0.9, 0.9]
+    assert list(curve["test_score"]) == [0.9, 0.7, 0.7]
     assert list(curve["trial_id"]) == ["a-0000", "a-0001", "a-0001"]
 
 
 def test_of_equal_trials_the_one_of_the_lowest_index_counts_as_soon_as_it_has_ended() -> None:
     first, second = DAY + pd.Timedelta(hours=1), DAY + pd.Timedelta(hours=2)
     in_order = [trial("a", 0, 0.8, 0.5, ended_at=first), trial("a", 1, 0.8, 0.6, ended_at=second)]
-    assert list(curve_of(in_order)["test_accuracy"]) == [0.5, 0.5]
+    assert list(curve_of(in_order)["test_score"]) == [0.5, 0.5]
     overtaken = [trial("a", 0, 0.8, 0.5, ended_at=second), trial("a", 1, 0.8, 0.6, ended_at=first)]
-    assert list(curve_of(overtaken)["test_accuracy"]) == [0.6, 0.5]
+    assert list(curve_of(overtaken)["test_score"]) == [0.6, 0.5]
 
 
 def test_the_last_point_of_a_curve_is_the_runs_outcome() -> None:
@@ -59,21 +59,21 @@ def test_the_last_point_of_a_curve_is_the_runs_outcome() -> None:
     last = run_curves(outcomes, frames.runs, frames.trials).groupby("run_id").last()
     whole = outcomes.set_index("run_id").loc[last.index]
     np.testing.assert_allclose(last["cost"], whole["energy_j"])
-    np.testing.assert_array_equal(last[["val_accuracy", "test_accuracy"]], whole[["val_accuracy", "test_accuracy"]])
+    np.testing.assert_array_equal(last[["val_score", "test_score"]], whole[["val_score", "test_score"]])
 
 
 def test_order_is_that_of_completion_not_of_the_index() -> None:
     late = trial("a", 0, 0.8, 0.1, energy_j=1.0, ended_at=DAY + pd.Timedelta(hours=3))
     curve = curve_of([late, trial("a", 1, 0.7, 0.2, energy_j=5.0)])
     assert list(curve["cost"]) == [5.0, 6.0]
-    assert list(curve["test_accuracy"]) == [0.2, 0.1]
+    assert list(curve["test_score"]) == [0.2, 0.1]
 
 
 def test_failures_cost_and_bring_nothing() -> None:
     curve = curve_of([trial("a", 0, None, None, status="failed", energy_j=7.0), trial("a", 1, 0.8, 0.7)])
     assert list(curve["cost"]) == [7.0, 17.0]
-    assert np.isnan(curve["test_accuracy"].iloc[0])
-    assert curve["test_accuracy"].iloc[1] == 0.7
+    assert np.isnan(curve["test_score"].iloc[0])
+    assert curve["test_score"].iloc[1] == 0.7
 
 
 def test_what_is_shared_is_paid_before_the_first_trial() -> None:
@@ -85,7 +85,7 @@ def test_an_incumbent_without_a_test_does_not_pass_off_its_predecessors() -> Non
     runs = pd.DataFrame([run("a", "grid")])
     trials = pd.DataFrame([trial("a", 0, 0.7, 0.7), trial("a", 1, 0.8, None), trial("a", 2, 0.9, 0.9)])
     curve = run_curves(run_outcomes(runs, trials), runs, trials)
-    np.testing.assert_array_equal(curve["test_accuracy"], [0.7, np.nan, 0.9])
+    np.testing.assert_array_equal(curve["test_score"], [0.7, np.nan, 0.9])
 
 
 def test_a_run_with_an_unknown_cost_has_no_curve_in_that_currency_only() -> None:

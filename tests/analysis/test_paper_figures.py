@@ -48,7 +48,7 @@ def test_inference_is_a_mean_over_the_tested_trials_of_a_network_per_thousand_im
     assert np.isnan(found.loc["resnet18", "inference_energy_j"]), "not measured is not zero"
 
 
-def test_accuracy_by_batch_size_is_a_mean_over_replicates_in_the_order_of_the_sizes() -> None:
+def test_score_by_batch_size_is_a_mean_over_replicates_in_the_order_of_the_sizes() -> None:
     runs, trials = [], []
     for size, accuracies in ((128, (0.8, 0.9)), (32, (0.5, 0.7))):
         for replicate, accuracy in enumerate(accuracies):
@@ -83,7 +83,7 @@ def test_figure_1_has_every_network_and_method_with_its_epochs() -> None:
 
 def test_figure_1a_has_the_teachers_own_training_and_not_the_network_that_was_only_timed() -> None:
     settled = json.dumps({**json.loads(scenario("mobilenetv2")), "teacher_recipe": {"epochs": 60}})
-    teacher = {"teacher_id": "t", "teacher_test_accuracy": 0.95, "teacher_co2e_g": 7.0}
+    teacher = {"teacher_id": "t", "teacher_test_score": 0.95, "teacher_co2e_g": 7.0}
     runs = [
         run("a", "student", scenario_json=settled, study_id="s-mobilenetv2", **teacher),
         run("b", "stochastic", scenario_json=settled, study_id="s-mobilenetv2", **teacher),
@@ -102,7 +102,7 @@ def test_figure_1a_has_the_teachers_own_training_and_not_the_network_that_was_on
 
 
 def test_a_teacher_whose_training_was_not_measured_has_no_co2e() -> None:
-    teacher = {"teacher_id": "t", "teacher_test_accuracy": 0.95, "teacher_co2e_g": None}
+    teacher = {"teacher_id": "t", "teacher_test_score": 0.95, "teacher_co2e_g": None}
     runs = [run("a", "student", scenario_json=scenario("mobilenetv2"), **teacher)]
     reached = figure_tables.training(records_of(runs, [trial("a", 0, 0.9, 0.8)]).outcomes, pd.DataFrame(runs))
     assert reached["method"].tolist() == ["student alone", "teacher"]

@@ -69,7 +69,7 @@ def test_the_spread_is_that_of_paired_differences() -> None:
     outcomes = run_outcomes(frames.runs, frames.trials, frames.nodes)
     one_trial = outcomes[outcomes["policy"].isin(["annealing", "stochastic"])]
     assert paired_sd(one_trial) == pytest.approx(0.002 * np.sqrt(2), rel=0.15)
-    by_hand = one_trial.pivot(index="replicate", columns="policy", values="test_accuracy")
+    by_hand = one_trial.pivot(index="replicate", columns="policy", values="test_score")
     assert paired_sd(one_trial) == pytest.approx((by_hand["annealing"] - by_hand["stochastic"]).std())
 
 
@@ -78,7 +78,7 @@ def test_the_pooled_spread_weighs_pairs_by_their_degrees_of_freedom() -> None:
     outcomes = run_outcomes(frames.runs, frames.trials, frames.nodes)
     left_out = (outcomes["policy"] == "annealing") & (outcomes["replicate"] == 3)
     outcomes = outcomes[outcomes["policy"].isin(["grid", "annealing", "stochastic"]) & ~left_out]
-    of = outcomes.pivot(index="replicate", columns="policy", values="test_accuracy")
+    of = outcomes.pivot(index="replicate", columns="policy", values="test_score")
     pairs = [of["annealing"] - of["grid"], of["annealing"] - of["stochastic"], of["grid"] - of["stochastic"]]
     assert pair_sds(outcomes)["freedom"].tolist() == [2, 2, 3]
     assert pair_sds(outcomes)["sd"].tolist() == pytest.approx([pair.std() for pair in pairs])

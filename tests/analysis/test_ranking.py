@@ -39,7 +39,7 @@ def clear() -> pd.DataFrame:
 def test_the_pairs_are_tested_as_scipy_would_with_holm_over_all_of_them(clear: pd.DataFrame) -> None:
     pairs = ranking.pair_table(clear)
     assert len(pairs) == 6
-    accuracy = clear.pivot(index="replicate", columns="label", values="test_accuracy")
+    accuracy = clear.pivot(index="replicate", columns="label", values="test_score")
     expected = [stats.ttest_rel(accuracy[a], accuracy[b]).pvalue for a, b in zip(pairs["a"], pairs["b"], strict=True)]
     np.testing.assert_allclose(pairs["p_difference"], expected)
     np.testing.assert_allclose(pairs["p_difference_holm"], holm(np.array(expected)))

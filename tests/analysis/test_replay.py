@@ -22,7 +22,7 @@ def told(row: Row, epoch: int, minute: float, joules: float) -> Row:
     """A report of an attempt; its costs in other currencies are in proportion to those of ``trial``."""
     costs = {"energy_j": joules, "flops_executed": 10 * joules, "co2e_g": joules / 10, "duration_s": joules / 2}
     at = DAY + pd.Timedelta(minutes=minute)
-    return {**{key: row[key] for key in KEY}, "epoch": epoch, "at": at, "val_accuracy": 0.5, **costs}
+    return {**{key: row[key] for key in KEY}, "epoch": epoch, "at": at, "val_score": 0.5, **costs}
 
 
 def two_side_by_side() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -40,7 +40,7 @@ def two_side_by_side() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 
 @pytest.mark.parametrize(
-    ("joules", "statuses", "energy_j", "test_accuracy"),
+    ("joules", "statuses", "energy_j", "test_score"),
     [
         (2.9, {}, 0, None),
         (3, {0: CUT}, 3, None),
@@ -54,15 +54,15 @@ def two_side_by_side() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     ],
 )
 def test_what_is_reported_after_the_budget_is_spent_does_not_count(
-    joules: float, statuses: dict[int, str], energy_j: float, test_accuracy: float | None
+    joules: float, statuses: dict[int, str], energy_j: float, test_score: float | None
 ) -> None:
     done = replay(*two_side_by_side(), currency="joules", limit=joules)
     assert dict(zip(done.trials["index"], done.trials["status"], strict=True)) == statuses
     [outcome] = as_rows(run_outcomes(done.runs, done.trials))
     assert done.trials["energy_j"].sum() == pytest.approx(energy_j)
-    assert outcome["counted"] == (test_accuracy is not None)
-    if test_accuracy is not None:
-        assert outcome["test_accuracy"] == test_accuracy
+    assert outcome["counted"] == (test_score is not None)
+    if test_score is not None:
+        assert outcome["test_score"] == test_score
         assert outcome["energy_j"] == pytest.approx(energy_j)
     assert (outcome["budget_currency"], outcome["budget_limit"]) == ("joules", joules)
 
@@ -127,7 +127,7 @@ def test_a_replay_is_a_prefix_of_the_records(share: float) -> None:
     pd.testing.assert_frame_equal(ended, frames.trials.loc[ended.index], check_dtype=False)
     for run_id, incumbent in incumbents(done.trials).iterrows():
         mine = frames.trials[frames.trials["run_id"] == run_id].head(len(ended[ended["run_id"] == run_id]))
-        assert incumbent["val_accuracy"] == mine["val_accuracy"].max()
+        assert incumbent["val_score"] == mine["val_score"].max()
 
 
 def test_a_budget_that_nothing_reaches_changes_nothing() -> None:

@@ -66,10 +66,10 @@ def events(key: dict[str, Any], tau: float | None, accuracy: float) -> list[Even
     """What the journal of one attempt of one epoch holds."""
     times = [START + timedelta(seconds=i) for i in range(4)]
     carbon = {"pue": 1.0, "carbon_g_per_kwh": 300.0, "carbon_source": "test"}
-    learning = {"train_loss": 1.0, "val_loss": 1.0, "val_accuracy": accuracy, "checkpoint_epoch": 1, "lr": 0.1}
+    learning = {"train_loss": 1.0, "val_loss": 1.0, "val_score": accuracy, "checkpoint_epoch": 1, "lr": 0.1}
     taus = {"tau_mean": tau, "tau_min": tau, "tau_max": tau}
     cost = {"inference_s": 0.1, "inference_energy_j": None, "inference_co2e_g": None, "energy_test_j": None}
-    scores = {**dict.fromkeys(SCORES, 0.5), "confusion": [[9, 1], [1, 9]], "per_class": [], "test_accuracy": accuracy}
+    scores = {**dict.fromkeys(SCORES, 0.5), "confusion": [[9, 1], [1, 9]], "per_class": [], "test_score": accuracy}
     fields: tuple[dict[str, Any], ...] = (
         {"event": "TrialStarted", "index": 0, "seed": 1, "params": {}, "tau": tau, "alpha": 0.95, **carbon},
         {"event": "EpochReport", "epoch": 1, "node_id": "n", **learning, **taus, **SPENT},
@@ -118,7 +118,7 @@ def test_a_real_store_gives_outcomes(store: Path) -> None:
     outcomes = read(open_store(store), epochs=True).outcomes.set_index("run_id")
     assert outcomes["counted"].all()
     assert outcomes["comparison"].nunique() == 1
-    assert outcomes["test_accuracy"]["grid-1"] == 0.901
+    assert outcomes["test_score"]["grid-1"] == 0.901
     assert (outcomes["energy_j"]["grid-1"], outcomes["flops_executed"]["grid-1"]) == (10.0, 100.0)
 
 

@@ -34,20 +34,20 @@ def tables_of(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | No
 def test_the_incumbent_is_chosen_by_validation_and_brings_its_own_test() -> None:
     trials = pd.DataFrame([trial("a", 0, 0.80, 0.99), trial("a", 1, 0.90, 0.70), trial("a", 2, 0.85, 0.95)])
     best = incumbents(trials).loc["a"]
-    assert (best["val_accuracy"], best["test_accuracy"]) == (0.90, 0.70)
+    assert (best["val_score"], best["test_score"]) == (0.90, 0.70)
 
 
 def test_the_lowest_index_wins_a_tie_whoever_ended_first_and_whatever_its_place_in_the_table() -> None:
     late = trial("a", 0, 0.9, 0.1, ended_at=DAY + pd.Timedelta(hours=2))
     early = trial("a", 1, 0.9, 0.2, ended_at=DAY + pd.Timedelta(hours=1))
     for trials in ([late, early], [early, late]):
-        assert incumbents(pd.DataFrame(trials)).loc["a", "test_accuracy"] == 0.1
+        assert incumbents(pd.DataFrame(trials)).loc["a", "test_score"] == 0.1
 
 
 def test_a_failed_trial_is_never_incumbent_but_is_paid_for() -> None:
     trials = pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("a", 1, 0.99, None, status="failed", energy_j=7.0)])
     row = table_of(pd.DataFrame([run("a", "grid")]), trials).iloc[0]
-    assert (row["val_accuracy_mean"], row["test_accuracy_mean"]) == (0.8, 0.7)
+    assert (row["val_score_mean"], row["test_score_mean"]) == (0.8, 0.7)
     assert (row["energy_j"], row["flops_executed"], row["failed"]) == (17.0, 200.0, 1)
 
 
@@ -95,8 +95,8 @@ def test_means_and_sample_deviations_are_those_of_the_replicates() -> None:
     runs = pd.DataFrame([run(f"g{i}", "grid", i) for i in range(3)])
     trials = pd.DataFrame([trial(f"g{i}", 0, 0.8, test) for i, test in enumerate((0.7, 0.8, 0.9))])
     row = table_of(runs, trials).iloc[0]
-    assert row["test_accuracy_mean"] == pytest.approx(0.8)
-    assert row["test_accuracy_std"] == pytest.approx(0.1)
+    assert row["test_score_mean"] == pytest.approx(0.8)
+    assert row["test_score_std"] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_the_same_replicate_twice_counts_once_the_later_one() -> None:
     runs = pd.DataFrame([run("a", "grid", 0, started_at=DAY + pd.Timedelta(hours=1)), run("b", "grid", 0)])
     trials = pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.9, 0.9)])
     row = table_of(runs, trials).iloc[0]
-    assert (row["runs"], row["replicates"], row["test_accuracy_mean"]) == (2, 1, 0.7)
+    assert (row["runs"], row["replicates"], row["test_score_mean"]) == (2, 1, 0.7)
     assert "1 run left out" in notices(run_outcomes(runs, trials))[0]
 
 
@@ -280,7 +280,7 @@ def test_orders_are_by_energy_accuracy_or_as_named(frames: Frames) -> None:
     table = table_of(frames.runs, frames.trials)
     assert list(summary.rank(table, "named")["label"]) == ["grid", "random", "tpe", "annealing", "stochastic"]
     assert summary.rank(table, "energy")["energy_j"].is_monotonic_increasing
-    assert summary.rank(table, "accuracy")["test_accuracy_mean"].is_monotonic_decreasing
+    assert summary.rank(table, "accuracy")["test_score_mean"].is_monotonic_decreasing
     with pytest.raises(InputError, match="unknown order 'enrgy'"):
         summary.rank(table, "enrgy")
 
@@ -307,7 +307,7 @@ def test_trials_that_diverged_are_counted_and_named_by_temperature_and_epoch() -
     ]
     table = summary.tabulate(outcomes).set_index("label")
     assert table["diverged"].to_dict() == {"grid": 1, "stochastic": 1}
-    assert (table.loc["grid", "test_accuracy_mean"], table.loc["stochastic", "test_accuracy_mean"]) == (0.7, 0.0)
+    assert (table.loc["grid", "test_score_mean"], table.loc["stochastic", "test_score_mean"]) == (0.7, 0.0)
 
 
 def test_records_of_before_say_nothing_of_divergence() -> None:

@@ -35,7 +35,7 @@ def records() -> Records:
     return records_of(make_frames(replicates=3))
 
 
-def test_accuracy_by_tau_averages_a_replicates_trials_first() -> None:
+def test_score_by_tau_averages_a_replicates_trials_first() -> None:
     runs = pd.DataFrame([run("a", "random", 0), run("b", "random", 1), run("c", "stochastic", 0)])
     trials = [trial("a", 0, 0.9, 0.6, tau=4.0), trial("a", 1, 0.9, 0.8, tau=4.0), trial("b", 0, 0.9, 0.9, tau=4.0)]
     frame = pd.DataFrame([*trials, trial("c", 0, 0.9, 0.1, tau=None), trial("b", 1, 0.9, 0.5, tau=9.0)])
@@ -102,7 +102,7 @@ def test_a_teacher_is_described_and_not_ranked(records: Records) -> None:
 
 def test_a_teacher_at_chance_is_said_to_be() -> None:
     frames = make_frames(policies={"grid": Recipe(trials=2)}, replicates=2)
-    runs = frames.runs.assign(teacher_val_accuracy=0.104, val_prevalence=0.1, val_images=500)
+    runs = frames.runs.assign(teacher_val_score=0.104, val_prevalence=0.1, val_images=500)
     assert provenance.teacher_notes(runs)[1:] == [
         "teacher: validation 10.4 %, the largest class is 10.0 %: no better than always naming it, "
         "as far as 500 images tell"
@@ -226,7 +226,7 @@ def paper_records(**changes: Any) -> Records:
     named: dict[str, Any] = {
         "scenario": "cifar10",
         "scenario_json": scenario,
-        "teacher_test_accuracy": 0.95,
+        "teacher_test_score": 0.95,
         "teacher_id": "t",
     }
     named |= {"teacher_energy_j": 3.6e6, **changes}

@@ -354,7 +354,7 @@ def test_the_test_evaluation_is_not_charged() -> None:
             trial_id="a",
             attempt=0,
             at=NOW,
-            test_accuracy=0.5,
+            test_score=0.5,
             precision_macro=0.5,
             recall_macro=0.5,
             specificity_macro=0.5,

@@ -36,15 +36,15 @@ def test_a_report_above_the_target_counts_when_its_trial_ends() -> None:
 
 def test_what_counts_is_the_checkpoint_that_is_handed_in() -> None:
     target = Target(accuracy=0.9)
-    target(replace(report("a", 0, 1, 1), val_accuracy=0.95))
-    target(replace(report("a", 0, 2, 2), val_accuracy=0.7))  # the last epoch is handed in
+    target(replace(report("a", 0, 1, 1), val_score=0.95))
+    target(replace(report("a", 0, 2, 2), val_score=0.7))  # the last epoch is handed in
     target(ended("a", 0))
     assert not target.reached
-    target(replace(report("b", 0, 1, 1), val_accuracy=0.95))
+    target(replace(report("b", 0, 1, 1), val_score=0.95))
     target(ended("b", 0, "failed"))
     assert not target.reached, "a failed attempt hands in nothing"
     # The retry goes on at epoch 2, and the best epoch is that of the attempt before.
-    target(replace(report("b", 1, 2, 1), val_accuracy=0.7, checkpoint_epoch=1, checkpoint_val_accuracy=0.95))
+    target(replace(report("b", 1, 2, 1), val_score=0.7, checkpoint_epoch=1, checkpoint_val_score=0.95))
     target(ended("b", 1))
     assert target.reached_by == "b"
 

@@ -312,15 +312,15 @@ def test_what_the_trials_share_is_in_the_energy_shown(asked: tuple[float | None,
 
 def test_the_accuracy_shown_is_that_of_the_chosen_checkpoint() -> None:
     run = view()
-    chosen = {"checkpoint_epoch": 1, "checkpoint_val_accuracy": 0.9}
-    feed(run, started(run.plan, 0), report(run.plan, 0, 1, val_accuracy=0.9), report(run.plan, 0, 2, **chosen))
+    chosen = {"checkpoint_epoch": 1, "checkpoint_val_score": 0.9}
+    feed(run, started(run.plan, 0), report(run.plan, 0, 1, val_score=0.9), report(run.plan, 0, 2, **chosen))
     assert run.best == 0.9
 
 
 def test_a_trial_that_goes_on_after_its_best_epoch_is_shown_with_what_it_chose_before() -> None:
     run = view()
-    chosen = {"checkpoint_epoch": 4, "checkpoint_val_accuracy": 0.9}
-    feed(run, started(run.plan, 0), report(run.plan, 0, 9, val_accuracy=0.5, **chosen))
+    chosen = {"checkpoint_epoch": 4, "checkpoint_val_score": 0.9}
+    feed(run, started(run.plan, 0), report(run.plan, 0, 9, val_score=0.5, **chosen))
     assert run.best == 0.9
 
 

@@ -45,7 +45,7 @@ def test_what_comes_after_the_budget_does_not_count(
 def test_trials_that_had_not_ended_by_then_enter_no_contest(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line(["report", store, "--budget", "40epochs", "--format", "json"]) == 0
     [table] = json.loads(capsys.readouterr().out)
-    assert [(row["runs"], row["replicates"], row["test_accuracy_mean"]) for row in table] == [(1, 0, None)] * 2
+    assert [(row["runs"], row["replicates"], row["test_score_mean"]) for row in table] == [(1, 0, None)] * 2
 
 
 def test_a_replay_is_marked_and_so_are_the_policies_that_adapt(store: str, capsys: pytest.CaptureFixture[str]) -> None:

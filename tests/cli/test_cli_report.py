@@ -48,7 +48,7 @@ def test_report_as_csv_and_json_is_in_base_units(store: str, capsys: pytest.Capt
     rows = list(csv.DictReader(io.StringIO(said(capsys, "report", store, "--format", "csv"))))
     for row in (*table, *rows):
         assert float(row["energy_j"]) == pytest.approx(2 * 30 * 3.6)
-        assert float(row["test_accuracy_mean"]) == 0.75
+        assert float(row["test_score_mean"]) == 0.75
 
 
 @pytest.mark.parametrize(("form", "sign"), [("md", "| policy |"), ("latex", r"\begin{tabular}")])
@@ -130,7 +130,7 @@ def test_names_and_figures_are_whole_on_narrow_terminals(
 
 def test_machines_get_costs_and_verdicts_in_one_table(replicated: str, capsys: pytest.CaptureFixture[str]) -> None:
     [table] = json.loads(said(capsys, "report", replicated, "--format", "json"))
-    assert {"energy_j", "test_accuracy_std", "verdict", "rank_best", "ratio"} <= set(table[0])
+    assert {"energy_j", "test_score_std", "verdict", "rank_best", "ratio"} <= set(table[0])
 
 
 def test_the_page_is_written_and_nothing_else_changes(

@@ -80,7 +80,7 @@ def test_the_json_document_has_the_study_its_runs_and_the_table(outcome: Outcome
     }
     assert [row["policy"] for row in made["table"]] == ["grid", "stochastic"]
     assert made["table"][0]["energy_j"] == pytest.approx(216)
-    assert made["table"][0]["test_accuracy_std"] is None  # of one replicate
+    assert made["table"][0]["test_score_std"] is None  # of one replicate
 
 
 def failing(outcome: Outcome | None, text: str) -> Any:

@@ -30,8 +30,8 @@ from tune_kd.training.teacher import Teacher
 TEACHER = Teacher(
     teacher_id="t",
     weights={},
-    val_accuracy=0.9,
-    test_accuracy=0.9,
+    val_score=0.9,
+    test_score=0.9,
     flops=None,
     energy_j=None,
     energy_method=None,

@@ -22,7 +22,7 @@ from tune_kd.training.trial import Trial
 MakeTrial = Callable[..., Trial]
 Again = Callable[[Trial, int | None], Trial]
 EPOCHS, TRIAL = 3, "run-0000"
-CHOSEN = {"checkpoint_epoch": 2, "val_accuracy": 0.75, "val_loss": 0.5}
+CHOSEN = {"checkpoint_epoch": 2, "val_score": 0.75, "val_loss": 0.5}
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_only_what_the_driver_has_not_heard_is_said_again(
     assert (tmp_path / "trial.pt").read_bytes() == kept, "nothing is trained"
     *_, told = results_of(again(first, reported))
     assert ("report" in told) == bool(repeated)
-    assert (told["epoch"], told["val_accuracy"]) == (EPOCHS, last.val_accuracy), "what schedulers go by"
+    assert (told["epoch"], told["val_score"]) == (EPOCHS, last.val_score), "what schedulers go by"
 
 
 def test_without_its_checkpoint_a_trial_is_trained_again(make_trial: MakeTrial, again: Again) -> None:

@@ -46,8 +46,8 @@ def report(run: RunPlan, index: int, epoch: int, *, attempt: int = 0, **changes:
     """An epoch; energy, time and FLOPs are cumulative: 1 mWh, 0.1 s and 10⁹ FLOPs an epoch."""
     fields: dict[str, Any] = {field.name: 0 for field in dataclasses.fields(EpochReport)}
     fields |= {"node_id": "node", "energy_method": "model", "flops_uncounted_ops": "", "checkpoint_epoch": epoch}
-    fields |= dict.fromkeys(("diverged_epoch", "checkpoint_val_accuracy", "checkpoint_val_loss"))
-    fields |= {"tau_mean": 4.0, "tau_min": 4.0, "tau_max": 4.0, "val_accuracy": 0.5 + epoch / 100}
+    fields |= dict.fromkeys(("diverged_epoch", "checkpoint_val_score", "checkpoint_val_loss"))
+    fields |= {"tau_mean": 4.0, "tau_min": 4.0, "tau_max": 4.0, "val_score": 0.5 + epoch / 100}
     fields |= {"energy_j": epoch * WH / 1000, "duration_s": epoch / 10, "flops_executed": epoch * 10**9, "co2e_g": 1.0}
     at = START + timedelta(seconds=index + epoch / 10)
     return EpochReport(**{**fields, **key(run, index, attempt), "at": at, "epoch": epoch, **changes})
@@ -61,7 +61,7 @@ def ended(
 
 def tested(run: RunPlan, index: int) -> TrialTested:
     fields: dict[str, Any] = {field.name: 0.5 for field in dataclasses.fields(TrialTested)}
-    fields |= {"confusion": [[1, 0], [0, 1]], "per_class": [], "test_accuracy": 0.75}
+    fields |= {"confusion": [[1, 0], [0, 1]], "per_class": [], "test_score": 0.75}
     return TrialTested(**{**fields, **key(run, index), "at": START + timedelta(seconds=index + 10)})
 
 

@@ -48,7 +48,7 @@ def suggestions(searcher: Searcher, count: int, accuracy: Any = None) -> list[di
         if not isinstance(params, dict):
             break
         found.append(params)
-        result = {"val_accuracy": 0.5 if accuracy is None else accuracy(params), "training_iteration": 1}
+        result = {"val_score": 0.5 if accuracy is None else accuracy(params), "training_iteration": 1}
         searcher.on_trial_complete(f"trial-{index}", result=result)
     return found
 
@@ -151,7 +151,7 @@ def all_steps(temperature: Temperature, *, steps: int = STEPS) -> list[StepLoss]
 def report(epoch: int) -> dict[str, Any]:
     """What a temperature is told after ``epoch``, 0 being the first; the third has the best accuracy."""
     accuracy = (0.5, 0.7, 0.9, 0.8)[epoch]
-    return {"epoch": epoch + 1, "val_accuracy": accuracy, "val_loss": 1 - accuracy, "train_loss": 1 - accuracy}
+    return {"epoch": epoch + 1, "val_score": accuracy, "val_loss": 1 - accuracy, "train_loss": 1 - accuracy}
 
 
 def taus_of(found: list[StepLoss]) -> Tensor:

@@ -19,7 +19,7 @@ def report(trial_id: str, attempt: int, epoch: int, cost: float | None) -> Epoch
         node_id="node",
         train_loss=1.0,
         val_loss=1.0,
-        val_accuracy=0.5,
+        val_score=0.5,
         checkpoint_epoch=epoch,
         lr=0.1,
         tau_mean=None,

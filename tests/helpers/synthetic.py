@@ -83,7 +83,7 @@ def trial(run_id: str, index: int, val: float | None, test: float | None, **chan
         "index": index,
         "status": "completed",
     }
-    row |= {"val_accuracy": val, "test_accuracy": test, "energy_j": 10.0, "flops_executed": 100, "co2e_g": 1.0}
+    row |= {"val_score": val, "test_score": test, "energy_j": 10.0, "flops_executed": 100, "co2e_g": 1.0}
     row |= {"duration_s": 5.0, "epochs": 3, "ended_at": DAY + pd.Timedelta(minutes=index), "energy_method": "model"}
     return {**row, **changes}
 
@@ -103,7 +103,7 @@ def _run(run_id: str, policy: str, replicate: int, scenario: str, margin: float 
     seeds = {"replicate": replicate, "seed": 1000 + replicate, "track": "recipe"}
     spent = {"budget_currency": "trials", "budget_limit": 20.0, "spent": None, "overshoot": 0.0, "status": "completed"}
     teacher = {"teacher_id": "teacher-1", "teacher_energy_j": 7200.0, "teacher_flops": 2e14}
-    teacher |= {"teacher_val_accuracy": 0.985, "teacher_test_accuracy": 0.98}
+    teacher |= {"teacher_val_score": 0.985, "teacher_test_score": 0.98}
     shared = {"shared_energy_j": None, "shared_flops": None, "shared_s": None, "shared_co2e_g": None}
     code = {"code_version": "0.1.0", "code_revision": "abc", "code_dirty": False, "schema_version": 1}
     what |= {"split_sha256": f"split-{scenario}"}
@@ -133,12 +133,12 @@ def _trial(index: int, at: pd.Timestamp, epochs: int, final: np.ndarray, energy_
     scores |= {"kappa": 0.88, "prevalence": 0.5, "confusion": [[45, 5], [4, 46]], "val_loss": 0.3}
     what = {"index": index, "params_json": json.dumps({"tau": tau} if tau else {}), "tau": tau, "alpha": 0.95}
     what |= {"status": "completed", "error": None, "node_id": "node-1", "started_at": at - pd.Timedelta(seconds=50)}
-    what |= {"ended_at": at, "epochs": epochs, "val_accuracy": final[0], "test_accuracy": final[1], "seed": index}
+    what |= {"ended_at": at, "epochs": epochs, "val_score": final[0], "test_score": final[1], "seed": index}
     carbon = {"pue": 1.0, "carbon_g_per_kwh": 300.0, "carbon_source": "test"}
     return {**what, **energy, **flops, **seconds, **scores, **carbon}
 
 
-def _report(epoch: int, at: pd.Timestamp, val_accuracy: float, energy_j: float, tau: float | None) -> Row:
+def _report(epoch: int, at: pd.Timestamp, val_score: float, energy_j: float, tau: float | None) -> Row:
     cost = {"energy_j": energy_j, "flops_executed": 1e14 * epoch, "co2e_g": energy_j / 3.6e6 * 300}
     cost |= {"train_s": 8.0 * epoch, "eval_s": 1.0 * epoch}
     tau_now = {"tau_mean": tau or 11.0, "tau_min": tau or 2.0, "tau_max": tau or 20.0}
@@ -148,7 +148,7 @@ def _report(epoch: int, at: pd.Timestamp, val_accuracy: float, energy_j: float, 
         **cost,
         "train_loss": 1.0,
         "val_loss": 0.9,
-        "val_accuracy": val_accuracy,
+        "val_score": val_score,
         **tau_now,
     }
 

@@ -118,7 +118,7 @@ class Simulator:
         if self.over:
             self.at_limit.append(told)
         self.charged += {"trials": 0, "epochs": 1}.get(self.plan.budget.currency, cost)
-        result = {"report": to_json(told), "val_accuracy": told.val_accuracy, "epoch": told.epoch}
+        result = {"report": to_json(told), "val_score": told.val_score, "epoch": told.epoch}
         stop = self.stopper(trial.trial_id, result)
         if not stop:
             stop = self.scheduler.on_trial_result(None, trial, result) == TrialScheduler.STOP
@@ -135,7 +135,7 @@ class Simulator:
         known = trial.config
         accuracy = random.Random(f"{known['index']} {trial.epoch}").random()
         told = report(known["trial_id"], known["attempt"], trial.epoch, trial.cost)
-        return replace(told, run_id=self.plan.run_id, val_accuracy=accuracy)
+        return replace(told, run_id=self.plan.run_id, val_score=accuracy)
 
     def _crash(self, trial: SimulatedTrial, lost: float) -> None:
         """The worker dies within an epoch; its node's meter closes the account with what that had cost by then."""

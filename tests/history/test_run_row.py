@@ -21,8 +21,8 @@ CARBON = Carbon(intensity_g_per_kwh=360.0, source="chosen for the tests", pue=2.
 TEACHER = Teacher(
     teacher_id="t",
     weights={},
-    val_accuracy=0.9,
-    test_accuracy=0.8,
+    val_score=0.9,
+    test_score=0.8,
     flops=7,
     energy_j=1e6,
     energy_method="model",

@@ -52,8 +52,8 @@ def test_a_trial_goes_on_where_it_is_among_the_best_so_far() -> None:
     for first in (event for event in run.of(EpochReport) if event.epoch == 1):
         median = sorted(seen)[len(seen) // 2] if len(seen) % 2 else None
         if median is not None:
-            assert (epochs_of(run)[first.trial_id] > 1) == (first.val_accuracy >= median)
-        seen.append(first.val_accuracy)
+            assert (epochs_of(run)[first.trial_id] > 1) == (first.val_score >= median)
+        seen.append(first.val_score)
 
 
 def test_a_resumed_run_judges_by_the_trials_of_its_past(tmp_path: Path) -> None:

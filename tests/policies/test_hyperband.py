@@ -38,7 +38,7 @@ def test_it_suggests_what_tpe_suggests() -> None:
         first, second = (searcher.suggest(f"trial-{index}") for searcher in searchers)
         assert first == second
         for searcher in searchers:
-            searcher.on_trial_complete(f"trial-{index}", {"val_accuracy": first["tau"], "training_iteration": 1})
+            searcher.on_trial_complete(f"trial-{index}", {"val_score": first["tau"], "training_iteration": 1})
 
 
 def test_brackets_start_about_as_many_epochs_each() -> None:

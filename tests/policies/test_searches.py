@@ -42,7 +42,7 @@ def twins(params: Params) -> float:
 
 
 def result(accuracy: float, joules: float | None = 10.0, flops: float = 1e9) -> dict[str, Any]:
-    return {"val_accuracy": accuracy, "energy_j": joules, "flops_executed": flops, "training_iteration": 1}
+    return {"val_score": accuracy, "energy_j": joules, "flops_executed": flops, "training_iteration": 1}
 
 
 def search(
@@ -160,7 +160,7 @@ def test_the_currency_is_joules_where_every_trial_has_them() -> None:
     seen = [Observed({"tau": tau}, 0.9, joules=tau, flops=100.0) for tau in (2.0, 3.0)]
     assert costs(seen).tolist() == [2.0, 3.0]
     assert costs([*seen, Observed({"tau": 4.0}, 0.9, joules=None, flops=50.0)]).tolist() == [100.0, 100.0, 50.0]
-    assert costs([Observed.of({"tau": 4.0}, {"val_accuracy": 0.9})]).tolist() == [1.0]
+    assert costs([Observed.of({"tau": 4.0}, {"val_score": 0.9})]).tolist() == [1.0]
 
 
 @pytest.mark.parametrize(("mean", "deviation", "best"), [(0.3, 0.2, 0.4), (-1.0, 0.5, 0.0), (2.0, 1.0, 1.0)])
@@ -192,12 +192,12 @@ def test_a_process_passes_near_its_values_and_doubts_less_where_it_has_or_believ
 def test_a_result_is_of_the_weights_handed_in_and_of_all_attempts() -> None:
     trial = KnownTrial(trial_id="t", index=0, params={"tau": 4.0})
     assert trial.result is None
-    trial.last[0] = replace(report("t", 0, 2, 30.0), val_accuracy=0.7)
-    assert trial.result == {"val_accuracy": 0.7, "energy_j": 30.0, "flops_executed": 30.0}
-    trial.last[1] = replace(report("t", 1, 4, 12.0), val_accuracy=0.6, checkpoint_val_accuracy=0.8)
-    assert trial.result == {"val_accuracy": 0.8, "energy_j": 42.0, "flops_executed": 42.0}
+    trial.last[0] = replace(report("t", 0, 2, 30.0), val_score=0.7)
+    assert trial.result == {"val_score": 0.7, "energy_j": 30.0, "flops_executed": 30.0}
+    trial.last[1] = replace(report("t", 1, 4, 12.0), val_score=0.6, checkpoint_val_score=0.8)
+    assert trial.result == {"val_score": 0.8, "energy_j": 42.0, "flops_executed": 42.0}
     trial.last[2] = replace(report("t", 2, 5, 1.0), energy_j=None)
-    assert trial.result == {"val_accuracy": 0.5, "energy_j": None, "flops_executed": 43.0}
+    assert trial.result == {"val_score": 0.5, "energy_j": None, "flops_executed": 43.0}
 
 
 @pytest.mark.parametrize("label", ["cost-aware", "gp:startup=4"])

@@ -121,7 +121,7 @@ def centres(temperature: AroundBest, epochs: int, accuracy: Callable[[float, int
     for epoch in range(epochs):
         temperature.begin_epoch(epoch, epochs, 1)
         found.append(temperature.centre)
-        temperature.observe({"val_accuracy": accuracy(temperature.centre, epoch)})
+        temperature.observe({"val_score": accuracy(temperature.centre, epoch)})
     return found
 
 
@@ -177,7 +177,7 @@ def test_a_window_as_wide_as_the_space_is_the_papers_policy() -> None:
 
 
 def test_what_was_best_survives_a_checkpoint() -> None:
-    reports: list[dict[str, Any]] = [{"val_accuracy": accuracy} for accuracy in (0.5, 0.9, 0.7, 0.8)]
+    reports: list[dict[str, Any]] = [{"val_score": accuracy} for accuracy in (0.5, 0.9, 0.7, 0.8)]
     whole, stopped, forgetful = (around_best(seed=3) for _ in range(3))
     for epoch in range(3):
         for temperature in (whole, stopped):

@@ -61,7 +61,7 @@ def test_tpe_suggests_the_same_whichever_trial_ends_first(data: st.DataObject) -
             found.append(params)
         else:
             ended = data.draw(st.sampled_from(sorted(running)), label="ends")
-            result = {"val_accuracy": hill(running.pop(ended)), "training_iteration": 1}
+            result = {"val_score": hill(running.pop(ended)), "training_iteration": 1}
             searcher.on_trial_complete(ended, result=result)
     assert found == expected
 
@@ -72,7 +72,7 @@ def test_tpe_goes_on_after_a_trial_that_failed() -> None:
         params = searcher.suggest(f"trial-{index}")
         assert isinstance(params, dict)
         if index % 3:
-            result = {"val_accuracy": hill(params), "training_iteration": 1}
+            result = {"val_score": hill(params), "training_iteration": 1}
             searcher.on_trial_complete(f"trial-{index}", result=result)
         else:
             searcher.on_trial_complete(f"trial-{index}", error=True)

@@ -26,7 +26,7 @@ def test_a_one_trial_policy_spends_a_budget_in_epochs_on_restarts(ray_running, c
     assert set(trials.status) == {"completed", "stopped"} or (trials.status == "completed").all()
     assert (trials.status == "completed").sum() >= 14
     assert trials.seed.is_unique, "restarts are independent"
-    assert trials.test_accuracy.notna().all()
+    assert trials.test_score.notna().all()
 
 
 def test_a_target_that_is_reached_ends_a_run(ray_running, cache, tmp_path):
@@ -41,7 +41,7 @@ def test_a_target_that_is_reached_ends_a_run(ray_running, cache, tmp_path):
     )
     run, trials = outcome.store.runs().iloc[0], outcome.store.trials()
     assert (run.status, run.track, run.target_accuracy) == ("completed", "target", 0.2)
-    first = trials[trials.val_accuracy >= 0.2].sort_values("ended_at").iloc[0]
+    first = trials[trials.val_score >= 0.2].sort_values("ended_at").iloc[0]
     assert not (trials.started_at > first.ended_at).any()
     assert len(trials) == run.spent < 20
     assert set(trials.status) <= {"completed", "stopped"}
@@ -60,7 +60,7 @@ def test_early_stopping_leaves_the_epochs_that_it_saves_in_the_budget(ray_runnin
     assert (trials[trials.status == "stopped"].epochs < 4).all()
     assert (trials[trials.status == "completed"].epochs == 4).all()
     assert {"completed", "stopped"} <= set(trials.status)
-    assert trials.test_accuracy.notna().all(), "a trial that was stopped early is tested, too"
+    assert trials.test_score.notna().all(), "a trial that was stopped early is tested, too"
     assert len(trials) > len(random.trials()) == 10, "what is saved on the worse trials is spent on more of them"
     shared = len(random.trials())
     assert trials.tau[:shared].tolist() == random.trials().tau.tolist(), "the draws are those of random search"
@@ -74,7 +74,7 @@ def test_an_extended_study_is_the_study_that_had_all_replicates_from_the_start(r
     more = tune_kd.extend(first.study.study_id, replicates=2, store=tmp_path / "runs", cache=cache)
     assert more.study.study_id == first.study.study_id
     assert len(more.statuses) == 2
-    results = ["policy", "replicate", "index", "seed", "tau", "val_accuracy", "test_accuracy"]
+    results = ["policy", "replicate", "index", "seed", "tau", "val_score", "test_score"]
     found, expected = (
         store.trials().merge(store.runs()[["run_id", "policy", "replicate"]])[results].sort_values(results[:3])
         for store in (more.store, whole)

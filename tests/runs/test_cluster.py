@@ -177,7 +177,7 @@ def test_nodes_come_and_go_and_nothing_is_lost_or_run_twice(cluster: Any, cache:
     assert len(reports) == TRIALS * EPOCHS
     assert (completed.loc[finished.index].started_at == finished.started_at).all(), "what had ended was run again"
     assert {"failed", "lost"} <= set(trials.status), "a killed worker, a killed driver"
-    assert completed.test_accuracy.notna().all()
+    assert completed.test_score.notna().all()
     by_node = nodes.set_index("node_id")
     assert set(by_node.index) >= {staying.node_id, late.node_id, dying.node_id}
     assert other.node_id not in {*by_node.index, *reports.node_id}, str(driver)

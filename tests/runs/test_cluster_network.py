@@ -107,7 +107,7 @@ def test_a_cut_that_heals_costs_time_and_checkpoints_reach_the_driver(
     assert (trials.status == "completed").sum() == 3
     assert not reports.duplicated(["trial_id", "epoch"]).any()
     assert len(reports) == 3 * 6
-    assert trials[trials.status == "completed"].test_accuracy.notna().all(), "examined from the driver's checkpoint"
+    assert trials[trials.status == "completed"].test_score.notna().all(), "examined from the driver's checkpoint"
     assert reports.node_id.nunique() == 1
     [kept] = (cache / "checkpoints" / store.runs().run_id.item()).glob("*.pt")
     assert kept.stat().st_size > 10_000

@@ -50,9 +50,9 @@ def check(store, cause: str) -> None:
     died, ended, other = (row for _, row in trials.sort_values(["index", "attempt"]).iterrows())
     assert [row.status for row in (died, ended, other)] == [cause, "completed", "completed"]
     assert [row.epochs for row in (died, ended, other)] == [EPOCHS, 0, EPOCHS]
-    chosen = ["checkpoint_epoch", "val_accuracy", "val_loss"]
+    chosen = ["checkpoint_epoch", "val_score", "val_loss"]
     assert ended[chosen].tolist() == died[chosen].tolist()
-    assert trials.test_accuracy.notna().tolist() == [False, True, True]
+    assert trials.test_score.notna().tolist() == [False, True, True]
     assert store.incumbent(run.run_id) in {ended.trial_id, other.trial_id}
     assert ended.energy_j > 0, "loading data and teacher cost something"
     metered = trials.energy_j.sum() + trials.energy_test_j.sum() + run.shared_energy_j

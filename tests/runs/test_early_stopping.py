@@ -22,5 +22,5 @@ def test_hyperband_stops_trials_by_bracket_and_learns_from_all_of_them(ray_runni
     stopped = trials[trials.status == "stopped"]
     assert set(stopped.epochs) <= {1, 2}
     assert (trials[trials.status == "completed"].epochs == 4).all()
-    assert trials.test_accuracy.notna().all()
+    assert trials.test_score.notna().all()
     assert json.loads(run.policy_json)["options"]["brackets"] == 3

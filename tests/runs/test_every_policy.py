@@ -27,9 +27,9 @@ RESULTS = [
     "seed",
     "status",
     "epochs",
-    "val_accuracy",
+    "val_score",
     "val_loss",
-    "test_accuracy",
+    "test_score",
 ]
 
 
@@ -91,8 +91,8 @@ def test_every_trial_and_epoch_is_recorded_with_its_costs(everything):
     by_id = trials.set_index("trial_id")
     assert (by_id.energy_j > 0.9 * last.energy_j).all(), "the closed account reaches to the end of the trial"
     pd.testing.assert_series_equal(by_id.flops_executed, last.flops_executed)
-    pd.testing.assert_series_equal(by_id.val_accuracy, last.val_accuracy)
-    assert trials.test_accuracy.between(0, 1).all()
+    pd.testing.assert_series_equal(by_id.val_score, last.val_score)
+    assert trials.test_score.between(0, 1).all()
     assert len([event for event in heard.events if isinstance(event, events.EpochReport)]) == len(reports)
 
 
@@ -141,7 +141,7 @@ def test_a_run_records_what_it_needs_to_be_repeated(everything):
     outcome, _ = everything
     runs, nodes = outcome.store.runs(), outcome.store.nodes()
     needed = ["scenario_json", "policy_json", "policy_sha256", "space_json", "seed", "split_sha256", "teacher_id"]
-    assert runs[[*needed, "code_version", "teacher_test_accuracy", "teacher_energy_j"]].notna().all(axis=None)
+    assert runs[[*needed, "code_version", "teacher_test_score", "teacher_energy_j"]].notna().all(axis=None)
     assert json.loads(runs.scenario_json[0])["recipe"]["epochs"] == 2
     assert runs.teacher_id.nunique() == 1
     assert nodes[["cpu_model", "cpus", "torch", "ray", "meter_params_json"]].notna().all(axis=None)
@@ -173,10 +173,10 @@ def test_no_teacher_is_trained_that_nobody_asks_unless_it_is_wanted(ray_running,
     options = {"settings": {**SMALL, "recipe.epochs": 1}, "cache": tmp_path / "cache"}
     runs = tune_kd.run("student", store=tmp_path / "alone", **options).store.runs()
     assert runs.status.item() == "completed"
-    assert runs[["teacher_id", "teacher_energy_j", "teacher_test_accuracy"]].isna().all(axis=None)
+    assert runs[["teacher_id", "teacher_energy_j", "teacher_test_score"]].isna().all(axis=None)
     assert not (tmp_path / "cache" / "teachers").exists()
     wanted = tune_kd.run("student", store=tmp_path / "beside", train_teacher=True, **options).store.runs()
-    assert wanted.teacher_test_accuracy.notna().item()
+    assert wanted.teacher_test_score.notna().item()
 
 
 def test_a_run_in_which_every_trial_fails_is_failed_with_the_first_error(ray_running, cache, tmp_path):

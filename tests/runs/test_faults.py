@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 EPOCHS = 4
 SMALL = {"recipe.epochs": EPOCHS, "teacher_recipe.epochs": 1}
-RESULTS = ["index", "params_json", "seed", "val_accuracy", "val_loss", "test_accuracy"]
+RESULTS = ["index", "params_json", "seed", "val_score", "val_loss", "test_score"]
 
 
 def training_workers() -> list[psutil.Process]:

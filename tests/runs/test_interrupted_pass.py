@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 EPOCHS, DONE = 4, 2
 SMALL = {"recipe.epochs": EPOCHS, "teacher_recipe.epochs": 1, "train_limit": 400}
-RESULTS = ["index", "params_json", "val_accuracy", "val_loss", "test_accuracy"]
+RESULTS = ["index", "params_json", "val_score", "val_loss", "test_score"]
 
 
 class BrokenOff(Progress):

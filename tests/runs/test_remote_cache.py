@@ -64,7 +64,7 @@ def test_a_run_goes_on_from_the_bucket_on_a_machine_that_has_nothing_else(ray_ru
     best = (
         store.trials()
         .query("status == 'completed'")
-        .sort_values(["val_accuracy", "index"], ascending=[False, True])["index"]
+        .sort_values(["val_score", "index"], ascending=[False, True])["index"]
         .iloc[0]
     )
     assert kept.names(f"checkpoints/{run_id}") == [f"{run_id}-{best:04d}.pt"], "only the incumbent's is kept"

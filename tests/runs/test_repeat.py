@@ -56,8 +56,8 @@ def test_whoever_repeats_a_trial_computes_afterwards_as_before(store, cache):
 
 def test_a_result_that_does_not_repeat_is_named(store, cache):
     repeat = rerun(store.trials().trial_id[0], store=store, cache=cache)
-    repeat.recorded["val_accuracy"] = 0.5
-    assert repeat.differences == (f"val_accuracy: 0.5 recorded, {repeat.repeated['val_accuracy']} now",)
+    repeat.recorded["val_score"] = 0.5
+    assert repeat.differences == (f"val_score: 0.5 recorded, {repeat.repeated['val_score']} now",)
 
 
 def test_a_trial_that_is_not_there_is_named_with_its_nearest(store, cache):
@@ -69,7 +69,7 @@ def test_a_trial_that_is_not_there_is_named_with_its_nearest(store, cache):
 def test_the_exported_student_is_the_incumbent(store, cache, tmp_path):
     run_id = store.runs().query("policy == 'grid'").run_id.item()
     trials = store.trials().query("run_id == @run_id")
-    best = trials.sort_values(["val_accuracy", "index"], ascending=[False, True]).iloc[0]
+    best = trials.sort_values(["val_score", "index"], ascending=[False, True]).iloc[0]
     weights, onnx, record = export_best(run_id, tmp_path / "best", store=store, cache=cache)
     assert json.loads(record.read_text())["trial_id"] == best.trial_id
     data = load(Loading(source="digits", image_size=None, validation_fraction=0.15, split_seed=0))
@@ -78,7 +78,7 @@ def test_the_exported_student_is_the_incumbent(store, cache, tmp_path):
     images = (torch.from_numpy(data.test.images) / 255 - data.mean[0]) / data.std[0]
     with torch.inference_mode():
         logits = student(images).numpy()
-    assert np.mean(logits.argmax(axis=1) == data.test.labels) == pytest.approx(best.test_accuracy, abs=1e-12)
+    assert np.mean(logits.argmax(axis=1) == data.test.labels) == pytest.approx(best.test_score, abs=1e-12)
     session = onnxruntime.InferenceSession(onnx)
     [from_onnx] = session.run(None, {session.get_inputs()[0].name: images.numpy()})
     np.testing.assert_allclose(from_onnx, logits, atol=1e-4)

@@ -21,8 +21,8 @@ from tune_kd.training.teacher import Teacher, load_teacher, save_teacher
 TEACHER = Teacher(
     teacher_id="a",
     weights={"weight": torch.arange(6.0).reshape(2, 3)},
-    val_accuracy=0.9,
-    test_accuracy=0.8,
+    val_score=0.9,
+    test_score=0.8,
     flops=None,
     energy_j=1.5,
     energy_method="model",

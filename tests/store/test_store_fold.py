@@ -20,7 +20,7 @@ def test_a_whole_attempt_becomes_one_row_and_its_reports() -> None:
     assert (trial["trial_id"], trial["attempt"], trial["index"], trial["epochs"]) == ("r-0003", 0, 3, 4)
     assert (trial["status"], trial["error"], trial["params_json"]) == ("completed", None, '{"tau": 4}')
     assert (trial["started_at"], trial["ended_at"], trial["tested_at"]) == (at(3), at(53), at(63))
-    assert (trial["test_accuracy"], trial["energy_test_j"], trial["confusion"]) == (0.875, 0.3, [[3, 1], [0, 4]])
+    assert (trial["test_score"], trial["energy_test_j"], trial["confusion"]) == (0.875, 0.3, [[3, 1], [0, 4]])
     assert [row["epoch"] for row in reports] == [1, 2, 3, 4]
 
 
@@ -53,8 +53,8 @@ def test_validation_figures_are_those_of_the_checkpoint(epochs: int, data: st.Da
     reports = [report("r", 0, epoch, checkpoint_epoch=min(epoch, chosen)) for epoch in range(1, epochs + 1)]
     trial, _ = fold([started("r", 0), *reports])
     assert trial["checkpoint_epoch"] == chosen
-    assert (trial["val_accuracy"], trial["val_loss"]) == (
-        reports[chosen - 1].val_accuracy,
+    assert (trial["val_score"], trial["val_loss"]) == (
+        reports[chosen - 1].val_score,
         reports[chosen - 1].val_loss,
     )
 
@@ -92,15 +92,15 @@ def test_an_attempt_that_died_before_its_first_report_has_no_costs_rather_than_z
 
 
 def test_a_resumed_attempt_may_have_chosen_an_epoch_of_the_one_before() -> None:
-    chosen = {"checkpoint_epoch": 4, "checkpoint_val_accuracy": 0.9, "checkpoint_val_loss": 0.25}
+    chosen = {"checkpoint_epoch": 4, "checkpoint_val_score": 0.9, "checkpoint_val_loss": 0.25}
     trial, _ = fold([started("r", 0, attempt=1), report("r", 0, 6, attempt=1, **chosen)])
     assert (trial["checkpoint_epoch"], trial["epochs"]) == (4, 1), "epochs are those of this attempt"
-    assert (trial["val_accuracy"], trial["val_loss"]) == (0.9, 0.25)
+    assert (trial["val_score"], trial["val_loss"]) == (0.9, 0.25)
 
 
 def test_what_was_not_tested_has_no_test_figures() -> None:
     trial, _ = fold([started("r", 0), report("r", 0, 1), ended("r", 0)])
-    assert trial.get("test_accuracy") is None
+    assert trial.get("test_score") is None
 
 
 def test_events_without_a_start_are_refused() -> None:

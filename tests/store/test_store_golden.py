@@ -52,7 +52,7 @@ def test_a_golden_store_opens_with_its_values(version: str) -> None:
     assert (trials["loose-0001"]["error"], trials["loose-0001"]["energy_j"]) == ("boom", None)
     whole = trials["whole-0001"]
     assert (whole["tau"], whole["epochs"], whole["energy_j"], whole["co2e_g"]) == (4.0, 3, 30.0, 3.0)
-    assert (whole["val_accuracy"], whole["test_accuracy"]) == (0.875, 0.875)
+    assert (whole["val_score"], whole["test_score"]) == (0.875, 0.875)
     assert whole["confusion"] == [[3, 1], [0, 4]]
     assert whole["per_class"][1] == {"precision": 0.8, "recall": 1.0, "f1": 8 / 9}
     [stochastic] = [row for row in rows["reports"] if row["trial_id"] == "loose-0000"]

@@ -96,7 +96,7 @@ def test_json_lines_are_strict_json_and_read_back_as_they_were(store: Store, tmp
         rows = [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines()]
         expected = getattr(store, table)()
         assert len(rows) == len(expected)
-        for name in ("energy_j", "val_accuracy", "epoch", "seed", "policy", "cpus"):
+        for name in ("energy_j", "val_score", "epoch", "seed", "policy", "cpus"):
             if name in expected:
                 values = [None if pd.isna(value) else value for value in expected[name]]
                 assert [row[name] for row in rows] == values

@@ -111,7 +111,7 @@ def test_a_loss_that_is_not_a_number_is_no_conflict(target: Store, laptop: Store
         journal.append(started("a", 7))
         journal.append(report("a", 7, 1, val_loss=float("nan")))
     laptop.seal_orphans()
-    laptop.write_run(run_row("a", teacher_val_accuracy=float("nan")))
+    laptop.write_run(run_row("a", teacher_val_score=float("nan")))
     target.merge(laptop)
     assert target.merge(laptop).known == ["a"]
 

@@ -16,16 +16,16 @@ from tune_kd.store.schema import SCHEMAS, document, to_table
 CONTRACT = {
     "runs": """study scenario scenario_json policy policy_json policy_sha256 space replicate seed track budget_currency
         budget_limit spent overshoot teacher_id teacher_energy_j teacher_flops shared_energy_j split_sha256 code_version
-        code_revision code_dirty started_at ended_at status study_id teacher_val_accuracy teacher_test_accuracy
+        code_revision code_dirty started_at ended_at status study_id teacher_val_score teacher_test_score
         shared_flops shared_s shared_co2e_g equivalence_margin skipped_images left_out_json""",
     "trials": """trial_id attempt index params_json tau alpha seed status error node_id started_at ended_at epochs
-        val_accuracy test_accuracy precision_macro recall_macro specificity_macro f1_macro kappa prevalence confusion
+        val_score test_score precision_macro recall_macro specificity_macro f1_macro kappa prevalence confusion
         per_class inference_s inference_energy_j inference_co2e_g val_loss flops_executed flops_teacher flops_forward
         flops_backward flops_eval flops_paper flops_uncounted_ops energy_j energy_cpu_j energy_gpu_j energy_ram_j
         energy_idle_j energy_test_j energy_method co2e_g pue carbon_g_per_kwh carbon_source carbon_region carbon_year
         duration_s train_s eval_s teacher_s other_s peak_memory_bytes co_tenants""",
     "reports": """trial_id attempt epoch at energy_j flops_executed co2e_g train_s eval_s train_loss val_loss
-        val_accuracy lr tau_mean tau_min tau_max""",
+        val_score lr tau_mean tau_min tau_max""",
     "nodes": """node_id cpu_model cpus ram_bytes gpu_model gpus gpu_driver power_limit_w mig os python torch torchvision
         ray optuna codecarbon meter_method_cpu meter_method_gpu meter_method_ram meter_params_json energy_total_j
         energy_trials_j energy_other_j energy_idle_j energy_residual_j samples longest_gap_s coverage""",

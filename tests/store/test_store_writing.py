@@ -122,7 +122,7 @@ def test_an_orphan_whose_end_was_journalled_keeps_its_status(store: Store) -> No
             journal.append(event)
     [orphan] = store.seal_orphans()
     assert orphan.status == "completed"
-    assert store.trials()["test_accuracy"].tolist() == [0.875]
+    assert store.trials()["test_score"].tolist() == [0.875]
 
 
 def test_a_journal_that_is_being_written_is_left_alone(store: Store) -> None:

@@ -75,7 +75,7 @@ def test_metrics_of_images_without_an_answer_worked_out_by_hand() -> None:
     labels, predictions = np.array([0, 0, 0, 1, 1]), np.array([0, NO_CLASS, 1, 1, NO_CLASS])
     found = class_scores(labels, predictions, 2)
     assert found["confusion"] == [[1, 1], [0, 1]]
-    assert found["test_accuracy"] == pytest.approx(2 / 5)
+    assert found["test_score"] == pytest.approx(2 / 5)
     assert found["recall_macro"] == pytest.approx((1 / 3 + 1 / 2) / 2)
     assert found["precision_macro"] == pytest.approx((1 / 1 + 1 / 2) / 2)
     assert found["specificity_macro"] == pytest.approx((2 / 2 + 2 / 3) / 2)  # an answer of none is not that class
@@ -116,9 +116,9 @@ def test_a_trial_says_the_first_epoch_that_was_not_finite_and_goes_on_to_its_end
     reports = list(make_trial(Breaks(), settings={"checkpoint": "last"}).fit())
     assert [report.diverged_epoch for report in reports] == [None, 2, 2]
     assert [report.epoch for report in reports] == [1, 2, 3]
-    assert reports[0].val_accuracy > 0
-    assert [report.val_accuracy for report in reports[1:]] == [0, 0]
-    assert (reports[-1].checkpoint_epoch, reports[-1].checkpoint_val_accuracy) == (3, 0)
+    assert reports[0].val_score > 0
+    assert [report.val_score for report in reports[1:]] == [0, 0]
+    assert (reports[-1].checkpoint_epoch, reports[-1].checkpoint_val_score) == (3, 0)
     again = from_json(to_json(reports[-1]))
     assert isinstance(again, EpochReport)
     assert (again.diverged_epoch, again.flops_executed) == (2, reports[-1].flops_executed)
@@ -126,7 +126,7 @@ def test_a_trial_says_the_first_epoch_that_was_not_finite_and_goes_on_to_its_end
 
 def test_the_best_checkpoint_of_a_trial_that_diverged_is_from_before(make_trial: MakeTrial) -> None:
     first, *_, last = make_trial(Breaks(), settings={"checkpoint": "best"}).fit()
-    assert (last.checkpoint_epoch, last.checkpoint_val_accuracy) == (1, first.val_accuracy)
+    assert (last.checkpoint_epoch, last.checkpoint_val_score) == (1, first.val_score)
     assert last.diverged_epoch == 2
 
 
@@ -142,7 +142,7 @@ def test_a_trial_that_goes_on_after_it_diverged_still_knows_when(make_trial: Mak
 def test_a_learning_rate_that_throws_the_weights_away_is_a_divergence(make_trial: MakeTrial) -> None:
     last = list(make_trial(settings={"recipe.lr": 1e30}).fit())[-1]
     assert last.diverged_epoch is not None
-    assert last.val_accuracy < 0.5
+    assert last.val_score < 0.5
 
 
 def test_the_test_of_a_student_of_nans_is_all_wrong_and_all_numbers(
@@ -152,7 +152,7 @@ def test_the_test_of_a_student_of_nans_is_all_wrong_and_all_numbers(
     place: Place = trial.place
     assert [report.diverged_epoch for report in trial.fit()] == [1] * EPOCHS
     found = examine(scenario, tmp_path / "trial.pt", digits, device=CPU, meter=meter(), carbon=place.carbon)
-    assert (found["test_accuracy"], np.sum(found["confusion"])) == (0, 0)
+    assert (found["test_score"], np.sum(found["confusion"])) == (0, 0)
     averages = [found[name] for name in found if name.endswith("_macro") or name in ("kappa", "prevalence")]
     assert np.isfinite(averages).all()
 
@@ -168,7 +168,7 @@ def test_a_search_goes_on_after_trials_that_diverged(policy: str) -> None:
         assert isinstance(params, dict)
         assert 2 <= params["tau"] <= 20
         accuracy = 0.0 if index < 3 else 0.9  # the first three have diverged: no output was finite
-        result = {"val_accuracy": accuracy, "energy_j": None, "flops_executed": 1.0, "training_iteration": 1}
+        result = {"val_score": accuracy, "energy_j": None, "flops_executed": 1.0, "training_iteration": 1}
         searcher.on_trial_complete(f"trial-{index}", result)
 
 

@@ -158,7 +158,7 @@ def test_the_final_accuracy_is_that_of_the_reference_within_the_noise_of_five_se
     settings = {"alpha": ALPHA, "recipe.epochs": 8, "recipe.batch_size": 32, "recipe.milestones": [4, 6]}
     network = teacher.network(scenario, digits)
     ours = [
-        [*make_trial(params={"tau": TAU}, index=seed, replicate_seed=seed, settings=settings).fit()][-1].val_accuracy
+        [*make_trial(params={"tau": TAU}, index=seed, replicate_seed=seed, settings=settings).fit()][-1].val_score
         for seed in range(5)
     ]
     theirs = [accuracy_of_reference(scenario.changed(settings), digits, network, seed) for seed in range(5)]

@@ -96,7 +96,7 @@ def test_every_epoch_has_a_report_with_everything_but_what_the_machine_cannot_me
         assert missing & TAUS == set() or label in WITHOUT_TEACHER
         assert math.isfinite(report.train_loss)
         assert math.isfinite(report.val_loss)
-        assert 0 <= report.val_accuracy <= 1
+        assert 0 <= report.val_score <= 1
         assert (report.run_id, report.trial_id, report.node_id) == ("run", "run-0000", "node")
         assert report.at.tzinfo is not None
         assert report.flops_uncounted_ops == ""
@@ -405,11 +405,11 @@ def test_the_chosen_weights_are_those_of_the_reported_epoch(rule: str, make_tria
     for report in trial.fit():
         state = state_at(tmp_path / "t.pt")
         weights[report.epoch] = state["network"]
-        accuracies.append(report.val_accuracy)
+        accuracies.append(report.val_score)
         losses.append(report.val_loss)
         best = 1 + accuracies.index(max(accuracies))
         assert report.checkpoint_epoch == (best if rule == "best" else report.epoch)
-        assert report.checkpoint_val_accuracy == accuracies[report.checkpoint_epoch - 1]
+        assert report.checkpoint_val_score == accuracies[report.checkpoint_epoch - 1]
         assert report.checkpoint_val_loss == losses[report.checkpoint_epoch - 1]
         assert equal(state["chosen"]["weights"], weights[report.checkpoint_epoch])
 

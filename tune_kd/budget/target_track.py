@@ -21,7 +21,7 @@ class Target:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, EpochReport):
-            self._chosen[event.trial_id] = event.chosen_accuracy
+            self._chosen[event.trial_id] = event.chosen_score
         elif isinstance(event, TrialEnded) and event.status in ("completed", "stopped"):
             accuracy = self._chosen.get(event.trial_id)
             if accuracy is not None and accuracy >= self.accuracy:

@@ -106,7 +106,7 @@ def results_of(trial: Trial) -> Iterator[dict[str, Any]]:
 
 
 def _for_scheduler(report: events.EpochReport) -> dict[str, Any]:
-    return {"val_accuracy": report.val_accuracy, "epoch": report.epoch}
+    return {"val_score": report.val_score, "epoch": report.epoch}
 
 
 def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData) -> dict[str, Any]:

@@ -121,4 +121,4 @@ def is_taught(study: Study, data: ImageData) -> bool:
 def no_better_than_chance(teacher: Teacher, data: ImageData) -> str | None:
     """A line about a teacher that is no better than always naming the largest class; None about a better one."""
     labels = data.validation.labels
-    return no_better(teacher.val_accuracy, largest_share(labels), len(labels))
+    return no_better(teacher.val_score, largest_share(labels), len(labels))

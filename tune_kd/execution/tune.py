@@ -176,7 +176,7 @@ class BudgetedSearcher(_NotSaved, Searcher):
     def __init__(
         self, searcher: Searcher, ledger: Ledger, source: TuneEvents, room: Callable[[], float] = lambda: math.inf
     ) -> None:
-        super().__init__(metric="val_accuracy", mode="max")
+        super().__init__(metric="val_score", mode="max")
         self._searcher, self._ledger, self._source, self._room = searcher, ledger, source, room
         self._live: set[str] = set()  # suggested and not ended, by Tune's name
 

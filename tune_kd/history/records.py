@@ -240,6 +240,6 @@ def _of_teacher(teacher: Teacher, carbon: Carbon) -> Mapping[str, Any]:
         "teacher_co2e_g": carbon.co2e_g(teacher.energy_j),
         "teacher_flops": teacher.flops,
         "teacher_duration_s": teacher.duration_s,
-        "teacher_val_accuracy": teacher.val_accuracy,
-        "teacher_test_accuracy": teacher.test_accuracy,
+        "teacher_val_score": teacher.val_score,
+        "teacher_test_score": teacher.test_score,
     }

@@ -47,11 +47,11 @@ class KnownTrial:
         the store the same bits as in the run. None for a trial without a report.
         """
         reports = list(self.last.values())
-        if not reports or (accuracy := reports[-1].chosen_accuracy) is None:
+        if not reports or (accuracy := reports[-1].chosen_score) is None:
             return None
         joules = [report.energy_j for report in reports]
         return {
-            "val_accuracy": accuracy,
+            "val_score": accuracy,
             "energy_j": None if None in joules else math.fsum(filter(None, joules)),
             "flops_executed": float(sum(report.flops_executed for report in reports)),
         }
@@ -64,7 +64,7 @@ class KnownTrial:
         last = self.last[max(self.last)]
         return {
             "checkpoint_epoch": last.checkpoint_epoch,
-            "val_accuracy": last.chosen_accuracy,
+            "val_score": last.chosen_score,
             "val_loss": last.chosen_loss,
             "diverged_epoch": last.diverged_epoch,
         }
@@ -117,7 +117,7 @@ class RunHistory:
         for report in sorted(reports, key=lambda report: report.at):
             if report.trial_id not in last:
                 scheduler.on_trial_add(None, ended[report.trial_id])
-            last[report.trial_id] = {"epoch": report.epoch, "val_accuracy": report.val_accuracy}
+            last[report.trial_id] = {"epoch": report.epoch, "val_score": report.val_score}
             scheduler.on_trial_result(None, ended[report.trial_id], last[report.trial_id])
         for trial_id, result in last.items():
             scheduler.on_trial_complete(None, ended[trial_id], result)

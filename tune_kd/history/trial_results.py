@@ -9,7 +9,7 @@ from tune_kd.errors import InputError, unknown
 from tune_kd.store import Store
 from tune_kd.store.reading.plain_rows import plain_rows
 
-RESULTS = ("checkpoint_epoch", "val_accuracy", "val_loss", "test_accuracy", "confusion")
+RESULTS = ("checkpoint_epoch", "val_score", "val_loss", "test_score", "confusion")
 """Times and energy are left out: they are of the machine and its moment."""
 
 

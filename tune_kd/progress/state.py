@@ -35,8 +35,8 @@ class AttemptView:
     def accuracy(self) -> float | None:
         """Validation accuracy of the checkpoint that is chosen so far."""
         if self.last is not None:
-            return self.last.chosen_accuracy
-        return None if self.ended is None else self.ended.val_accuracy
+            return self.last.chosen_score
+        return None if self.ended is None else self.ended.val_score
 
     @property
     def diverged_epoch(self) -> int | None:

@@ -22,7 +22,7 @@ def class_scores(labels: np.ndarray, predictions: np.ndarray, classes: int) -> d
     true_negatives = negatives - confusion.sum(axis=0) + confusion.diagonal()
     specificity = np.divide(true_negatives, negatives, out=np.zeros(classes), where=negatives > 0)
     return {
-        "test_accuracy": float(accuracy_score(labels, predictions)),
+        "test_score": float(accuracy_score(labels, predictions)),
         "precision_macro": float(precision.mean()),
         "recall_macro": float(recall.mean()),
         "specificity_macro": float(specificity.mean()),

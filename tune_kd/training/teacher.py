@@ -43,8 +43,8 @@ class Teacher:
 
     teacher_id: str
     weights: dict[str, Tensor]
-    val_accuracy: float
-    test_accuracy: float
+    val_score: float
+    test_score: float
     flops: int | None
     energy_j: float | None
     energy_method: str | None
@@ -242,7 +242,7 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _accuracies(model: nn.Module, data: Data, device: torch.device, scenario: Scenario) -> dict[str, float]:
-    """``val_accuracy`` and ``test_accuracy``, fractions. Nothing is chosen by them, so the test set may be read."""
+    """``val_score`` and ``test_score``, fractions. Nothing is chosen by them, so the test set may be read."""
     task = task_of(scenario)
     return {
         f"{name}_accuracy": task.evaluate(model, task.on_device(part, device), data, scenario.precision).score

@@ -144,6 +144,6 @@ def runs(store: str) -> Listing:
     ordered = frame.sort_values("started_at", kind="stable").sort_values("study_id", ascending=False, kind="stable")
     rows = []
     for row in plain_rows(ordered):
-        reached = percentage(row["best_val_accuracy"]), energy(row["energy_j"])
+        reached = percentage(row["best_val_score"]), energy(row["energy_j"])
         rows.append((row["run_id"], row["scenario"], row["status"], str(row["trials"] or 0), *reached))
     return Listing(headers=("run", "scenario", "status", "trials", "val %", "energy"), rows=rows, gap=1, least=LEAST)

@@ -45,8 +45,8 @@ def _trial(row: Mapping[str, Any]) -> tuple[str, ...]:
         row["status"] if row["diverged_epoch"] is None else f"{row['status']}, diverged in {row['diverged_epoch']}",
         formats.tau(row["tau"], row["tau"]),
         str(row["epochs"]),
-        formats.percentage(row["val_accuracy"]),
-        formats.percentage(row["test_accuracy"]),
+        formats.percentage(row["val_score"]),
+        formats.percentage(row["test_score"]),
         formats.energy(row["energy_j"]),
         formats.duration(row["duration_s"]),
     )

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ENDED = ("completed", "stopped")  # a trial that can be incumbent; a stopped one too
-_READ = ("run_id", "index", "attempt", "status", "val_accuracy")
+_READ = ("run_id", "index", "attempt", "status", "val_score")
 
 
 def incumbents(trials: pd.DataFrame) -> pd.DataFrame:
@@ -30,8 +30,8 @@ def standing(trials: pd.DataFrame) -> pd.Series:
 
 
 def _worst_first(trials: pd.DataFrame) -> pd.DataFrame:
-    """The rows that can be incumbent, with val_accuracy as float64."""
+    """The rows that can be incumbent, with val_score as float64."""
     known = trials.reindex(columns=list(dict.fromkeys([*trials.columns, *_READ])))
-    accuracy = known["val_accuracy"].astype("float64")
-    ended = known.assign(val_accuracy=accuracy)[known["status"].isin(ENDED) & accuracy.notna()]
-    return ended.sort_values(["val_accuracy", "index", "attempt"], ascending=[True, False, False], kind="stable")
+    accuracy = known["val_score"].astype("float64")
+    ended = known.assign(val_score=accuracy)[known["status"].isin(ENDED) & accuracy.notna()]
+    return ended.sort_values(["val_score", "index", "attempt"], ascending=[True, False, False], kind="stable")

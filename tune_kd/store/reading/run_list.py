@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 _RUNS = """
     SELECT run_id, study_id, scenario, policy, replicate, status, started_at, trials, failed, epochs,
-           energy_j, best_val_accuracy
+           energy_j, best_val_score
     FROM runs LEFT JOIN (
         SELECT run_id, count(DISTINCT trial_id) AS trials, sum(epochs)::BIGINT AS epochs, sum(energy_j) AS energy_j,
-               count(*) FILTER (status IN ('failed', 'lost')) AS failed, max(val_accuracy) AS best_val_accuracy
+               count(*) FILTER (status IN ('failed', 'lost')) AS failed, max(val_score) AS best_val_score
         FROM trials GROUP BY run_id
     ) USING (run_id)
     ORDER BY started_at NULLS LAST, run_id

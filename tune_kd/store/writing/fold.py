@@ -67,7 +67,7 @@ def _chosen(reports: list[EpochReport]) -> dict[str, Any]:
         "node_id": last.node_id,
         "checkpoint_epoch": last.checkpoint_epoch,
         "diverged_epoch": last.diverged_epoch,
-        "val_accuracy": last.chosen_accuracy,
+        "val_score": last.chosen_score,
         "val_loss": last.chosen_loss,
     }
 
