@@ -8,33 +8,22 @@ from collections.abc import Callable, Sequence
 
 from analysis.rendering.table import FORMATS, Table, render
 from analysis.runs.accounting import CURRENCIES
-from analysis.runs.outcomes import run_outcomes
-from analysis.runs.reading import Records
+from analysis.runs.reading import Records, read
 from tune_kd import errors
 from tune_kd.terminal.streams import readable
 
 Tables = Callable[[Records, str], Sequence[Table]]  # what an analysis makes of records, in a currency
 
 
-def read(path: str) -> Records:
-    """The records of the store at ``path``. Raises StoreError or InputError where it is none."""
-    from tune_kd.store import open_store
-
-    store = open_store(path)
-    # In the order in which they were started: the first policy is what costs are relative to where there is no grid.
-    runs = store.runs().sort_values("started_at", kind="stable", na_position="last")
-    trials, reports, nodes = store.trials(), store.reports(), store.nodes()
-    outcomes = run_outcomes(runs, trials, nodes)
-    return Records(runs=runs, trials=trials, reports=reports, nodes=nodes, outcomes=outcomes)
-
-
 def analysed(tables: Tables, store: str, *, currency: str, form: str) -> str:
     """``tables`` of the records at ``store``, as text of the ``form``. Raises InputError or StoreError."""
+    from tune_kd.store import open_store
+
     if currency not in CURRENCIES:
         raise errors.unknown("currency", currency, CURRENCIES)
     if form not in FORMATS:
         raise errors.unknown("format", form, FORMATS)
-    return render(tables(read(store), currency), form)
+    return render(tables(read(open_store(store), epochs=True), currency), form)
 
 
 def main(tables: Tables, doc: str | None, argv: Sequence[str] | None = None) -> int:

@@ -26,7 +26,7 @@ from analysis.rendering.markup import bar, folded, html_table, matrix_table, mos
 from analysis.rendering.table import as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting
 from analysis.runs.outcomes import notices
-from analysis.runs.reading import Records
+from analysis.runs.reading import Records, read
 from analysis.summary import comparison_title, format_table, screening, tabulate
 
 LARGEST_MATRIX = 25  # classes; above, the most frequent confusions are listed instead
@@ -220,8 +220,8 @@ def main() -> int:
     import argparse
     import sys
 
-    from analysis.command import read
     from tune_kd import errors
+    from tune_kd.store import open_store
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("store", metavar="STORE", help="folder or address of the store")
@@ -231,7 +231,7 @@ def main() -> int:
     try:
         if given.by not in CURRENCIES:
             raise errors.unknown("currency", given.by, CURRENCIES)
-        write(read(given.store), given.html, currency=given.by)
+        write(read(open_store(given.store), epochs=True), given.html, currency=given.by)
     except (errors.InputError, errors.StoreError) as error:
         print(error, file=sys.stderr)
         return 2

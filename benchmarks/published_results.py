@@ -15,11 +15,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.command import read
 from analysis.figures.plots import save_figures
 from analysis.pages.markdown import document
-from analysis.runs.reading import Records
+from analysis.runs.reading import Records, read
 from tune_kd.config.scenario import Scenario, from_record, load_scenario
+from tune_kd.store import open_store
 
 DOCS = Path(__file__).parents[1] / "docs"
 STORE = DOCS / "results-store"
@@ -78,13 +78,13 @@ def commands(records: Records) -> dict[int, str]:
 
 def text(store: Path, docs: Path) -> str:
     """The document on ``store``; the figures that ``docs`` has are shown in it."""
-    records = read(str(store))
+    records = read(open_store(store), epochs=True)
     paths = [path.relative_to(docs).as_posix() for path in sorted((docs / "results").glob("*.svg"))]
     return document(records, commands=commands(records), figures=paths, head=HEAD)
 
 
 def main(store: Path = STORE, docs: Path = DOCS) -> None:
-    for path in save_figures(read(str(store)), docs / "results", form="svg"):
+    for path in save_figures(read(open_store(store), epochs=True), docs / "results", form="svg"):
         if path.name.partition("-")[0] not in SHOWN:
             path.unlink()
     (docs / "results.md").write_text(text(store, docs), encoding="utf-8")

@@ -29,7 +29,7 @@ from tune_kd import models
 from tune_kd.cluster.session import KEEP_MEMORY, environment
 from tune_kd.config.catalogue import make_policy
 from tune_kd.config.scenario import load_scenario
-from tune_kd.data import ImageData, load
+from tune_kd.data import ImageData, Loading, load
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.energy import Energy
 from tune_kd.training.costs import NetworkFlops
@@ -68,7 +68,16 @@ def read(folder: str, batches: int) -> ImageData:
     """As many training images as ``batches`` take."""
     fraction = 0.1
     count = round(BATCH * batches / (1 - fraction)) + 16
-    data = load(folder, image_size=32, validation_fraction=fraction, split_seed=0, train_limit=count, test_limit=200)
+    data = load(
+        Loading(
+            source=folder,
+            image_size=32,
+            validation_fraction=fraction,
+            split_seed=0,
+            train_limit=count,
+            test_limit=200,
+        )
+    )
     assert len(data.train) >= BATCH * batches, f"{folder} has too few images for {batches} batches"
     return data
 

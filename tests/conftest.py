@@ -21,7 +21,7 @@ from policies import Policy
 from search_spaces import SPACES
 from tune_kd.config.catalogue import make_policy
 from tune_kd.config.scenario import Scenario, load_scenario
-from tune_kd.data import ImageData, load
+from tune_kd.data import ImageData, Loading, load
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Energy, Meter
 from tune_kd.training.costs import NetworkFlops
@@ -73,13 +73,14 @@ def scenario() -> Scenario:
 @pytest.fixture(scope="session")
 def digits(scenario: Scenario) -> ImageData:
     """The scenario's images: 340 to train on, 60 to validate, 270 to test."""
-    return load(
-        scenario.data,
+    wanted = Loading(
+        source=scenario.data,
         image_size=scenario.image_size,
         validation_fraction=scenario.validation_fraction,
         split_seed=scenario.split_seed,
         train_limit=scenario.train_limit,
     )
+    return load(wanted)
 
 
 @pytest.fixture(scope="session")

@@ -47,16 +47,38 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     meters_beside_s (the longest of its nodes). Equal replicates have equal seeds. ``counted`` rows are completed, have
     a tested incumbent and are the latest of their policy and replicate.
     """
+    rows, trials = _settings(runs), columns(trials, ("status", "tau", "test_score", "trial_id", "attempt"))
+    _add_trials(rows, trials)
+    for name, currency in CURRENCIES.items():
+        rows[currency.trial] = rows["run_id"].map(run_costs(rows, trials, Accounting(currency=name)))
+    rows = _with_place(rows, trials, nodes)
+    rows["meters_beside_s"] = rows["run_id"].map(_beside(nodes))
+    rows["comparison"] = rows.groupby([*SETTING, *PLACE], dropna=False, sort=False).ngroup()
+    rows["label"] = _labels(rows)
+    rows["replicate"] = _paired_by_seed(rows)
+    finished = rows["status"].isin(COUNTED) & rows["test_score"].notna()
+    rows["repeated"] = _repeated(rows, finished)
+    rows["counted"] = finished & ~rows["repeated"]
+    return rows
+
+
+def _settings(runs: pd.DataFrame) -> pd.DataFrame:
+    """What was planned of each run, one row a run."""
     wanted = ("study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed")
     rows = columns(runs, (*wanted, "replicate", "status", *(key for key in SETTING if key != "recipe")))
     rows = rows.drop_duplicates("run_id").reset_index(drop=True)
     rows = rows.assign(**{name: as_float(rows[name]) for name in ("equivalence_margin", "budget_limit")})
-    trials = columns(trials, ("status", "tau", "test_score", "trial_id", "attempt"))
+    rows["recipe"] = [_canonical(text, drop=NOT_THE_RECIPE) for text in rows["scenario_json"]]
+    return rows
+
+
+def _add_trials(rows: pd.DataFrame, trials: pd.DataFrame) -> None:
+    """What a run's trials came to: the incumbent, how many of each kind there were, and the carbon intensity."""
+    by_run = rows["run_id"]
     factors = columns(trials, ("carbon_g_per_kwh", "pue"))
     grams = as_float(factors["carbon_g_per_kwh"]) * as_float(factors["pue"])
-    rows["g_per_kwh"] = rows["run_id"].map(grams.groupby(trials["run_id"]).first())
-    rows["recipe"] = [_canonical(text, drop=NOT_THE_RECIPE) for text in rows["scenario_json"]]
-    best, by_run = incumbents(trials), rows["run_id"]
+    rows["g_per_kwh"] = by_run.map(grams.groupby(trials["run_id"]).first())
+    best = incumbents(trials)
     for name in ("val_score", "test_score", "tau"):
         rows[name] = as_float(by_run.map(best[name]))
     rows["incumbent"] = by_run.map(best["trial_id"])
@@ -67,17 +89,6 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     broken = diverged_trials(trials)
     rows["diverged"] = by_run.map(broken["diverged"]).fillna(0).astype(int)
     rows["diverged_at"] = [broken["diverged_at"].get(run_id, []) for run_id in by_run]
-    for name, currency in CURRENCIES.items():
-        rows[currency.trial] = by_run.map(run_costs(rows, trials, Accounting(currency=name)))
-    rows = _with_place(rows, trials, nodes)
-    rows["meters_beside_s"] = by_run.map(_beside(nodes))
-    rows["comparison"] = rows.groupby([*SETTING, *PLACE], dropna=False, sort=False).ngroup()
-    rows["label"] = _labels(rows)
-    rows["replicate"] = _paired_by_seed(rows)
-    finished = rows["status"].isin(COUNTED) & rows["test_score"].notna()
-    rows["repeated"] = _repeated(rows, finished)
-    rows["counted"] = finished & ~rows["repeated"]
-    return rows
 
 
 def each_policy(frame: pd.DataFrame) -> Iterator[tuple[int, str, pd.DataFrame]]:

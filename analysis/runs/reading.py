@@ -1,4 +1,4 @@
-"""The records that a report is made of."""
+"""The records that every analysis is made of."""
 
 from __future__ import annotations
 

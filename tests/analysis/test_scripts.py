@@ -15,13 +15,14 @@ import pandas as pd
 import pytest
 
 from analysis import across, curves, ranking, sensitivity, tables, target
-from analysis.command import Tables, main, read
+from analysis.command import Tables, main
 from analysis.rendering.table import FORMATS, Table, escape_latex, latex, number, render
 from analysis.runs import accounting
+from analysis.runs.reading import read
 from tune_kd.cli import command_line
 from tune_kd.cli.choices import ANALYSES, CURRENCIES, DOCUMENTS
 from tune_kd.events import Event, from_json
-from tune_kd.store import create_store
+from tune_kd.store import create_store, open_store
 
 TEX = next(filter(shutil.which, ("pdflatex", "tectonic")), "")
 MODULES: dict[str, Tables] = {
@@ -114,7 +115,7 @@ def test_analyse_refuses_in_one_line(arguments: list[str], words: str, capsys: p
 
 
 def test_a_real_store_gives_outcomes(store: Path) -> None:
-    outcomes = read(str(store)).outcomes.set_index("run_id")
+    outcomes = read(open_store(store), epochs=True).outcomes.set_index("run_id")
     assert outcomes["counted"].all()
     assert outcomes["comparison"].nunique() == 1
     assert outcomes["test_score"]["grid-1"] == 0.901
@@ -175,7 +176,7 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
 
 @pytest.mark.skipif(not TEX, reason="needs pdflatex (Debian's texlive-latex-recommended) or tectonic")
 def test_latex_tables_compile(store: Path, tmp_path: Path) -> None:
-    records = read(str(store))
+    records = read(open_store(store), epochs=True)
     bodies = "\n".join(latex(table) for make in MODULES.values() for table in make(records, "energy"))
     head = r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
     (tmp_path / "all.tex").write_text(rf"{head}\begin{{document}}{bodies}\end{{document}}", encoding="utf-8")

@@ -19,8 +19,10 @@ from tune_kd.events import Event
 from tune_kd.execution.inputs import show_data
 from tune_kd.planning.plan import RunPlan
 from tune_kd.progress.base import Progress
-from tune_kd.progress.displays import LineProgress, NotesOnly, RichProgress, choose_progress, headline
+from tune_kd.progress.displays import LineProgress, choose_progress
+from tune_kd.progress.live_table import RichProgress
 from tune_kd.progress.state import RunView, time_left_s
+from tune_kd.progress.watching import NotesOnly, headline
 
 
 class Clock:

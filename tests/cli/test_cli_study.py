@@ -14,13 +14,15 @@ import pytest
 from cli_records import sealed_store
 
 from tune_kd.cli import choices, command_line
+from tune_kd.cli.commands.run import run_study
 from tune_kd.cli.shown.study_tables import show_study
 from tune_kd.cli.study_options import Shown
-from tune_kd.errors import InputError
+from tune_kd.errors import InputError, RunFailed
 from tune_kd.execution.study import Outcome
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.paper_studies import SCALES, STUDIES, plan_parts, sources_given
 from tune_kd.planning.plan import plan_study
+from tune_kd.progress.base import Progress
 from tune_kd.store import open_store
 
 ENTRY_POINT = str(Path(sys.executable).with_name("tune-kd"))
@@ -82,6 +84,22 @@ def test_the_results_say_what_was_changed_by_all_records_of_the_study_and_not_by
     show_study(resumed, "table1", "full", Execution(store=where), Shown(json=True))
     found = json.loads(capsys.readouterr().out)
     assert (found["changed"], found["papers_protocol"]) == (["recipe.epochs=30", "replicates=2"], False)
+
+
+def test_what_was_resumed_of_a_study_of_the_paper_is_in_its_layout_where_a_run_failed_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (part,) = plan_parts("table1", settings={"recipe.epochs": 30}, replicates=2)
+    store = sealed_store(tmp_path / "runs", part)
+    first, *others = (run.run_id for run in part.runs)
+    statuses = {first: "completed", **dict.fromkeys(others, "failed")}
+
+    def resume(progress: Progress) -> Outcome:
+        raise RunFailed("1 run failed", Outcome(study=part, store=store, statuses=statuses))
+
+    with pytest.raises(RunFailed):
+        run_study(resume, Execution(store=str(tmp_path / "runs")), Shown(quiet=True))
+    assert "table1 at full scale" in capsys.readouterr().out
 
 
 def test_what_a_plan_advises_tells_what_it_costs_and_another_scale_does_not(

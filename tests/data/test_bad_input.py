@@ -9,7 +9,7 @@ import pytest
 from pictures import picture
 from PIL import Image
 
-from tune_kd.data import load
+from tune_kd.data import Loading, load
 from tune_kd.errors import InputError
 
 Arrange = Callable[[Path, Any, Any], dict[str, Any]]
@@ -311,7 +311,7 @@ def test_bad_input_is_refused_in_one_clear_line(case: str, tmp_path: Path, make_
     }
     arguments = default | arrange(tmp_path, make_folder, make_parquet)
     with pytest.raises(InputError) as refusal:
-        load(**arguments)
+        load(Loading(**arguments))
     message = str(refusal.value)
     assert "\n" not in message
     for fragment in fragments:

@@ -6,7 +6,6 @@ import json
 import shutil
 import unicodedata
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from loading import load
 from pictures import picture, png
 
 from tune_kd.data import ImageData
-from tune_kd.data import load as load_data
 from tune_kd.data.misread import check_whole
 from tune_kd.data.summary import in_words, remarks
 from tune_kd.errors import InputError
 
-load: Callable[..., ImageData] = partial(load_data, image_size=None, validation_fraction=0.2, split_seed=0)
 TRAIN, TEST = {"cat": 10, "dog": 10}, {"cat": 3, "dog": 3}
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 

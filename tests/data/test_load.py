@@ -1,22 +1,19 @@
 import io
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from loading import load
 from pictures import picture, png
 from PIL import Image
 
 from tune_kd.data import ImageData, ImageSet
-from tune_kd.data import load as load_data
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
 needs_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the image sets beside the project are not here")
-
-load: Callable[..., ImageData] = partial(load_data, image_size=None, validation_fraction=0.2, split_seed=0)
 
 
 def pixels_of(part: ImageSet) -> list[bytes]:

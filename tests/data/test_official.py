@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from archives import CLASSES, WNIDS, cifar_archive, md5, served, tiny_imagenet_folder, zipped
+from loading import load
 from pictures import picture
 from PIL import Image
 
-from tune_kd.data import ImageData
-from tune_kd.data import load as load_data
 from tune_kd.data.cifar import Cifar
 from tune_kd.data.official import OFFICIAL
 from tune_kd.data.tiny_imagenet import TinyImageNet
@@ -24,7 +22,6 @@ from tune_kd.errors import InputError, RunFailed
 SHARED = Path(__file__).parents[2] / "../shared/data"
 needs_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the image sets beside the project are not here")
 
-load: Callable[..., ImageData] = partial(load_data, image_size=None, validation_fraction=0.2, split_seed=0)
 RNG = np.random.default_rng(0)
 TRAIN = RNG.integers(0, 256, (30, 3, 32, 32), np.uint8), [row % 3 for row in range(30)]
 TEST = RNG.integers(0, 256, (6, 3, 32, 32), np.uint8), [2, 1, 0, 0, 1, 2]

@@ -22,6 +22,7 @@ from tune_kd.meter.power_model import PowerModel, this_machine
 from tune_kd.meter.process import ProcessMeter
 from tune_kd.meter.readings import NodeReaders
 from tune_kd.store import create_store, open_store
+from tune_kd.store.reading.plain_rows import plain_rows
 from tune_kd.store.schema import SCHEMAS
 
 RUN = {"run_id": "r1", "scenario": "digits", "policy": "grid", "study_id": "s1"}
@@ -65,14 +66,14 @@ def test_the_country_that_a_store_has_recorded_is_in_the_row_with_its_name(tmp_p
             journal.append(started(run_id, 0, **place))
         store.seal(run_id, f"{run_id}-0000", 0)
         store.write_run(run_row(run_id))
-    rows = emissions(store.runs(), store.trials(), store.nodes())
+    rows = emissions(*map(plain_rows, (store.runs(), store.trials(), store.nodes())))
     assert rows[["country_iso_code", "country_name"]].fillna("").values.tolist() == [["BGD", "Bangladesh"], ["", ""]]
     assert store.trials()["carbon_year"].isna().tolist() == [False, True]
 
 
 def test_a_store_of_before_countries_were_recorded_has_none() -> None:
     store = open_store(Path(__file__).parents[1] / "store" / "golden" / "v1")
-    rows = emissions(store.runs(), store.trials(), store.nodes())
+    rows = emissions(*map(plain_rows, (store.runs(), store.trials(), store.nodes())))
     assert rows["country_iso_code"].isna().all()
     assert len(rows) == 4
 
@@ -108,7 +109,7 @@ def test_a_trial_that_only_idled_has_its_idle_energy_in_the_cpus_column() -> Non
 
 def test_the_file_is_one_that_codecarbon_itself_would_go_on_writing(tmp_path: Path) -> None:
     path = tmp_path / "emissions.csv"
-    emissions(pd.DataFrame([RUN]), pd.DataFrame([TRIAL, TRIAL]), pd.DataFrame([NODE])).to_csv(path, index=False)
+    emissions([RUN], [TRIAL, TRIAL], [NODE]).to_csv(path, index=False)
     row = dict.fromkeys(emissions_columns(), 0)
     FileOutput(path.name, str(tmp_path)).out(EmissionsData(**row), None)  # appends, or moves a foreign file away
     assert len(pd.read_csv(path)) == 3
@@ -116,7 +117,7 @@ def test_the_file_is_one_that_codecarbon_itself_would_go_on_writing(tmp_path: Pa
 
 
 def test_a_store_without_nodes_exports_all_the_same() -> None:
-    rows = emissions(pd.DataFrame([RUN]), pd.DataFrame([TRIAL]), pd.DataFrame(columns=["run_id", "node_id"]))
+    rows = emissions([RUN], [TRIAL], [])
     assert rows["cpu_model"].isna().all()
     assert rows["energy_consumed"].notna().all()
 

@@ -11,10 +11,11 @@ from tune_simulator import Simulator, kept
 from tune_kd.budget.cost import PassCost
 from tune_kd.config.scenario import load_scenario
 from tune_kd.data import ImageData
-from tune_kd.history.records import RunRow, plain_rows, plan_rows
+from tune_kd.history.records import RunRow, plan_rows
 from tune_kd.planning.forecast import TrialCost, forecast, trial_cost
 from tune_kd.planning.plan import plan_study
 from tune_kd.store import create_store
+from tune_kd.store.reading.plain_rows import plain_rows
 
 MEASURED: dict[str, Any] = {"energy_j": 100.0, "co2e_g": 2.0, "duration_s": 10.0, "flops": 1e12}
 COST = TrialCost(epochs=8, trials=4, source="measured", **MEASURED)

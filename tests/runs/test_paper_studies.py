@@ -9,7 +9,7 @@ import pytest
 import tune_kd
 from analysis.runs.reading import read
 from tune_kd.cli.shown.study_tables import tables_of
-from tune_kd.data import load
+from tune_kd.data import Loading, load
 from tune_kd.execution.comparisons import joined
 from tune_kd.history.records import plan_rows
 from tune_kd.planning.paper_studies import plan_parts
@@ -35,14 +35,15 @@ def test_resume_goes_on_with_every_part_that_is_left_and_the_table_has_them_all(
     parts = plan_parts("fig3b", scale="small", **DIGITS)[:2]
     store = create_store(tmp_path / "runs")
     scenario = parts[0].scenario
-    data = load(
-        "digits",
+    wanted = Loading(
+        source="digits",
         image_size=8,
         validation_fraction=scenario.validation_fraction,
         split_seed=scenario.split_seed,
         train_limit=200,
         test_limit=100,
     )
+    data = load(wanted)
     for part in parts:
         plan_rows(part, data, store)
     outcome = tune_kd.resume(store=tmp_path / "runs", cache=cache)

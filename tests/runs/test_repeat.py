@@ -13,7 +13,7 @@ import torch
 
 import tune_kd
 from tune_kd import models
-from tune_kd.data import load
+from tune_kd.data import Loading, load
 from tune_kd.errors import InputError
 from tune_kd.history.export_student import export_best
 from tune_kd.history.rerun import rerun
@@ -72,7 +72,7 @@ def test_the_exported_student_is_the_incumbent(store, cache, tmp_path):
     best = trials.sort_values(["val_score", "index"], ascending=[False, True]).iloc[0]
     weights, onnx, record = export_best(run_id, tmp_path / "best", store=store, cache=cache)
     assert json.loads(record.read_text())["trial_id"] == best.trial_id
-    data = load("digits", image_size=None, validation_fraction=0.15, split_seed=0)
+    data = load(Loading(source="digits", image_size=None, validation_fraction=0.15, split_seed=0))
     student = models.build("digits-student", classes=10, channels=1, image_size=8).eval()
     student.load_state_dict(torch.load(weights, weights_only=True))
     images = (torch.from_numpy(data.test.images) / 255 - data.mean[0]) / data.std[0]

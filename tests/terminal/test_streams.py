@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_kd.progress.displays import LineProgress, RichProgress
+from tune_kd.progress.displays import LineProgress
+from tune_kd.progress.live_table import RichProgress
 from tune_kd.terminal.streams import OutputError, Stderr, Stdout, readable, spelled
 
 

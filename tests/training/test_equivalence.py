@@ -18,7 +18,7 @@ from policies import Policy
 from policies.base import Constant, StepLoss, Temperature, TrainingStep
 from tune_kd import models
 from tune_kd.config.scenario import Recipe, Scenario
-from tune_kd.config.seeds import epoch_seed
+from tune_kd.config.seeds import torch_seed
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Meter
@@ -66,7 +66,7 @@ def reference_losses(trial: Trial, teacher: nn.Module, steps: int) -> list[float
     for epoch in range(trial.recipe.epochs):
         seed = trial.spec.replicate_seed
         batches = trial.task.batches(trial.train_part, trial.data, trial.recipe, seed=seed, epoch=epoch)
-        torch.manual_seed(epoch_seed(trial.spec.seed, epoch))  # dropout
+        torch.manual_seed(torch_seed(trial.spec.seed, epoch))  # dropout
         plain = ((batch.images.contiguous(), batch.labels) for batch in batches)
         losses += reference_loop.train_epoch(student, teacher, plain, optimizer, tau=TAU, alpha=ALPHA)
     return losses[:steps]

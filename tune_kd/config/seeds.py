@@ -28,7 +28,7 @@ def teacher_seed(seed: int) -> int:
     return _derived(TEACHER, seed)
 
 
-def epoch_seed(trial: int, epoch: int) -> int:
+def torch_seed(trial: int, epoch: int) -> int:
     """What torch's own generator is set to before an epoch, so that dropout, too, goes on where it was."""
     return _derived(EPOCH, trial, epoch)
 

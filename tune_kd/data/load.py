@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,26 +25,14 @@ TEST_FRACTION = 0.15  # split off if the source has no test set of its own
 _TEST, _LIMIT, _VALIDATION, _TEST_LIMIT = range(4)  # each draw has a stream of its own, so that none moves another
 
 
-def load(
-    source: str,
-    *,
-    image_size: int | None,
-    validation_fraction: float,
-    split_seed: int,
-    train_limit: int | None = None,
-    test_limit: int | None = None,
-    skip_bad_images: bool = False,
-    normalisation: tuple[Channels, Channels] | None = None,
-    data_root: Path | None = None,
-    cache: Path | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
-) -> ImageData:
-    """The images of ``source``: "digits", a name in :data:`tune_kd.data.official.OFFICIAL`, or a folder.
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """What is loaded, and how. Raises InputError for a value that cannot be.
 
-    A folder is in ImageFolder layout or of Hugging Face Parquet files, with the images in ``image_column`` and the
-    labels in ``label_column`` (None: as :class:`tune_kd.data.columns.Columns` finds them). The official sets lie in
-    ``data_root``, and are downloaded to there if they do not.
+    ``source`` is "digits", a name in :data:`tune_kd.data.official.OFFICIAL`, or a folder. A folder is in ImageFolder
+    layout or of Hugging Face Parquet files, with the images in ``image_column`` and the labels in ``label_column``
+    (None: as :class:`tune_kd.data.columns.Columns` finds them). The official sets lie in ``data_root``, and are
+    downloaded to there if they do not.
 
     The test set is the folder's ``test*``, else its ``valid*`` or ``val``, else a stratified 15 % of all. The
     validation set is a stratified ``validation_fraction`` of the training set, after ``train_limit`` has reduced that
@@ -52,36 +41,59 @@ def load(
 
     Images are scaled to ``image_size`` pixels (None: they all have one square size already), and later normalised by
     ``normalisation``, mean and standard deviation by channel (None: those of the training part). Decoded images are
-    kept in the folder ``cache`` (None: nowhere). Raises InputError for arguments or data that cannot be used, RunFailed
-    for a download that fails.
+    kept in the folder ``cache`` (None: nowhere).
     """
-    _check(image_size, validation_fraction, split_seed)
-    found = _list(source, data_root, Columns(image=image_column, label=label_column))
-    pool, test_set = found.train, found.test
-    whole = pool if test_set is None else pool.joined(test_set)
-    train, validation, test = _split(pool, test_set, validation_fraction, split_seed, train_limit)
-    test = test[limit(whole.take(test), test_limit, seed=(split_seed, _TEST_LIMIT), name="test_limit", per_class=1)]
-    # Decoded in the order of the source under any split: another split seed finds the same file in the cache.
-    used = np.sort(np.concatenate([train, validation, test]))
-    decoded = decode_cached(
-        whole.take(used).images,
-        image_size=image_size,
-        skip_bad_images=skip_bad_images,
-        cache=None if source == "digits" else cache,
-    )
-    row = np.full(len(whole), -1)  # of each image in decoded.images; −1 for the bad and the unused
-    row[used[decoded.kept]] = np.arange(len(decoded.images))
+
+    source: str
+    image_size: int | None
+    validation_fraction: float
+    split_seed: int
+    train_limit: int | None = None
+    test_limit: int | None = None
+    skip_bad_images: bool = False
+    normalisation: tuple[Channels, Channels] | None = None
+    data_root: Path | None = None
+    cache: Path | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.image_size is not None and self.image_size < 1:
+            raise InputError(f"image_size must be > 0 pixels, got {self.image_size}")
+        if not 0 < self.validation_fraction < 1:
+            raise InputError(
+                f"validation_fraction must be between 0 and 1, both excluded, got {self.validation_fraction}"
+            )
+        if self.split_seed < 0:
+            raise InputError(f"split_seed must be ≥ 0, got {self.split_seed}")
+
+    @property
+    def name(self) -> str:
+        """That of the data set: its folder's, where it is in one."""
+        return self.source if self.source in NAMES else Path(self.source).expanduser().resolve().name
+
+
+def load(wanted: Loading) -> ImageData:
+    """The images of a source, split in three and decoded.
+
+    Raises InputError for data that cannot be used, RunFailed for a download that fails.
+    """
+    found = _list(wanted.source, wanted.data_root, Columns(image=wanted.image_column, label=wanted.label_column))
+    whole = found.train if found.test is None else found.train.joined(found.test)
+    parts = _split(found.train, found.test, whole, wanted)
+    decoded, row = _decode(whole, np.sort(np.concatenate(parts)), wanted)
+    train, validation, test = (_gather(decoded, row[part], whole.labels[part]) for part in parts)
     data = ImageData(
-        name=source if source in NAMES else Path(source).expanduser().resolve().name,
+        name=wanted.name,
         classes=whole.classes,
-        train=_gather(decoded, row[train], whole.labels[train]),
-        validation=_gather(decoded, row[validation], whole.labels[validation]),
-        test=_gather(decoded, row[test], whole.labels[test]),
+        train=train,
+        validation=validation,
+        test=test,
         skipped_images=int((~decoded.kept).sum()),
         left_out=found.left_out,
-        test_from=found.test_from or f"{TEST_FRACTION:.0%} of the images, split off with seed {split_seed}",
+        test_from=found.test_from or f"{TEST_FRACTION:.0%} of the images, split off with seed {wanted.split_seed}",
         notes=found.notes,
-        normalisation=normalisation,
+        normalisation=wanted.normalisation,
     )
     _check_still_complete(data)
     return data
@@ -106,33 +118,42 @@ def _list(source: str, data_root: Path | None, columns: Columns) -> Source:
 
 
 def _split(
-    pool: Listing, test_set: Listing | None, validation_fraction: float, seed: int, train_limit: int | None
+    pool: Listing, test_set: Listing | None, whole: Listing, wanted: Loading
 ) -> tuple[Indices, Indices, Indices]:
-    """Train, validation and test: indices into ``pool``, followed by ``test_set`` if there is one."""
+    """Train, validation and test: indices into ``whole``, which is ``pool`` and, if there is one, ``test_set``."""
+    seed = wanted.split_seed
     if test_set is None:
         rest, test = split(pool, fraction=TEST_FRACTION, seed=(seed, _TEST), part="test")
     else:
         rest, test = np.arange(len(pool)), len(pool) + np.arange(len(test_set))
-    rest = rest[limit(pool.take(rest), train_limit, seed=(seed, _LIMIT), name="train_limit", per_class=2)]
+    rest = rest[limit(pool.take(rest), wanted.train_limit, seed=(seed, _LIMIT), name="train_limit", per_class=2)]
     train, validation = split(
-        pool.take(rest), fraction=validation_fraction, seed=(seed, _VALIDATION), part="validation"
+        pool.take(rest), fraction=wanted.validation_fraction, seed=(seed, _VALIDATION), part="validation"
     )
+    test = test[limit(whole.take(test), wanted.test_limit, seed=(seed, _TEST_LIMIT), name="test_limit", per_class=1)]
     return rest[train], rest[validation], test
+
+
+def _decode(whole: Listing, used: Indices, wanted: Loading) -> tuple[Decoded, Indices]:
+    """The images ``used``, and of each of ``whole`` its row among them: −1 for the bad and the unused.
+
+    ``used`` is in the order of the source under any split: another split seed finds the same file in the cache.
+    """
+    decoded = decode_cached(
+        whole.take(used).images,
+        image_size=wanted.image_size,
+        skip_bad_images=wanted.skip_bad_images,
+        cache=None if wanted.source == "digits" else wanted.cache,
+    )
+    row = np.full(len(whole), -1)
+    row[used[decoded.kept]] = np.arange(len(decoded.images))
+    return decoded, row
 
 
 def _gather(decoded: Decoded, rows: Indices, labels: NDArray[np.int64]) -> ImageSet:
     """The images in ``rows`` of ``decoded`` and their labels, without those of row −1."""
     good = rows >= 0
     return ImageSet(images=decoded.images[rows[good]], labels=labels[good])
-
-
-def _check(image_size: int | None, validation_fraction: float, split_seed: int) -> None:
-    if image_size is not None and image_size < 1:
-        raise InputError(f"image_size must be > 0 pixels, got {image_size}")
-    if not 0 < validation_fraction < 1:
-        raise InputError(f"validation_fraction must be between 0 and 1, both excluded, got {validation_fraction}")
-    if split_seed < 0:
-        raise InputError(f"split_seed must be ≥ 0, got {split_seed}")
 
 
 def _check_still_complete(data: ImageData) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.plan import RunPlan, Study, space_record
 from tune_kd.store import Store
 from tune_kd.store.columns import ACCURACIES, ACCURACY
+from tune_kd.store.reading.plain_rows import plain_rows
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.teacher import Teacher
 
@@ -193,7 +194,7 @@ class NodeRows:
 
     def __init__(self, store: Store, run_id: str) -> None:
         self._store, self._run_id = store, run_id
-        self._before = list(plain_rows(store.nodes(run_ids=[run_id])))
+        self._before = plain_rows(store.nodes(run_ids=[run_id]))
 
     def write(self, now: Iterable[dict[str, Any]]) -> None:
         """Write the rows; ``now`` are those of this driver's nodes."""
@@ -219,13 +220,6 @@ def run_row(store: Store, run_id: str) -> RunRow:
 def run_rows(runs: pd.DataFrame) -> list[RunRow]:
     """The rows of a frame of the table ``runs``, all columns."""
     return [RunRow(columns) for columns in plain_rows(runs)]
-
-
-def plain_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Rows of the store as plain values, None for null, ready to be written again."""
-    frame = frame.drop(columns="schema_version")
-    for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
-        yield {str(name): value for name, value in row.items()}
 
 
 def largest_share(labels: NDArray[np.int64]) -> float:

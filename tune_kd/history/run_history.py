@@ -14,8 +14,8 @@ from ray.tune.search import Searcher
 
 from tune_kd.errors import StoreError
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted, with_chosen
-from tune_kd.history.records import plain_rows
 from tune_kd.store import Store
+from tune_kd.store.reading.plain_rows import plain_rows
 
 
 @dataclass(kw_only=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tune_kd.errors import InputError, unknown
-from tune_kd.history.records import plain_rows
 from tune_kd.store import Store
+from tune_kd.store.reading.plain_rows import plain_rows
 
 RESULTS = ("checkpoint_epoch", "val_score", "val_loss", "test_score", "confusion")
 """Times and energy are left out: they are of the machine and its moment."""

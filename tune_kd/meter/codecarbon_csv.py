@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +12,8 @@ import pandas as pd
 from tune_kd.formats import JOULES_PER_KWH
 from tune_kd.meter.carbon import country_name
 from tune_kd.meter.power_model import GIB
+
+Rows = Iterable[Mapping[str, Any]]
 
 
 def emissions_columns() -> tuple[str, ...]:
@@ -28,15 +30,26 @@ def emissions_row(run: Mapping[str, Any], trial: Mapping[str, Any], node: Mappin
     include the PUE. It has no column for idle energy: that is added to CPU and GPU in proportion to their
     use, so that the three components add up to the energy consumed. Unmeasured is None, an empty cell.
     """
-    pue = _number(trial, "pue")
-    cpu_j, gpu_j, ram_j, total_j = (None if joules is None else joules * (pue or 1.0) for joules in _components(trial))
-    duration_s, co2e_g = _number(trial, "duration_s"), _number(trial, "co2e_g")
-    ended_at, region = trial.get("ended_at"), trial.get("carbon_region")
     known = {
-        "timestamp": f"{ended_at:%Y-%m-%dT%H:%M:%S}" if _is_known(ended_at) else None,
         "project_name": f"tune-kd {run.get('scenario')} {run.get('policy')}",
         "run_id": f"{trial['trial_id']}.{trial['attempt']}",
         "experiment_id": run.get("study_id"),
+        "codecarbon_version": version("codecarbon"),
+        "tracking_mode": "process",
+        "on_cloud": "N",
+        **_spent(trial),
+        **_place(trial, node),
+    }
+    return {column: known.get(column) for column in emissions_columns()}
+
+
+def _spent(trial: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of when a trial ended, how long it took, and of its energy and emissions."""
+    pue = _number(trial, "pue")
+    cpu_j, gpu_j, ram_j, total_j = (None if joules is None else joules * (pue or 1.0) for joules in _components(trial))
+    duration_s, co2e_g, ended_at = _number(trial, "duration_s"), _number(trial, "co2e_g"), trial.get("ended_at")
+    return {
+        "timestamp": f"{ended_at:%Y-%m-%dT%H:%M:%S}" if _is_known(ended_at) else None,
         "duration": duration_s,
         "emissions": _ratio(co2e_g, 1000),
         "emissions_rate": _ratio(_ratio(co2e_g, 1000), duration_s),
@@ -47,36 +60,35 @@ def emissions_row(run: Mapping[str, Any], trial: Mapping[str, Any], node: Mappin
         "gpu_energy": _ratio(gpu_j, JOULES_PER_KWH),
         "ram_energy": _ratio(ram_j, JOULES_PER_KWH),
         "energy_consumed": _ratio(total_j, JOULES_PER_KWH),
+        "pue": pue,
+    }
+
+
+def _place(trial: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of the country and of the machine."""
+    region = trial.get("carbon_region")
+    return {
         "country_iso_code": region,
         "country_name": country_name(str(region)) if _is_known(region) else None,
         "os": node.get("os"),
         "python_version": node.get("python"),
-        "codecarbon_version": version("codecarbon"),
         "cpu_count": node.get("cpus"),
         "cpu_model": node.get("cpu_model"),
         "gpu_count": node.get("gpus"),
         "gpu_model": node.get("gpu_model"),
         "ram_total_size": _ratio(_number(node, "ram_bytes"), GIB),
-        "tracking_mode": "process",
-        "on_cloud": "N",
-        "pue": pue,
     }
-    return {column: known.get(column) for column in emissions_columns()}
 
 
-def emissions(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
+def emissions(runs: Rows, trials: Rows, nodes: Rows) -> pd.DataFrame:
     """All trials of the store's tables as codecarbon's; ``.to_csv(path, index=False)`` makes the file."""
-    by_run = {row["run_id"]: row for row in _rows(runs)}
-    by_node = {(row["run_id"], row["node_id"]): row for row in _rows(nodes)}
+    by_run = {row["run_id"]: row for row in runs}
+    by_node = {(row["run_id"], row["node_id"]): row for row in nodes}
     rows = [
         emissions_row(by_run[trial["run_id"]], trial, by_node.get((trial["run_id"], trial["node_id"]), {}))
-        for trial in _rows(trials)
+        for trial in trials
     ]
     return pd.DataFrame(rows, columns=list(emissions_columns()))
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def _components(trial: Mapping[str, Any]) -> tuple[float | None, float | None, float | None, float | None]:

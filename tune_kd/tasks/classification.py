@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from tune_kd import models
 from tune_kd.config.scenario import Recipe, Scenario
-from tune_kd.data import ImageData, ImageSet, load, split
+from tune_kd.data import ImageData, ImageSet, Loading, load, split
 from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
 from tune_kd.data.official import official_root
 from tune_kd.losses import Mean, cross_entropy
@@ -35,8 +35,8 @@ class Classification:
     def load(self, scenario: Scenario, cache: Path, data_root: str | Path | None = None) -> ImageData:
         """Data sets with a name lie in ``data_root``, by default in the cache, or are downloaded to there."""
         given = scenario.normalisation
-        return load(
-            scenario.data,
+        wanted = Loading(
+            source=scenario.data,
             image_size=scenario.image_size,
             validation_fraction=scenario.validation_fraction,
             split_seed=scenario.split_seed,
@@ -49,6 +49,7 @@ class Classification:
             image_column=scenario.image_column,
             label_column=scenario.label_column,
         )
+        return load(wanted)
 
     def for_trials(self, data: ImageData) -> ImageData:
         """What pixels are normalised by is measured here, once for all trials."""

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from tune_kd.config.seeds import epoch_seed
+from tune_kd.config.seeds import torch_seed
 from tune_kd.data.batches import steps_per_epoch
 from tune_kd.events import EpochReport, from_json, to_json, utc_now
 from tune_kd.meter.carbon import Carbon
@@ -142,7 +142,7 @@ class Trial:
         return asks_teacher(self.student.temperature, self.spec.scenario)
 
     def _train(self, distillation: Distillation) -> float:
-        torch.manual_seed(epoch_seed(self.spec.seed, self.epoch))
+        torch.manual_seed(torch_seed(self.spec.seed, self.epoch))
         batches = self.task.batches(
             self.train_part, self.data, self.recipe, seed=self.spec.replicate_seed, epoch=self.epoch
         )

@@ -14,7 +14,7 @@ import typer
 from tune_kd.cli.app import app, example
 from tune_kd.cli.choices import one_of
 from tune_kd.cli.options import OPTIONS, STORE, option
-from tune_kd.cli.shown.ranking_tables import Listing, plain_rows, show, table_of
+from tune_kd.cli.shown.ranking_tables import Listing, show, table_of
 from tune_kd.errors import unknown
 from tune_kd.formats import MISSING, energy, percentage
 
@@ -138,6 +138,7 @@ def models() -> Listing:
 def runs(store: str) -> Listing:
     """What a store holds, the latest study first; a run's id says when its study began and which policy it is of."""
     from tune_kd.store import open_store
+    from tune_kd.store.reading.plain_rows import plain_rows
 
     frame = open_store(store).list_runs()
     ordered = frame.sort_values("started_at", kind="stable").sort_values("study_id", ascending=False, kind="stable")

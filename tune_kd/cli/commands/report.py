@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tune_kd.cli.app import app, example, say
-from tune_kd.cli.choices import FORMATS, ORDERS, one_of
-from tune_kd.cli.options import CARBON, OPTIONS, option
+from tune_kd.cli.options import with_options
+from tune_kd.cli.report_options import Factors, Files, Layout
 from tune_kd.cli.shown.ranking_tables import print_tables
-from tune_kd.errors import InputError, StoreError, unknown
+from tune_kd.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from analysis.runs.reading import Records
-
-RECORDED = "as recorded"
 
 
 @app.command(
@@ -29,92 +26,43 @@ RECORDED = "as recorded"
         "tune-kd report runs --budget 50Wh",
     )
 )
+@with_options({})
 def report(
     store: Annotated[str, typer.Argument(help="Where the records are.", metavar="STORE")] = "./runs",
-    form: Annotated[
-        str,
-        option(
-            OPTIONS,
-            "table, md, csv, json or latex; csv and json in base units.",
-            "NAME",
-            "--format",
-            complete=one_of(FORMATS),
-        ),
-    ] = "table",
-    by: Annotated[
-        str,
-        option(
-            OPTIONS,
-            "energy, flops, co2e, time or epochs: least first; accuracy: best first; named: as the policies were.",
-            "NAME",
-            complete=one_of(ORDERS),
-        ),
-    ] = "energy",
-    budget: Annotated[
-        str | None,
-        option(
-            OPTIONS,
-            "Cut every run where it had spent so much: 5trials, 100epochs, 3e15flops, 50Wh, 15g, 10min.",
-            "AMOUNT",
-            default=RECORDED,
-        ),
-    ] = None,
-    html: Annotated[
-        str | None, option(OPTIONS, "Write a page with figures and all the tables, too.", "FILE", default="none")
-    ] = None,
-    pdf: Annotated[
-        str | None,
-        option(
-            OPTIONS,
-            "Write the figures as vectors, too: all into FILE.pdf, or each into DIR.",
-            "FILE|DIR",
-            default="none",
-        ),
-    ] = None,
-    png: Annotated[str | None, option(OPTIONS, "Write the figures as pictures, too.", "DIR", default="none")] = None,
-    country: Annotated[
-        str | None, option(CARBON, "Recompute CO2e with this country's energy mix.", "ISO", default=RECORDED)
-    ] = None,
-    carbon_intensity: Annotated[
-        float | None, option(CARBON, "Recompute CO2e with so many g CO2e/kWh.", "X", default=RECORDED)
-    ] = None,
-    pue: Annotated[float | None, option(CARBON, "Recompute CO2e with this PUE.", "X", default=RECORDED)] = None,
+    *,
+    layout: Layout,
+    files: Files,
+    factors: Factors,
 ) -> None:
     """Show the ranking of everything in a store: costs, and with replicates verdicts, for each scenario and budget."""
-    if form not in FORMATS:
-        raise unknown("format", form, FORMATS)
-    if by not in ORDERS:
-        raise unknown("order", by, ORDERS)
-    files = {"--html": html, "--pdf": pdf, "--png": png}
-    for name in (name for name, file in files.items() if budget is not None and file is not None):
-        raise InputError(f"{name} is of all that was recorded, --budget of a part of it; leave one of them out")
+    files.check_whole(layout.budget)
+    records = factors.applied_to(_recorded(store, epochs=files.html is not None or layout.budget is not None))
+    if layout.budget is not None:
+        from tune_kd.cli.shown.replayed import print_replay
+
+        print_replay(records, layout.budget, order=layout.by, form=layout.form, recomputed=factors.given)
+        return
+    _write_files(records, files, layout.by)
+    print_tables(records, order=layout.by, form=layout.form, recomputed=factors.given)
+
+
+def _recorded(store: str, *, epochs: bool) -> Records:
+    """The records of the store. Raises StoreError where there are none."""
     from analysis.runs.reading import read
     from tune_kd.store import open_store
 
-    records = read(open_store(store), epochs=html is not None or budget is not None)
+    records = read(open_store(store), epochs=epochs)
     if records.runs.empty:
         raise StoreError(f"there are no runs in the store {store}; `tune-kd run --store {store}` makes one")
-    given = {"country": country, "carbon_intensity": carbon_intensity, "pue": pue}
-    recomputed = any(value is not None for value in given.values())
-    if recomputed:
-        from analysis.runs.carbon import recompute
-
-        records = recompute(records, country=country, carbon_intensity=carbon_intensity, pue=pue)
-    if budget is not None:
-        from tune_kd.cli.shown.replayed import print_replay
-
-        print_replay(records, budget, order=by, form=form, recomputed=recomputed)
-        return
-    _write_files(records, {name: Path(file) for name, file in files.items() if file is not None}, by)
-    print_tables(records, order=by, form=form, recomputed=recomputed)
+    return records
 
 
-def _write_files(records: Records, files: Mapping[str, Path], by: str) -> None:
-    """Write what the options of :func:`report` ask for, its costs in the currency of ``by``."""
+def _write_files(records: Records, files: Files, by: str) -> None:
+    """Write what was asked for, its costs in the currency of ``by``."""
     from analysis.runs.accounting import CURRENCIES
 
     currency = by if by in CURRENCIES else "energy"
-    for name, file in files.items():
+    for name, file in files.paths.items():
         try:
             say(WRITERS[name](records, file, currency))
         except OSError as error:
@@ -142,4 +90,4 @@ def _pictures(records: Records, folder: Path, currency: str) -> str:
     return f"{len(save_figures(records, folder, form='png', currency=currency))} figures are in {folder}"
 
 
-WRITERS = {"--html": _page, "--pdf": _vectors, "--png": _pictures}
+WRITERS = {"html": _page, "pdf": _vectors, "png": _pictures}

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tune_kd.cli.app import app, example
 from tune_kd.cli.options import OPTIONS, POLICY_FORM, SEARCH, option, policy_names, with_options
-from tune_kd.cli.shown.ranking_tables import records_in
 from tune_kd.cli.shown.results import show_results
+from tune_kd.cli.shown.running import run_and_show
 from tune_kd.cli.study_options import WORDS, Shown
 from tune_kd.config.keywords import changed
-from tune_kd.errors import InputError, RunFailed
+from tune_kd.errors import InputError
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan_options import Planning
 
@@ -144,19 +143,11 @@ def resume(
 
 def run_study(start: Callable[[Progress], Outcome], execution: Execution, shown: Shown) -> None:
     """Run a study and show what it came to. Where some of its runs failed, what the others came to, then RunFailed."""
-    from tune_kd.progress.displays import choose_progress
 
-    progress = choose_progress(quiet=shown.quiet)
-    progress.stage("loading PyTorch and Ray")
-    try:
-        with closing(progress):  # the display ends before an error gets its line
-            outcome = start(progress)
-    except RunFailed as failure:
-        if failure.outcome is not None and "completed" in failure.outcome.statuses.values():
-            show_results(failure.outcome, store=str(execution.store), as_json=shown.json)
-        raise
-    with records_in(str(execution.store)):
+    def show(outcome: Outcome) -> None:
         show_outcome(outcome, execution, shown)
+
+    run_and_show(start, show, store=str(execution.store), quiet=shown.quiet)
 
 
 def show_outcome(outcome: Outcome, execution: Execution, shown: Shown) -> None:

@@ -163,11 +163,13 @@ def _agreed(question: str) -> bool:
 
 def _write_emissions(store: Store, file: Path) -> Path:
     from tune_kd.meter.codecarbon_csv import emissions
+    from tune_kd.store.reading.plain_rows import plain_rows
 
     if file.exists():
         raise InputError(f"{file} is there already; give another file")
     runs, trials = store.runs(), store.trials()
-    rows = emissions(runs, trials[trials["run_id"].isin(runs["run_id"])], store.nodes())
+    trials = trials[trials["run_id"].isin(runs["run_id"])]
+    rows = emissions(*map(plain_rows, (runs, trials, store.nodes())))
     try:
         rows.to_csv(file, index=False)
     except OSError as error:

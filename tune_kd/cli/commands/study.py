@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,15 +11,70 @@ import typer
 from tune_kd.cli.app import app, example
 from tune_kd.cli.choices import PAPER_STUDIES, SCALES, one_of
 from tune_kd.cli.options import OPTIONS, SEARCH, WHAT, option, with_options
-from tune_kd.cli.shown.ranking_tables import records_in
+from tune_kd.cli.shown.running import run_and_show
 from tune_kd.cli.shown.study_tables import show_study
 from tune_kd.cli.study_options import WORDS, Shown
-from tune_kd.errors import RunFailed
 from tune_kd.planning.execution_options import Execution
 
 if TYPE_CHECKING:
     from tune_kd.execution.study import Outcome
     from tune_kd.planning.plan import Study
+    from tune_kd.progress.base import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """How the parts of a study are planned, and whether they are run."""
+
+    scale: Annotated[
+        str,
+        option(
+            WHAT,
+            "full: the paper's protocol; small: stand-ins for the networks, 1,000 images and few epochs.",
+            "NAME",
+            complete=one_of(SCALES),
+        ),
+    ] = "full"
+    plan_only: Annotated[bool, option(OPTIONS, "Show what it would cost, and run nothing.", "", "--plan-only")] = False
+    data: Annotated[
+        list[str] | None,
+        option(
+            WHAT,
+            "A data set from a folder of images or Parquet files, as in cifar10=photos; repeat it for more.",
+            "NAME=DIR",
+            "--data",
+            default="from --data-root, else downloaded",
+        ),
+    ] = None
+    set: Annotated[
+        list[str] | None,
+        option(WHAT, "Any field of all scenarios, as in recipe.lr=0.05; repeat it for more.", "KEY=VALUE", "--set"),
+    ] = None
+    replicates: Annotated[
+        int | None,
+        option(SEARCH, "Independent repeats, each with its own seed.", "N", default="full: 5, small: 1"),
+    ] = None
+    seed: Annotated[int, option(SEARCH, "What all seeds come from.", "N")] = 0
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What decides the plan, checked, as :func:`tune_kd.api.study` takes it. Raises InputError."""
+        from tune_kd.planning.paper_studies import sources_given
+        from tune_kd.planning.plan_options import fields_set
+
+        return {
+            "scale": self.scale,
+            "sources": sources_given(self.data),
+            "replicates": self.replicates,
+            "seed": self.seed,
+            "settings": fields_set(self.set),
+        }
+
+    def planned(self, name: str) -> list[Study]:
+        """The parts of the study ``name``, none of them run. Raises InputError."""
+        from tune_kd.planning.paper_studies import plan_parts
+
+        return plan_parts(name, **self.chosen)
 
 
 @app.command(
@@ -40,59 +95,26 @@ def study(
             autocompletion=one_of(PAPER_STUDIES),
         ),
     ],
-    scale: Annotated[
-        str,
-        option(
-            WHAT,
-            "full: the paper's protocol; small: stand-ins for the networks, 1,000 images and few epochs.",
-            "NAME",
-            complete=one_of(SCALES),
-        ),
-    ] = "full",
-    plan_only: Annotated[bool, option(OPTIONS, "Show what it would cost, and run nothing.", "", "--plan-only")] = False,
-    data: Annotated[
-        list[str] | None,
-        option(
-            WHAT,
-            "A data set from a folder of images or Parquet files, as in cifar10=photos; repeat it for more.",
-            "NAME=DIR",
-            "--data",
-            default="from --data-root, else downloaded",
-        ),
-    ] = None,
-    set: Annotated[
-        list[str] | None,
-        option(WHAT, "Any field of all scenarios, as in recipe.lr=0.05; repeat it for more.", "KEY=VALUE", "--set"),
-    ] = None,
-    replicates: Annotated[
-        int | None,
-        option(SEARCH, "Independent repeats, each with its own seed.", "N", default="full: 5, small: 1"),
-    ] = None,
-    seed: Annotated[int, option(SEARCH, "What all seeds come from.", "N")] = 0,
+    parts: Parts,
     execution: Execution,
     shown: Shown,
 ) -> None:
     """Run one of the paper's tables or figures, and show it in the paper's layout. Shows first what it would cost."""
-    from tune_kd.planning.paper_studies import plan_parts, sources_given
-    from tune_kd.planning.plan_options import fields_set
-
-    chosen: dict[str, Any] = {
-        "scale": scale,
-        "sources": sources_given(data),
-        "replicates": replicates,
-        "seed": seed,
-        "settings": fields_set(set),
-    }
-    parts = plan_parts(name, **chosen)
-    if plan_only or not (shown.quiet or shown.json):
-        show_plan(parts, name, scale, execution, as_json=shown.json)
-    if plan_only:
+    planned = parts.planned(name)  # so that wrong input is told before PyTorch is loaded
+    if parts.plan_only or not (shown.quiet or shown.json):
+        show_plan(planned, name, parts.scale, execution, as_json=shown.json)
+    if parts.plan_only:
         return
-    outcome, failure = _run(name, chosen, execution, shown)
-    with records_in(str(execution.store)):
-        show_study(outcome, name, scale, execution, shown)
-    if failure is not None:
-        raise failure
+
+    def start(progress: Progress) -> Outcome:
+        from tune_kd.api import study
+
+        return study(name, **parts.chosen, execution=execution, progress=progress)
+
+    def show(outcome: Outcome) -> None:
+        show_study(outcome, name, parts.scale, execution, shown)
+
+    run_and_show(start, show, store=str(execution.store), quiet=shown.quiet)
 
 
 def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Execution, *, as_json: bool) -> None:
@@ -112,20 +134,3 @@ def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Executio
     print()
     for line in notes(costs):
         print(line)
-
-
-def _run(name: str, chosen: dict[str, Any], execution: Execution, shown: Shown) -> tuple[Outcome, RunFailed | None]:
-    """The outcome, and the failure of a part where the others have something to show."""
-    from tune_kd.progress.displays import choose_progress
-
-    progress = choose_progress(quiet=shown.quiet)
-    progress.stage("loading PyTorch and Ray")
-    try:
-        with closing(progress):
-            from tune_kd.api import study as run_study
-
-            return run_study(name, **chosen, execution=execution, progress=progress), None
-    except RunFailed as failure:
-        if failure.outcome is not None and "completed" in failure.outcome.statuses.values():
-            return failure.outcome, failure
-        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,8 @@ def trial_cost(study: Study, earlier: Store | None, cache: str | Path | None) ->
     return None if kept is None else kept.cost(execution)
 
 
-def totals(rows: list[Forecast]) -> dict[str, float | None]:
-    """The sum of each cost over all policies; None where one of them is unknown."""
+def totals(rows: Sequence[Forecast]) -> dict[str, float | None]:
+    """The sum of each cost over all rows; None where one of them is unknown."""
     sums: dict[str, float | None] = {}
     for name in COSTS:
         each = [getattr(row, name) for row in rows]

@@ -7,17 +7,15 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.cli.app import say
 from tune_kd.terminal.streams import OutputError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console, RenderableType
 
-    from analysis.rendering.table import Table
     from analysis.runs.reading import Records
     from tune_kd.terminal.table import FittedTable
 
@@ -97,12 +95,6 @@ def table_of(listing: Listing) -> FittedTable:
     )
 
 
-def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame by column name, None where it has one of pandas' nulls."""
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
-
-
 def print_tables(
     records: Records,
     *,
@@ -116,6 +108,7 @@ def print_tables(
     ``recomputed`` says that their CO2e is not as recorded. The forms for machines have one table a comparison, with
     costs and verdicts side by side.
     """
+    from analysis.pages.costs_and_verdicts import costs_and_verdicts, verdict_tables
     from analysis.rendering.table import render, rich_table
     from analysis.runs.carbon import sources
 
@@ -124,7 +117,7 @@ def print_tables(
         for line in sources(records.trials, recomputed) if recomputed else ():
             say(line)
         return
-    tables = ranking_tables(records, policies, order, recomputed)
+    tables = costs_and_verdicts(records, policies, order, recomputed)
     if form != "table":
         print(render(tables, form).rstrip("\n"))
         return
@@ -132,43 +125,3 @@ def print_tables(
         if place:
             print()
         show(rich_table(table))
-
-
-def ranking_tables(records: Records, policies: Sequence[str], order: str, recomputed: bool) -> list[Table]:
-    """For each comparison what its policies reached and cost, then the verdicts, where two have several replicates."""
-    pairs = zip(
-        cost_tables(records, policies, order, recomputed), verdict_tables(records, policies, order), strict=True
-    )
-    return [
-        table
-        for costs, verdicts in pairs
-        for table in ((costs, verdicts) if (costs.data["replicates"] > 1).sum() > 1 else (costs,))
-    ]
-
-
-def cost_tables(records: Records, policies: Sequence[str], order: str, recomputed: bool) -> list[Table]:
-    """What each policy reached and what it cost, a table for each comparison."""
-    from analysis.pages.provenance import teacher_notes
-    from analysis.runs.carbon import drives, sources
-    from analysis.runs.outcomes import notices
-    from analysis.summary import format_table, tabulate
-
-    outcomes, trials = records.outcomes, records.trials
-    tables = []
-    for table in format_table(tabulate(outcomes, policies=policies), order=order, notes=notices(outcomes)):
-        mine = outcomes[outcomes["comparison"] == table.data["comparison"].iloc[0]]
-        teacher = teacher_notes(records.runs[records.runs["run_id"].isin(mine["run_id"])])
-        carbon = sources(trials[trials["run_id"].isin(mine["run_id"])], recomputed)
-        tables.append(replace(table, notes=[*table.notes, *teacher, *carbon, *drives(table.data)]))
-    return tables
-
-
-def verdict_tables(records: Records, policies: Sequence[str], order: str) -> list[Table]:
-    """Which differences between the policies are differences, a table for each comparison."""
-    from analysis.ranking import ranking_tables
-    from analysis.runs.accounting import CURRENCIES
-
-    currency = order if order in CURRENCIES else "energy"
-    tables = ranking_tables(records.outcomes, policies=policies, currency=currency, order=order)
-    # What else there is to note stands under the costs.
-    return [replace(table, title=f"{table.title} · verdicts", notes=table.notes[:1]) for table in tables]

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from tune_kd import formats
-from tune_kd.cli.shown.ranking_tables import Listing, plain_rows
+from tune_kd.cli.shown.ranking_tables import Listing
 from tune_kd.store.columns import NODES, RUNS, Column
+from tune_kd.store.reading.plain_rows import plain_rows
 from tune_kd.store.reading.run_list import RunRecord
 
 TRIALS = ("trial", "attempt", "status", "τ", "epochs", "val %", "test %", "energy", "took")
@@ -25,7 +26,7 @@ def listings(record: RunRecord) -> Iterator[Listing]:
 
 
 def _fields(what: str, row: Mapping[str, Any], columns: Sequence[Column]) -> Listing:
-    known = [column for column in columns if row[column.name] is not None and column.name != "schema_version"]
+    known = [column for column in columns if column.name != "schema_version" and row[column.name] is not None]
     return Listing(headers=(what, ""), rows=[(column.name, _value(row[column.name], column.unit)) for column in known])
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tune_kd.cli.shown.costs import COSTS, earlier_store, totals, trial_cost
+from tune_kd.cli.shown.costs import earlier_store, totals, trial_cost
 from tune_kd.cli.shown.ranking_tables import Listing
 from tune_kd.formats import MISSING, duration, energy, significant
 
@@ -45,7 +45,7 @@ class PartCost:
     @property
     def costs(self) -> dict[str, float | None]:
         """Of all runs, None where unknown."""
-        return totals(list(self.rows))
+        return totals(self.rows)
 
 
 def part_costs(study: Study, store: str | Path, cache: str | Path | None) -> PartCost:
@@ -118,11 +118,7 @@ def _policies(study: Study) -> str:
 
 
 def _sum(parts: Sequence[PartCost]) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for name in COSTS:
-        each = [part.costs[name] for part in parts]
-        found[name] = None if None in each else math.fsum(cost for cost in each if cost is not None)
-    return found
+    return totals([row for part in parts for row in part.rows])
 
 
 def _words(costs: dict[str, float | None]) -> tuple[str, str, str]:

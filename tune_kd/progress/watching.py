@@ -1,0 +1,89 @@
+"""What the displays share: notes, and a view of every run of the study so far."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from operator import mul
+from typing import IO, TYPE_CHECKING
+
+from tune_kd import formats
+from tune_kd.progress.base import Progress
+from tune_kd.progress.state import RunView
+
+if TYPE_CHECKING:  # a display is on the screen before torch, which these need, is loaded
+    from tune_kd.budget.cost import PassCost
+    from tune_kd.budget.ledger import Ledger
+    from tune_kd.planning.plan import RunPlan, Study
+
+Clock = Callable[[], float]
+
+
+class NotesOnly(Progress):
+    """Says what must not be lost, and nothing else."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self.stream = stream or sys.stderr
+
+    def note(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)
+
+
+class Watching(NotesOnly):
+    """What the displays share: a view of every run so far."""
+
+    def __init__(self, stream: IO[str] | None = None, clock: Clock = time.monotonic) -> None:
+        super().__init__(stream)
+        self.clock = clock
+        self.planned: tuple[RunPlan, ...] = ()
+        self.runs: dict[str, RunView] = {}
+
+    def study_started(self, study: Study, store: str) -> None:
+        self.planned = study.runs
+
+    def data_read(self, text: str) -> None:
+        self.note(text)
+
+    def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
+        run = RunView.begin(plan, ledger, self.clock())
+        self.runs[plan.run_id] = run
+        if run.before:
+            known = formats.plural(len(run.before), "trial")
+            self.note(f"{run.name}: goes on after {known}; accuracy, energy and time are shown from here on")
+
+    def teacher_asked(self, cost: PassCost) -> None:
+        [*_, run] = self.runs.values()
+        run.teacher_asked(cost.energy_j)
+
+    def run_ended(self, plan: RunPlan, status: str) -> None:
+        run = self.runs[plan.run_id]
+        run.status, run.duration_s = status, self.clock() - run.started_s
+
+    @property
+    def fraction(self) -> float:
+        """How much of the study is done."""
+        return self._mean({run_id: view.fraction for run_id, view in self.runs.items()})
+
+    @property
+    def fraction_before(self) -> float:
+        """How much of it was done before it was resumed, as far as that has been seen."""
+        return self._mean({run_id: view.fraction_before for run_id, view in self.runs.items()})
+
+    def _mean(self, fractions: Mapping[str, float]) -> float:
+        """The mean over the runs: they count by the trials they can have, else all the same."""
+        sizes = [plan.trials_at_most for plan in self.planned]
+        weights = [float(size or 1) if None not in sizes else 1.0 for size in sizes]
+        done = (fractions.get(plan.run_id, 0.0) for plan in self.planned)
+        return sum(map(mul, weights, done)) / sum(weights) if weights else 0.0
+
+
+def headline(study: Study) -> str:
+    """What a study is, in one line: ``compare: 5 policies × 2 replicates on digits, recipe track, 20 trials each``."""
+    first = study.runs[0]
+    policies = list(dict.fromkeys(run.label for run in study.runs))
+    what = formats.plural(len(policies), "policy") if len(policies) > 1 else policies[0]
+    replicates = len({run.replicate for run in study.runs})
+    often = f" × {replicates} replicates" if replicates > 1 else ""
+    budget = formats.amount(first.budget.limit, first.budget.currency)
+    return f"{study.name}: {what}{often} on {first.scenario.name}, {first.track} track, at most {budget} each"
