@@ -17,6 +17,7 @@ from policies.base import StepLoss, Temperature
 from search_spaces import SPACES, Dimension, Space
 from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.data.batches import Batch
+from tune_kd.tasks.classification import Classification
 from tune_kd.training.step import Step
 
 EPOCHS, STEPS = 4, 6
@@ -102,6 +103,7 @@ def training_step(
         student_logits=student(images),
         teacher_logits=teacher_logits,
         learning_rate=learning_rate,
+        task=Classification(),
         scenario=scenario(),
         alpha=alpha,
         held_out_batches=itertools.repeat(held_out),

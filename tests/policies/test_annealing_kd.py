@@ -145,7 +145,7 @@ def test_the_weights_do_not_depend_on_alpha(make_trial: MakeTrial) -> None:
     first, second = (make_trial("annealing-kd", settings={"alpha": alpha}) for alpha in (0.1, 0.9))
     for trial in (first, second):
         list(trial.fit())
-    pairs = zip(first.student.parameters(), second.student.parameters(), strict=True)
+    pairs = zip(first.student.network.parameters(), second.student.network.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
 
 

@@ -127,8 +127,8 @@ def test_theta_comes_back_from_the_end_of_its_range(direction: float) -> None:
 
 def test_theta_is_trained_by_the_students_optimizer(make_trial: MakeTrial) -> None:
     trial = make_trial("ctkd", settings={"recipe.epochs": 4})
-    theta = trial.temperature.get_parameter("theta")
-    assert any(parameter is theta for group in trial.optimizer.param_groups for parameter in group["params"])
+    theta = trial.student.temperature.get_parameter("theta")
+    assert any(parameter is theta for group in trial.student.optimizer.param_groups for parameter in group["params"])
     reports = list(trial.fit())
     means = [report.tau_mean for report in reports]
     assert len(set(means)) == len(means)

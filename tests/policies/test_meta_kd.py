@@ -161,19 +161,19 @@ def test_looking_ahead_leaves_the_student_and_its_statistics_alone() -> None:
 def test_the_students_optimizer_leaves_the_temperatures_alone(make_trial: MakeTrial) -> None:
     """Its weight decay would pull log τ towards 0, τ towards 1."""
     trial = make_trial("meta-kd:every=1000", settings={"recipe.weight_decay": 0.5})
-    learned = {parameter for group in trial.optimizer.param_groups for parameter in group["params"]}
-    assert learned == set(trial.student.parameters())
-    trial.temperature.every = 10**9  # type: ignore[assignment]
+    learned = {parameter for group in trial.student.optimizer.param_groups for parameter in group["params"]}
+    assert learned == set(trial.student.network.parameters())
+    trial.student.temperature.every = 10**9  # type: ignore[assignment]
     first, *_ = trial.fit()
     assert first.policy_parameters == 2
 
 
 def test_what_is_held_out_is_not_trained_on(make_trial: MakeTrial) -> None:
     trial, whole = make_trial("meta-kd:held_out=0.25"), make_trial("grid")
-    assert (len(trial.held_out_images), len(trial.train_images)) == (85, 255)
-    assert sorted(torch.bincount(trial.held_out_images.labels).tolist())[0] >= 7  # of every class, a quarter of 34
-    together = [*trial.held_out_images.images.flatten(1).tolist(), *trial.train_images.images.flatten(1).tolist()]
-    assert sorted(together) == sorted(whole.train_images.images.flatten(1).tolist())
+    assert (len(trial.held_out_part), len(trial.train_part)) == (85, 255)
+    assert sorted(torch.bincount(trial.held_out_part.labels).tolist())[0] >= 7  # of every class, a quarter of 34
+    together = [*trial.held_out_part.images.flatten(1).tolist(), *trial.train_part.images.flatten(1).tolist()]
+    assert sorted(together) == sorted(whole.train_part.images.flatten(1).tolist())
 
 
 # Guards
@@ -249,7 +249,7 @@ def test_every_pass_is_charged_every_epoch(every: int, looks: int, make_trial: M
         parts = report.flops_forward + report.flops_backward + report.flops_teacher + report.flops_eval
         assert report.flops_executed == parts + report.flops_policy
         assert report.flops_forward == epoch * 306 * student.forward
-    assert trial.temperature.extra_passes == ExtraPasses(looks * 34, 3 * sum(sizes) + looks * 34)
+    assert trial.student.temperature.extra_passes == ExtraPasses(looks * 34, 3 * sum(sizes) + looks * 34)
 
 
 # Within a trial
@@ -261,7 +261,7 @@ def test_the_temperatures_are_learned_while_the_student_is(settings: dict[str, s
     trial = make_trial("meta-kd", settings=settings | longer)
     *_, last = trial.fit()
     assert last.val_loss < math.log(10)
-    tau_student, tau_teacher = taus(trial.temperature)
+    tau_student, tau_teacher = taus(trial.student.temperature)
     assert len({tau_student, tau_teacher, 4.0}) == 3
     assert last.tau_min is not None
     assert LOWEST <= last.tau_min < HIGHEST
@@ -278,7 +278,7 @@ def test_a_resumed_trial_goes_on_with_its_optimizers_moments(make_trial: MakeTri
     resumed = make_trial("meta-kd", checkpoint=tmp_path / "cut.pt")
     after = list(resumed.fit())
     assert [(report.tau_mean, report.val_loss) for report in [*before, *after]] == expected
-    assert taus(resumed.temperature) == taus(whole.temperature)
+    assert taus(resumed.student.temperature) == taus(whole.student.temperature)
 
 
 def test_it_takes_nothing_from_the_space() -> None:
