@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from policies.base import Softening
-from tune_kd.config.scenario import Scenario, from_record, load_scenario, to_record
+from tune_kd.config.scenario import from_record, load_scenario, to_record
+from tune_kd.errors import InputError
 from tune_kd.losses import DISTILLATIONS
+from tune_kd.planning.plan import plan_study
 from tune_kd.tasks.base import Outputs, Task
 from tune_kd.tasks.catalogue import TASKS, task_of
 from tune_kd.tasks.classification import Classification
@@ -19,8 +21,13 @@ from tune_kd.tasks.classification import Classification
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
-def test_the_tasks_are_those_that_a_scenario_can_name() -> None:
-    assert set(TASKS) == set(get_args(Scenario.model_fields["task"].annotation))
+def test_a_task_is_kept_under_its_name() -> None:
+    assert {name: task.name for name, task in TASKS.items()} == {name: name for name in TASKS}
+
+
+def test_an_unknown_task_is_refused_with_the_nearest_when_a_study_is_planned() -> None:
+    with pytest.raises(InputError, match="unknown task 'clasification'; did you mean 'classification'"):
+        plan_study(policies=["fixed"], set={"task": "clasification"})
 
 
 @every_task

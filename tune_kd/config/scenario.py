@@ -77,7 +77,7 @@ class Scenario(_Frozen):
 
     name: str
     description: str = ""
-    task: Literal["classification"] = "classification"  # what is learned: a name of tune_kd.tasks.catalogue
+    task: str = "classification"  # what is learned: a name of tune_kd.tasks.catalogue
     data: str  # "digits", an official set by its name ("cifar10"), or a folder
     image_column: str | None = None  # of Parquet files; None: image, else the only one with images
     label_column: str | None = None  # of Parquet files; None: label, else the only one with labels

@@ -23,6 +23,7 @@ from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
 from tune_kd.planning.plan_options import Planning
 from tune_kd.store.ids import new_study_id, run_id
+from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.teacher_weights import read_weights
 
 TRACKS = ("recipe", "budget", "target")
@@ -137,6 +138,7 @@ def _scenario(planning: Planning) -> Scenario:
     """The named scenario, on the given data; a folder without a scenario gets the one for image sets."""
     scenario = load_scenario(planning.scenario or ("images" if planning.data is not None else "digits"))
     scenario = scenario.changed(planning.fields())
+    task_of(scenario)  # an unknown one is refused here
     for role in ("teacher", "student"):
         models.check(getattr(scenario, role), f"{role} model")
     if scenario.teacher_checkpoint is not None:

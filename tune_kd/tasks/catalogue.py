@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tune_kd.config.scenario import Scenario
+from tune_kd.errors import unknown
 from tune_kd.tasks.base import Task
 from tune_kd.tasks.classification import Classification
 
@@ -10,5 +11,7 @@ TASKS: dict[str, Task] = {task.name: task for task in (Classification(),)}
 
 
 def task_of(scenario: Scenario) -> Task:
-    """The task that the scenario is about."""
+    """The task that the scenario is about. Raises InputError for a name that is none."""
+    if scenario.task not in TASKS:
+        raise unknown("task", scenario.task, TASKS)
     return TASKS[scenario.task]
