@@ -1,6 +1,6 @@
 """A task of one's own, trained without Ray: the digits, judged by the mean recall of the classes.
 
-Run it: python own_task.py. The contract is tune_kd/tasks/base.py. This task is classification with another metric, so it
+Run it: python own_task.py. The contract is tune_kd/tasks/base.py. This task is classification with another metric: it
 overrides the evaluation alone.
 """
 
