@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tune_kd.own_packages import HOUSE, PACKAGES
+from tune_kd.own_packages import PACKAGES, ROOT
 
 # Where Python would take each package from: the question alone, since the answer imports torch.
 SHOW = """
@@ -17,7 +17,7 @@ from importlib.util import find_spec
 for name in ("analysis", "policies", "search_spaces"):
     print(find_spec(name).origin)
 """
-OURS = [str(HOUSE / name / "__init__.py") for name in ("analysis", "policies", "search_spaces")]
+OURS = [str(ROOT / name / "__init__.py") for name in ("analysis", "policies", "search_spaces")]
 
 
 @pytest.fixture

@@ -16,17 +16,17 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-HOUSE = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("analysis", "policies", "search_spaces")
 
 
-class HouseFinder(MetaPathFinder):
+class OwnPackagesFinder(MetaPathFinder):
     """Finds our top-level packages beside tune_kd and leaves every other import alone."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return PathFinder.find_spec(fullname, [str(HOUSE)]) if fullname in PACKAGES else None
+        return PathFinder.find_spec(fullname, [str(ROOT)]) if fullname in PACKAGES else None
 
 
 def claim() -> None:
@@ -35,13 +35,13 @@ def claim() -> None:
         module = sys.modules.get(name)
         folder = next(iter(getattr(module, "__path__", [])), None)
         taken = getattr(module, "__file__", None) or folder  # a folder without __init__.py has no file
-        if taken is not None and (folder is None or Path(folder).resolve() != HOUSE / name):
+        if taken is not None and (folder is None or Path(folder).resolve() != ROOT / name):
             raise ImportError(
                 f"tune-kd's package {name!r} is shadowed by {taken}, which was imported first; "
                 f"import tune_kd before it, or give that folder another name"
             )
-    if not any(isinstance(finder, HouseFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, HouseFinder())
+    if not any(isinstance(finder, OwnPackagesFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, OwnPackagesFinder())
 
 
 def workers_path() -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from house_copy import copy_house
+from packages_copy import copy_packages
 
 from tune_kd.events import EpochReport
 from tune_kd.store import open_store
@@ -198,7 +198,7 @@ def test_nodes_come_and_go_and_nothing_is_lost_or_run_twice(cluster: Any, cache:
 
 def changed_code(folder: Path) -> Path:
     """A copy of our packages in which one policy differs."""
-    copy = copy_house(folder / "changed")
+    copy = copy_packages(folder / "changed")
     with (copy / "policies" / "grid.py").open("a", encoding="utf-8") as source:
         source.write("\nCHANGED = True\n")
     return copy

@@ -12,10 +12,10 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from house_copy import copy_house
+from packages_copy import copy_packages
 from ray_head import Head, ray_head
 
-from tune_kd.own_packages import HOUSE, PACKAGES
+from tune_kd.own_packages import PACKAGES, ROOT
 from tune_kd.store import open_store
 
 pytestmark = [
@@ -81,10 +81,10 @@ def test_a_wheel_is_what_runs_in_place_of_what_the_nodes_have(head: Head, cache:
 
 def build_wheel(folder: Path, version: str) -> Path:
     """Build the checkout as another version, whose nodes say that their operating system is the wheel's."""
-    source = copy_house(folder / "source")
+    source = copy_packages(folder / "source")
     for name in ("README.md", "LICENSE"):
-        (source / name).write_bytes((HOUSE / name).read_bytes())
-    rewrite(HOUSE / "pyproject.toml", source / "pyproject.toml", 'version = "0.1.0"', f'version = "{version}"')
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    rewrite(ROOT / "pyproject.toml", source / "pyproject.toml", 'version = "0.1.0"', f'version = "{version}"')
     machine = source / "tune_kd" / "cluster" / "machine.py"
     rewrite(machine, machine, "platform.platform()", '"the wheel\'s"')
     build = ["wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", folder / "dist", source]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from house_copy import copy_house
+from packages_copy import copy_packages
 
 import tune_kd
 
@@ -65,7 +65,7 @@ def test_our_packages_are_ours_wherever_a_study_starts(hostile_folder, cache, ho
 
 
 def test_a_command_in_an_older_clone_runs_the_installed_code(tmp_path, cache):
-    clone = copy_house(tmp_path / "clone")
+    clone = copy_packages(tmp_path / "clone")
     with (clone / "policies" / "grid.py").open("a", encoding="utf-8") as source:
         source.write("\nOLDER = True\n")
     words = [Path(sys.executable).with_name("tune-kd"), *COMMAND, "--cache", cache]

@@ -21,7 +21,7 @@ from store_records import contents
 
 from tune_kd.cli import command_line
 from tune_kd.errors import InputError
-from tune_kd.own_packages import HOUSE
+from tune_kd.own_packages import ROOT
 from tune_kd.store import Store, create_store, open_store
 from tune_kd.store.schema import document
 
@@ -151,10 +151,10 @@ LIBRARIES = {"pq", "pd", "pl", "ds", "duckdb", "pandas", "polars", "connection",
 
 @pytest.mark.parametrize("package", ["tune_kd", "analysis", "policies", "search_spaces", "benchmarks"])
 def test_parquet_is_opened_by_paths_in_one_place_of_the_store_and_one_of_the_data(package: str) -> None:
-    places = {HOUSE / "tune_kd/store/files/parquet.py", HOUSE / "tune_kd/data/parquet.py"}
+    places = {ROOT / "tune_kd/store/files/parquet.py", ROOT / "tune_kd/data/parquet.py"}
     found = [
-        f"{file.relative_to(HOUSE)}:{line}"
-        for file in sorted({*(HOUSE / package).rglob("*.py")} - places)
+        f"{file.relative_to(ROOT)}:{line}"
+        for file in sorted({*(ROOT / package).rglob("*.py")} - places)
         for line in openings(ast.parse(file.read_text(encoding="utf-8")))
     ]
     assert found == []

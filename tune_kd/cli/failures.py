@@ -7,9 +7,9 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-from tune_kd.own_packages import HOUSE
+from tune_kd.own_packages import ROOT
 
-OURS = tuple(f"{HOUSE / name}/" for name in ("tune_kd", "policies", "search_spaces", "analysis"))
+OURS = tuple(f"{ROOT / name}/" for name in ("tune_kd", "policies", "search_spaces", "analysis"))
 # The rest, as of a file that is not there, may well be a mistake of ours.
 REFUSED = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE),

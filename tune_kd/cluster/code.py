@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tune_kd import own_packages
-from tune_kd.own_packages import HOUSE
+from tune_kd.own_packages import ROOT
 
 TRAINED_BY = ("policies", "search_spaces", "tune_kd")
 
@@ -47,9 +47,9 @@ def this_code() -> Code:
 def _sources_sha256() -> str:
     found = hashlib.sha256()
     for package in TRAINED_BY:
-        files = [path for kind in ("py", "toml") for path in (HOUSE / package).rglob(f"*.{kind}")]
+        files = [path for kind in ("py", "toml") for path in (ROOT / package).rglob(f"*.{kind}")]
         for path in sorted(files):
-            found.update(f"{path.relative_to(HOUSE).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+            found.update(f"{path.relative_to(ROOT).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()
 
 
@@ -71,11 +71,11 @@ def code() -> Mapping[str, Any]:
 
 def _git(*words: str) -> str | None:
     # Only our own checkout counts: an installed package may lie inside somebody else's repository.
-    if not (own_packages.HOUSE / ".git").exists():
+    if not (own_packages.ROOT / ".git").exists():
         return None
     try:
         done = subprocess.run(
-            ["git", "-C", own_packages.HOUSE, *words], capture_output=True, text=True, timeout=10, check=True
+            ["git", "-C", own_packages.ROOT, *words], capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

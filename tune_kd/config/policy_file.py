@@ -28,7 +28,7 @@ from policies import POLICIES, Policy
 from policies.base import Softening, Temperature
 from search_spaces import Space
 from tune_kd.errors import InputError, unknown
-from tune_kd.own_packages import HOUSE, PACKAGES
+from tune_kd.own_packages import PACKAGES, ROOT
 
 NAMED = re.compile(r"(?P<file>.+?\.py)(?::(?P<rest>.*))?", re.DOTALL)
 OPTION_TYPES = (int, float, bool, str)
@@ -228,7 +228,7 @@ def explained() -> Iterator[None]:
 
 
 def _is_ours(filename: str) -> bool:
-    return any(Path(filename).is_relative_to(HOUSE / package) for package in (*PACKAGES, "tune_kd"))
+    return any(Path(filename).is_relative_to(ROOT / package) for package in (*PACKAGES, "tune_kd"))
 
 
 def told_by_worker(failure: str) -> str | None:
