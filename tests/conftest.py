@@ -50,6 +50,12 @@ class RecordedMeter:
         return next(self._marks)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def meters_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Studies of tests that run at the same time in another process are not seen by the meters of these."""
+    os.environ["TUNE_KD_METERS"] = str(tmp_path_factory.mktemp("meters"))
+
+
 @pytest.fixture(scope="module")
 def s3() -> Iterator[s3_server.FlakyServer]:
     """A real S3 server, its address and credentials in the environment."""

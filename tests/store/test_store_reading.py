@@ -68,7 +68,7 @@ def test_rows_come_in_the_order_of_their_key_however_they_were_written(tmp_path:
 
 def test_chosen_columns_come_in_the_schemas_order(store: Store) -> None:
     assert list(store.trials(["tau", "run_id"]).columns) == ["run_id", "tau"]
-    with pytest.raises(StoreError, match=r"trials has no column 'accuracy'; did you mean 'val_score'\?"):
+    with pytest.raises(StoreError, match=r"trials has no column 'accuracy'; did you mean 'val_accuracy'\?"):
         store.trials(["accuracy"])
 
 

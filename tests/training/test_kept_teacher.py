@@ -54,7 +54,7 @@ def test_a_command_waits_for_another_that_is_training_the_same_teacher(
         said.append(text)
         waiting.set()
 
-    with Lease.wait(cache.folder / "teachers" / f"{identity}.lock") as other, ThreadPoolExecutor(1) as pool:
+    with Lease.wait(cache.folder / f".teacher-{identity}.lock") as other, ThreadPoolExecutor(1) as pool:
         second = pool.submit(kept_or_trained, scenario, digits, cache, never, stage)
         assert waiting.wait(timeout=60)
         save_teacher(cache.folder / teacher_name(identity), teacher)

@@ -34,7 +34,12 @@ class Reservations:
 
 
 def registry_folder() -> Path:
-    """The folder that all meters of this machine write to. Not TMPDIR, which may differ from user to user."""
+    """The folder that all meters of this machine write to: ``TUNE_KD_METERS`` if it is set, else one in ``/tmp``.
+
+    Not TMPDIR, which may differ from user to user.
+    """
+    if given := os.environ.get("TUNE_KD_METERS"):
+        return Path(given)
     boot = _BOOT_ID.read_text()[:8] if _BOOT_ID.exists() else "any"
     return Path("/tmp") / f"tune-kd-meters-{boot}"
 

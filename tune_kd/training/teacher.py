@@ -115,7 +115,7 @@ def kept_or_trained(
     place = cache.kept.place(teacher_name(identity))
     if kept := load_teacher(place):
         return kept
-    with _lock(cache.folder / "teachers" / f"{identity}.lock", stage):
+    with _lock(cache.folder / f".teacher-{identity}.lock", stage):
         teacher = load_teacher(place)  # another command may have kept it meanwhile
         if teacher is None:
             stage(_what_is_done(scenario))
