@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tune_kd.data import ImageData, Loading
+from tune_kd.data import ImageData
 from tune_kd.data import load as load_data
 
 
 def load(source: str, **how: Any) -> ImageData:
     usual: dict[str, Any] = {"image_size": None, "validation_fraction": 0.2, "split_seed": 0}
-    return load_data(Loading(source=source, **{**usual, **how}))
+    return load_data(source, **{**usual, **how})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,11 +74,13 @@ class Loading:
         return self.source if self.source in NAMES else Path(self.source).expanduser().resolve().name
 
 
-def load(wanted: Loading) -> ImageData:
-    """The images of a source, split in three and decoded.
+def load(wanted: Loading | str, **fields: Any) -> ImageData:
+    """The images of a source, split in three and decoded; ``wanted`` is a :class:`Loading`, or its source and fields.
 
     Raises InputError for data that cannot be used, RunFailed for a download that fails.
     """
+    if isinstance(wanted, str):
+        wanted = Loading(source=wanted, **fields)
     found = _list(wanted.source, wanted.data_root, Columns(image=wanted.image_column, label=wanted.label_column))
     whole = found.train if found.test is None else found.train.joined(found.test)
     parts = _split(found.train, found.test, whole, wanted)
