@@ -94,7 +94,7 @@ def extend(
     resuming.check_unchanged(before, data, force=force)
     rows = plan_rows(more, data, store)
     extending.take_over_changes(rows, before)
-    return execute(more, rows, data, store, execution, progress)
+    return execute([(more, data)], rows, store, execution, progress)
 
 
 @from_keywords
@@ -143,7 +143,7 @@ def _study(policies: Sequence[str], name: str, planning: Planning, execution: Ex
         measured = before or calibrate.measure(study, data, execution, progress)
         study = study.calibrated(measured.energy_j)
     store = _store(execution, progress)
-    return execute(study, plan_rows(study, data, store), data, store, execution, progress)
+    return execute([(study, data)], plan_rows(study, data, store), store, execution, progress)
 
 
 def _before_reading(parts: Sequence[Study], execution: Execution, progress: Progress) -> None:

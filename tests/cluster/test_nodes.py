@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from pretend_ray import PretendRay
@@ -18,8 +17,9 @@ from tune_kd.cluster.nodes import Cluster, Look
 from tune_kd.cluster.session import Resources
 from tune_kd.config.scenario import load_scenario
 from tune_kd.errors import InputError
+from tune_kd.execution.pool import Pool
 from tune_kd.execution.ray_tasks import RayTasks
-from tune_kd.execution.tune import TuneListener
+from tune_kd.execution.tune import PoolListener
 from tune_kd.meter import actor
 from tune_kd.meter.options import Metering
 from tune_kd.progress.base import Progress
@@ -68,7 +68,8 @@ def test_a_node_may_come_or_go_between_the_start_of_the_meters_and_the_look(ray_
     del ray.alive[OTHER]
     ray.alive[LATE] = {"CPU": 1.0}
     found.open()
-    assert {row["node_id"] for row in found.rows(last_word=False)} == {HERE, LATE}
+    found.begin("run")
+    assert {row["node_id"] for row in found.rows("run")} == {HERE, LATE}
     assert set(found.meters.poll()) == {HERE, LATE}
     found.close()
 
@@ -102,8 +103,8 @@ def test_the_teacher_has_a_place_wherever_a_trial_has(
     ray = ray_with(nodes)
     ray.busy_cpus = busy
     scenario = load_scenario("digits")
-    tasks = RayTasks(ray, Resources(cpus=1, gpus=1), Classification().load(scenario, tmp_path))
-    assert tasks.train_teacher(scenario, "t") == TEACHER
+    tasks = RayTasks(ray, Resources(cpus=1, gpus=1))
+    assert tasks.train_teacher(scenario, Classification().load(scenario, tmp_path), "t") == TEACHER
 
 
 def test_the_teacher_computes_with_all_cpus_of_its_node(ray_with: Nodes) -> None:
@@ -120,8 +121,7 @@ def test_meters_are_asked_every_period_while_no_event_comes(
     meters = actor.NodeMeters(period_s=1.0)
     monkeypatch.setattr(ray, "get", lambda *_, **__: SimpleNamespace(ended=0, trials={}))
     monkeypatch.setattr(ray, "wait", lambda answers, **_: (answers, []))  # every meter answers at once
-    source: Any = None  # no event comes
-    listener = TuneListener(source, meters.keep_up)
+    listener = PoolListener(Pool([], lambda: 1), meters.keep_up)  # no event comes
     for _ in range(100):  # Tune's loop turns every tenth of a second while trials train: ten seconds of it
         listener.on_step_begin(iteration=0, trials=[])
         now_s += 0.1

@@ -1,7 +1,7 @@
 """Ray Tune without Ray: the order in which Tune calls searcher, scheduler, stopper and callbacks, trials side by side.
 
-What the trials cost and reach is a function of the seed. The engine's own searcher, stopper, listener and ledger
-are driven; their account is kept a second time, here, by other means.
+What the trials cost and reach is a function of the seed. The engine's own trials and ledger are driven; their account
+is kept a second time, here, by other means.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import Searcher
 from run_events import closed_account, report
 
 from tune_kd.budget.ledger import Ledger
 from tune_kd.budget.target_track import Target
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, to_json
-from tune_kd.execution.tune import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
+from tune_kd.execution.trials import RunTrials
 from tune_kd.history.run_history import RunHistory
 from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.plan import RunPlan
@@ -34,7 +33,6 @@ class SimulatedTrial:
 
     trial_id: str
     config: dict[str, Any]
-    error_file: None = None
     epoch: int = 0
     cost: float = 0.0  # of this attempt
     failures: int = 0
@@ -67,11 +65,10 @@ class Simulator:
         self.history.replay_searcher(searcher)
         self.scheduler = self.plan.policy.scheduler() or FIFOScheduler()
         self.history.replay_scheduler(self.scheduler)
-        self.source = TuneEvents(self.plan, CARBON, [self.ledger, self.events.append], self.history)
-        self.searcher = BudgetedSearcher(searcher, self.ledger, self.source)
-        self.stopper, self.listener = BudgetStopper(self.ledger, self.source), TuneListener(self.source)
+        listeners = [self.ledger, self.events.append]
+        self.trials = RunTrials(self.plan, searcher, self.ledger, CARBON, listeners, self.history)
         self.running: list[SimulatedTrial] = []
-        self._finished, self._named = False, 0
+        self._named = 0
 
     @property
     def over(self) -> bool:
@@ -83,21 +80,18 @@ class Simulator:
             self._advance(self.random.choice(self.running))
             most -= 1
         if self.running:
-            self.source.abandon()  # as the runner does when it is interrupted
-        assert self.source.failure is None
+            self.trials.abandon()  # as a run does when it is interrupted
 
     def _fill(self) -> bool:
-        while len(self.running) < self.workers and not self._finished:
+        while len(self.running) < self.workers:
             tune_id, before = f"tune-{self._named}", len(self.ledger.trials)
-            config = self.searcher.suggest(tune_id)
+            config = self.trials.next(tune_id)
             if config is None:
                 break
-            self._finished = config == Searcher.FINISHED
-            if isinstance(config, dict):
-                assert not self.over, "a trial was started after the budget was spent"
-                if self.plan.budget.currency == "trials":
-                    self.charged += len(self.ledger.trials) - before
-                self._start(tune_id, config)
+            assert not self.over, "a trial was started after the budget was spent"
+            if self.plan.budget.currency == "trials":
+                self.charged += len(self.ledger.trials) - before
+            self._start(tune_id, config)
         return bool(self.running)
 
     def _start(self, tune_id: str, config: dict[str, Any]) -> None:
@@ -105,7 +99,7 @@ class Simulator:
         trial = SimulatedTrial(tune_id, config, epoch=config["reported"])
         self.running.append(trial)
         self.scheduler.on_trial_add(None, trial)
-        self.listener.on_trial_start(0, [], trial)
+        self.trials.started(tune_id)
 
     def _advance(self, trial: SimulatedTrial) -> None:
         cost = self.random.randint(1, 20)
@@ -119,17 +113,16 @@ class Simulator:
             self.at_limit.append(told)
         self.charged += {"trials": 0, "epochs": 1}.get(self.plan.budget.currency, cost)
         result = {"report": to_json(told), "val_score": told.val_score, "epoch": told.epoch}
-        stop = self.stopper(trial.trial_id, result)
+        stop = self.trials.reported(trial.trial_id, result)
         if not stop:
             stop = self.scheduler.on_trial_result(None, trial, result) == TrialScheduler.STOP
-        self.listener.on_trial_result(0, [], trial, result)
+        self.trials.reported(trial.trial_id, result)  # to stopper and callback
         if stop or trial.epoch == self.plan.scenario.recipe.epochs:
             repeated = {**result, "done": True}  # Tune gives a trial's last result twice
-            self.stopper(trial.trial_id, repeated)
+            self.trials.reported(trial.trial_id, repeated)
             self.running.remove(trial)
             self.scheduler.on_trial_complete(None, trial, repeated)
-            self.searcher.on_trial_complete(trial.trial_id, repeated)
-            self.listener.on_trial_complete(0, [], trial)
+            self.trials.ended(trial.trial_id)
 
     def _report(self, trial: SimulatedTrial) -> EpochReport:
         known = trial.config
@@ -142,13 +135,12 @@ class Simulator:
         key = trial.config["trial_id"], trial.config["attempt"]
         trial.failures += 1
         again = trial.failures <= MAX_FAILURES
+        self.trials.ended(trial.trial_id, "its worker died", again=again)
         if again:
-            self.listener.on_trial_recover(0, [], trial)
+            trial.config.update(self.trials.next_attempt(trial.trial_id))
         else:
             self.running.remove(trial)
-            self.searcher.on_trial_complete(trial.trial_id, error=True)
             self.scheduler.on_trial_error(None, trial)
-            self.listener.on_trial_error(0, [], trial)
         account = replace(closed_account(*key, trial.cost + lost), run_id=self.plan.run_id)
         self.events.append(account)
         self.ledger(account)
@@ -157,7 +149,7 @@ class Simulator:
         trial.cost = 0.0
         if again:
             self.retried_late += self.over
-            self.listener.on_trial_start(0, [], trial)
+            self.trials.started(trial.trial_id)
 
     def of(self, kind: type) -> list[Any]:
         """The run's events of one kind."""

@@ -52,6 +52,7 @@ def _sum(recorded: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     return {
         **row,
         **{name: recorded[name] + row[name] for name in ADDED},
+        "energy_other_runs_j": (recorded.get("energy_other_runs_j") or 0.0) + row["energy_other_runs_j"],
         "longest_gap_s": max(recorded["longest_gap_s"], row["longest_gap_s"]),
         "coverage": covered / samples,
         "meters_beside_s": _known_sum(recorded.get("meters_beside_s"), row.get("meters_beside_s")),

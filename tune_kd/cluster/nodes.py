@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tune_kd.cluster.session import Resources
 from tune_kd.errors import InputError
 from tune_kd.events import Event, TrialStarted
 from tune_kd.meter.actor import NodeMeters
+from tune_kd.meter.attribution import NodeTotals
 from tune_kd.meter.options import Metering
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache
@@ -69,9 +70,10 @@ class Cluster:
         self._checkpoint_actor: Any = None
         self._occupied: list[Any] = []
         self._refused: set[str] = set()
-        self._lost: set[str] = set()
+        self._lost: dict[str, set[str]] = {}  # by run: the nodes that it knows to be lost
         self._looked_at_s = float("-inf")
-        self.machines: dict[str, dict[str, Any]] = {}  # by node id, of those that may be used
+        self.machines: dict[str, dict[str, Any]] = {}  # by node id, of all that could ever be used
+        self._gone_before: dict[str, Set[str]] = {}  # by run: the nodes that had left before it began
         self._alive: dict[str, Mapping[str, float]] = {}
 
     def open(self) -> None:
@@ -109,32 +111,35 @@ class Cluster:
         fits = sum(self._resources.fits(there) for node_id, there in self._alive.items() if node_id in self.machines)
         return fits if self._resources.most is None else min(fits, self._resources.most)
 
-    def restart(self) -> None:
-        """Begin a run: meters count from zero, and nodes that have left are forgotten."""
+    def begin(self, run_id: str) -> None:
+        """A run begins: meters count for it from now on."""
         self._find()
-        for node_id in self.machines.keys() - self._alive.keys():
-            del self.machines[node_id]
-            self.meters.remove(node_id)
-        self.meters.restart()
+        self._gone_before[run_id] = self.machines.keys() - self._alive.keys()
+        self._lost[run_id] = {node_id for node_id, node in self.meters.poll().items() if node.lost is not None}
+        self.meters.begin(run_id)
 
-    def has_lost_one(self) -> bool:
-        """Has a node's meter gone since this was last asked? Never waits."""
+    def has_lost_one(self, run_id: str) -> bool:
+        """Has a node's meter gone since this was last asked for the run, or since it began? Never waits."""
         lost = {node_id for node_id, node in self.meters.poll().items() if node.lost is not None}
-        news, self._lost = bool(lost - self._lost), lost
+        news, self._lost[run_id] = bool(lost - self._lost[run_id]), lost
         return news
 
-    def rows(self, *, last_word: bool = True) -> list[dict[str, Any]]:
-        """The rows of ``nodes``: the machines, and what their meters have counted since the restart.
+    def rows(self, run_id: str) -> list[dict[str, Any]]:
+        """The run's rows of ``nodes``: the machines, and what their meters have counted for it as far as is known."""
+        return self._rows(run_id, self.meters.totals(run_id))
 
-        The meters are asked and waited for; without ``last_word``, their latest snapshots are taken.
-        """
-        known, described = self.meters.settle() if last_word else self.meters.poll(), self.meters.descriptions()
+    def end(self, run_id: str) -> list[dict[str, Any]]:
+        """A run ends; its rows of ``nodes``. The meters are asked and waited for."""
+        return self._rows(run_id, self.meters.end(run_id))
+
+    def _rows(self, run_id: str, totals: Mapping[str, NodeTotals]) -> list[dict[str, Any]]:
+        known, described = self.meters.poll(), self.meters.descriptions()
         rows = []
-        for node_id, machine in self.machines.items():
-            node = known[node_id]
-            counted = node.snapshot.totals.row() if node.snapshot else {}
+        for node_id in self.machines.keys() - self._gone_before[run_id]:
+            machine = self.machines[node_id]
+            counted = totals[node_id].row() if node_id in totals else {}
             machine.update(described[node_id] or {})
-            rows.append({**machine, **counted, "meter_error": node.lost})
+            rows.append({**machine, **counted, "meter_error": known[node_id].lost})
         return rows
 
     def close(self) -> None:

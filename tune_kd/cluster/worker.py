@@ -1,4 +1,6 @@
-"""The functions that Ray's workers run: they train a student, examine it, train the teacher, compute its outputs.
+"""The functions that Ray's workers run: the jobs of a study's pool, and the training of its teacher.
+
+A job is a trial, the test of an ended trial's checkpoint, or a part of the teacher's outputs that trials share.
 
 A worker imports such a function by name, and with it ``tune_kd``, before any argument is unpickled. That import puts
 the finder of our packages (:mod:`tune_kd.own_packages`) in place, whatever folder Ray has put on the path.
@@ -7,7 +9,7 @@ the finder of our packages (:mod:`tune_kd.own_packages`) in place, whatever fold
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,9 @@ from tune_kd.training.teacher import Teacher, obtain_teacher
 from tune_kd.training.teacher_outputs import TeacherOutputs, teach
 from tune_kd.training.trial import Place, Trial
 
+NO_SCORE = {"val_score": 0.0, "epoch": 0}
+"""Tune wants its metric in every result; the jobs that have none are shown to no scheduler."""
+
 LATE_S = 30.0
 """How long a trial waits for the meter of a node that has just joined, in seconds."""
 
@@ -48,22 +53,33 @@ class Shared:
     policy_json: str  # a record: a user's own policy is made of its source text only where errors in it are explained
     replicate_seed: int
     data: ray.ObjectRef  # of ImageData, without the test images: a trial cannot see them
-    teacher: ray.ObjectRef  # of Teacher, or of None if no trial of the study asks it
+    tested_on: ray.ObjectRef  # of ImageData, with them
+    teacher: ray.ObjectRef  # of Teacher, or of None if the run's trials do not ask it
     counted: NetworkFlops
     cache: Cache  # the driver's; trials' checkpoints are kept in it
     outputs: str | None  # the folder of the shared teacher outputs; None: every trial asks the teacher itself
     marker: str  # a file in the cache's folder: a node that does not find it does not see the folder
     code: Code
-    nodes: frozenset[str]  # the ids of the nodes that the driver had checked when the run began
+    nodes: frozenset[str]  # the ids of the nodes that the driver had checked when the study began
     carbon: Carbon
     cpus: float
     gpus: float
 
 
+def work(config: Mapping[str, Any]) -> None:
+    """Ray Tune's function: one job of a run.
+
+    ``config`` has ``job``, a key of :data:`JOBS`, ``shared``, a reference to the run's :class:`Shared`, and what that
+    job takes.
+    """
+    shared: Shared = ray.get(config["shared"])
+    prepare_process(shared.cpus)
+    JOBS[config["job"]](config, shared)
+
+
 @policy_file.explained()
 def train_student(config: Mapping[str, Any], shared: Shared) -> None:
-    """Ray Tune's function: one trial, each epoch reported. ``config``: index, trial_id and params."""
-    prepare_process(shared.cpus)
+    """A trial, each epoch reported. ``config``: index, trial_id, attempt, reported, params and awaited."""
     late_s = wait_if_late(shared)
     spec = TrialSpec(
         run_id=shared.run_id,
@@ -77,7 +93,7 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
         reported=config["reported"],
     )
     data, teacher = ray.get([shared.data, shared.teacher])
-    meter = meter_here(account(spec.trial_id, spec.attempt), shared.cpus, wait_s=late_s)
+    meter = meter_here(account(spec.trial_id, spec.attempt), shared.cpus, shared.run_id, wait_s=late_s)
     place = Place(
         device=device(shared.gpus),
         meter=meter,
@@ -87,7 +103,8 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
     )
     try:
         network = None if teacher is None else teacher.network(spec.scenario, data)
-        for result in results_of(Trial(spec, data, network, place, shared.counted, outputs_of(shared))):
+        outputs = outputs_of(shared, config["awaited"])
+        for result in results_of(Trial(spec, data, network, place, shared.counted, outputs)):
             tune.report({**result, "unmeasured": meter.failure})
     finally:
         meter.close()  # on a stop, too, where Tune raises SystemExit: it takes milliseconds
@@ -109,16 +126,18 @@ def _for_scheduler(report: events.EpochReport) -> dict[str, Any]:
     return {"val_score": report.val_score, "epoch": report.epoch}
 
 
-def examine_student(shared: Shared, trial_id: str, attempt: int, data: ImageData) -> dict[str, Any]:
-    """Ray task: test the checkpoint of an ended trial, the one time that its test set is read; the test columns."""
+def examine_student(config: Mapping[str, Any], shared: Shared) -> None:
+    """Test the checkpoint of an ended trial, the one time that its test set is read; its columns are reported.
+
+    ``config``: trial_id, attempt and test, a number that no other test of the attempt has.
+    """
     from tune_kd.training.examination import examine  # scikit-learn: only where it is needed
 
-    prepare_process(shared.cpus)
-    what = shared.scenario
-    meter = meter_here(f"{account(trial_id, attempt)} test", shared.cpus, wait_s=wait_if_late(shared))
-    place = checkpoint_place(shared, trial_id)
-    columns = examine(what, place, data, device=device(shared.gpus), meter=meter, carbon=shared.carbon)
-    return {**columns, "energy_test_j": meter.close().total_j}
+    name = f"{account(config['trial_id'], config['attempt'])} test {config['test']}"
+    meter = meter_here(name, shared.cpus, shared.run_id, wait_s=wait_if_late(shared))
+    place, data = checkpoint_place(shared, config["trial_id"]), ray.get(shared.tested_on)
+    columns = examine(shared.scenario, place, data, device=device(shared.gpus), meter=meter, carbon=shared.carbon)
+    tune.report({"outcome": {**columns, "energy_test_j": meter.close().total_j}, **NO_SCORE})
 
 
 def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) -> Teacher:
@@ -134,12 +153,15 @@ def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) ->
     return teacher
 
 
-def compute_outputs(shared: Shared, epochs: list[int]) -> PassCost:
-    """Ray task: compute and keep the teacher's outputs for all batches of ``epochs``, 0 is the first; their cost."""
-    prepare_process(shared.cpus)
+def compute_outputs(config: Mapping[str, Any], shared: Shared) -> None:
+    """Compute and keep the teacher's outputs for all batches of some epochs, and what each has cost.
+
+    ``config``: epochs, 0 is the first, and part, a number that no other part of the run has.
+    """
     late_s, started = wait_if_late(shared), time.perf_counter()
-    what, where = shared.scenario, device(shared.gpus)
-    meter = meter_here(f"{shared.run_id} teacher outputs from epoch {epochs[0]}", shared.cpus, wait_s=late_s)
+    what, where, epochs = shared.scenario, device(shared.gpus), config["epochs"]
+    name = f"{shared.run_id} teacher outputs {config['part']}"
+    meter = meter_here(name, shared.cpus, shared.run_id, wait_s=late_s)
     data, teacher = ray.get([shared.data, shared.teacher])
     network = fast.through(fast.for_inference(teacher.network(what, data), where), compiled=what.compile)
     part = task_of(what).on_device(data.train, where)
@@ -159,15 +181,18 @@ def compute_outputs(shared: Shared, epochs: list[int]) -> PassCost:
     )
     for epoch in epochs:
         outputs.write_cost(epoch, cost / len(epochs))
-    return cost
+    tune.report({"outcome": {}, **NO_SCORE})
 
 
-def outputs_of(shared: Shared) -> TeacherOutputs | None:
-    """The teacher's outputs that the run's trials share; None if they share none."""
+def outputs_of(shared: Shared, awaited: Iterable[int] = ()) -> TeacherOutputs | None:
+    """The teacher's outputs that the run's trials share; None if they share none.
+
+    ``awaited`` are the epochs whose outputs are being computed: they are waited for.
+    """
     if shared.outputs is None:
         return None
     folder = Path(shared.outputs)
-    return TeacherOutputs(place=lambda name: seen_from_here(shared, folder / name))
+    return TeacherOutputs(place=lambda name: seen_from_here(shared, folder / name), awaited=frozenset(awaited))
 
 
 def wait_if_late(shared: Shared) -> float:
@@ -182,11 +207,14 @@ def wait_if_late(shared: Shared) -> float:
     return LATE_S
 
 
-def meter_here(name: str, cpus: float, wait_s: float = 0.0) -> TrialMeter:
-    """Open an account at this node's meter for this process, with the CPUs and GPUs that Ray has reserved for it."""
+def meter_here(name: str, cpus: float, run_id: str | None = None, wait_s: float = 0.0) -> TrialMeter:
+    """Open an account at this node's meter for this process, with the CPUs and GPUs that Ray has reserved for it.
+
+    ``run_id`` is the run that it belongs to; None for a teacher's training.
+    """
     gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
     share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0) / max(len(gpus), 1)
-    return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share), wait_s=wait_s)
+    return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share), run=run_id, wait_s=wait_s)
 
 
 def count_flops(scenario: Scenario, data: ImageData) -> NetworkFlops:
@@ -220,3 +248,11 @@ def seen_from_here(shared: Shared, place: Path | Slot) -> Path | Slot:
     from tune_kd.cluster.checkpoint_actor import DriverSlot
 
     return DriverSlot(str(place.relative_to(shared.cache.folder)))
+
+
+JOBS: Mapping[str, Callable[[Mapping[str, Any], Shared], None]] = {
+    "trial": train_student,
+    "test": examine_student,
+    "teacher outputs": compute_outputs,
+}
+"""What a worker of the pool does, by the name in a job's config."""

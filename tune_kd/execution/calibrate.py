@@ -32,7 +32,7 @@ def measure(study: Study, data: ImageData, execution: Execution, progress: Progr
     try:
         with own_folder() as folder:
             store = create_store(folder / "calibration")
-            outcome = execute(single, plan_rows(single, data, store), data, store, alone, Progress())
+            outcome = execute([(single, data)], plan_rows(single, data, store), store, alone, Progress())
             trials, beside_s = outcome.store.trials(), outcome.store.nodes().meters_beside_s.max()
     except Interrupted:
         raise Interrupted("interrupted while calibrating: nothing was run yet, start the same command again") from None

@@ -1,10 +1,10 @@
-"""What the runs of a study share on Ray: data, teacher, nodes, and what a trial reserves."""
+"""What the runs of a study share on Ray: nodes and their meters, and for each part of it data and teacher."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,105 +13,166 @@ from tune_kd.cluster.code import this_code
 from tune_kd.cluster.nodes import Cluster
 from tune_kd.cluster.session import Resources, resources
 from tune_kd.cluster.worker import Shared
-from tune_kd.config import catalogue
-from tune_kd.config.scenario import Scenario
+from tune_kd.config import catalogue, policy_file
 from tune_kd.data import ImageData
 from tune_kd.data.batches import steps_per_epoch
 from tune_kd.execution.ray_tasks import RayTasks
+from tune_kd.execution.teacher_pass import asks
+from tune_kd.execution.teachers import Teachers
+from tune_kd.history.records import largest_share
 from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.execution_options import Execution
-from tune_kd.planning.plan import RunPlan
+from tune_kd.planning.plan import RunPlan, Study
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache
 from tune_kd.storage.scratch import own_folder
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
-from tune_kd.training.teacher import Teacher, kept_or_trained, teacher_id
+from tune_kd.training.teacher import kept_or_trained, teacher_id
 from tune_kd.training.teacher_outputs import outputs_id
 
 
 @dataclass(frozen=True, kw_only=True)
 class RayStudy:
-    """What outlives a run. Data and teacher lie in Ray's object store once for all runs, as references."""
+    """What all runs of a study share. ``tune_folder`` is of Tune's own files, of which nothing is kept."""
 
     ray: Any
-    resources: Resources  # of one trial
-    tasks: RayTasks
+    resources: Resources  # of one job
     cluster: Cluster
     cache: Cache
     carbon: Carbon
-    steps: int  # batches of an epoch
-    data: Any  # a reference to ImageData without the test images
-    teacher: Teacher | None  # None: no trial of the study asks one
-    teacher_ref: Any
-    teacher_id: str
-    counted: NetworkFlops
-    tune_folder: Path  # of Tune's own files, of which nothing is kept
+    tune_folder: Path
+    tasks: RayTasks
+    teachers: Teachers
+    computing: dict[str, set[int]] = field(default_factory=dict)
+    """The epochs of a replicate, by the name of its outputs, that some job computes at this moment."""
 
-    def share(self, plan: RunPlan, *, outputs: bool) -> Shared:
-        """What the workers of one run get; with ``outputs`` its trials share the teacher's."""
-        return Shared(
-            run_id=plan.run_id,
-            scenario=plan.scenario,
-            policy_json=catalogue.policy_record(plan.policy),
-            replicate_seed=plan.seed,
-            data=self.data,
-            teacher=self.teacher_ref,
-            counted=self.counted,
-            cache=self.cache,
-            outputs=str(self.outputs_folder / self.outputs_name(plan)) if outputs else None,
-            marker=str(self.cluster.marker),
-            code=this_code(),
-            nodes=frozenset(self.cluster.machines),
-            carbon=self.carbon,
-            cpus=self.resources.cpus,
-            gpus=self.resources.gpus,
+    def room(self) -> int:
+        """How many jobs may run at a time, on the nodes that are there now."""
+        return self.cluster.room() - self.teachers.at_work
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayPart:
+    """What the runs of one part of a study share: they have one scenario.
+
+    The data lie in Ray's object store once for all runs, as references: ``images`` with the test images, ``data``
+    without.
+    """
+
+    study: RayStudy
+    plans: tuple[RunPlan, ...]
+    images: Any
+    data: Any
+    steps: int  # batches of an epoch
+    teacher_id: str
+    taught: bool  # does a run of it need the teacher?
+    counted: NetworkFlops
+    largest_class: tuple[float, int]  # its share of the validation images, a fraction, and their number
+
+    def share(self, plan: RunPlan, teacher: Any, *, outputs: bool) -> Any:
+        """A reference to what the workers of one run get.
+
+        ``teacher`` is a reference to the Teacher, or to None for trials that ask none. With ``outputs`` the trials
+        share those of the teacher.
+        """
+        study = self.study
+        return study.ray.put(
+            Shared(
+                run_id=plan.run_id,
+                scenario=plan.scenario,
+                policy_json=catalogue.policy_record(plan.policy),
+                replicate_seed=plan.seed,
+                data=self.data,
+                tested_on=self.images,
+                teacher=teacher,
+                counted=self.counted,
+                cache=study.cache,
+                outputs=str(outputs_folder(study.cache) / self.outputs_name(plan)) if outputs else None,
+                marker=str(study.cluster.marker),
+                code=this_code(),
+                nodes=frozenset(study.cluster.machines),
+                carbon=study.carbon,
+                cpus=study.resources.cpus,
+                gpus=study.resources.gpus,
+            )
         )
 
-    @property
-    def outputs_folder(self) -> Path:
-        """The folder of the teacher's outputs, in which each replicate has one of its own."""
-        return self.cache.folder / "teacher_outputs"
-
     def outputs_name(self, plan: RunPlan) -> str:
-        """The name in that folder of the run's replicate."""
-        cpus, gpus = self.resources.cpus, self.resources.gpus
-        return outputs_id(self.teacher_id, plan.scenario, plan.seed, cpus=cpus, gpus=gpus)
+        """The name of the folder with the teacher's outputs of the run's replicate."""
+        of_trial = self.study.resources
+        return outputs_id(self.teacher_id, plan.scenario, plan.seed, cpus=of_trial.cpus, gpus=of_trial.gpus)
+
+
+def outputs_folder(cache: Cache) -> Path:
+    """The folder of the teachers' outputs, in which each replicate has one of its own."""
+    return cache.folder / "teacher_outputs"
+
+
+def parts_on_ray(
+    study: RayStudy, parts: Sequence[tuple[Study, ImageData]], execution: Execution, progress: Progress
+) -> list[RayPart]:
+    """Put on Ray what the runs of each part share, and ask for the teachers: of parts with a run that needs one."""
+    tasks, counting = study.tasks, []
+    for part, data in parts:
+        images, for_trials = study.ray.put(data), study.ray.put(task_of(part.scenario).for_trials(data))
+        counting.append((images, for_trials, tasks.count_flops(part.scenario, for_trials)))
+    on_ray = []
+    for (part, data), (images, for_trials, counted) in zip(parts, counting, strict=True):
+        scenario, identity = part.scenario, teacher_id(part.scenario, data)
+        steps = steps_per_epoch(len(data.train), scenario.recipe.batch_size)
+        if taught := any(needs_teacher(plan, steps, execution) for plan in part.runs):
+            train = partial(tasks.train_teacher, scenario, images, identity)
+            obtain = partial(kept_or_trained, scenario, data, execution.home, train, progress.stage)
+            study.teachers.ask(identity, obtain)
+        on_ray.append(
+            RayPart(
+                study=study,
+                plans=part.runs,
+                images=images,
+                data=for_trials,
+                steps=steps,
+                teacher_id=identity,
+                taught=taught,
+                counted=study.ray.get(counted),
+                largest_class=(largest_share(data.validation.labels), len(data.validation)),
+            )
+        )
+    return on_ray
+
+
+@policy_file.explained()
+def needs_teacher(plan: RunPlan, steps: int, execution: Execution) -> bool:
+    """Does a run wait for the teacher? If its trials ask it, or if the user wants the teacher trained anyway.
+
+    The student alone asks none, nor does a loss without distillation.
+    """
+    return execution.train_teacher or asks(plan, steps)
 
 
 @contextmanager
-def opened(
-    ray: Any, data: ImageData, scenario: Scenario, execution: Execution, progress: Progress, *, taught: bool
-) -> Iterator[RayStudy]:
-    """Look at the nodes, train the teacher if a trial asks one and none is kept, and put on Ray what runs share.
+def opened(ray: Any, execution: Execution, progress: Progress) -> Iterator[RayStudy]:
+    """Look at the nodes and start their meters.
 
-    ``taught``: is a teacher needed? Raises InputError for resources that no node has and for a node of no use,
-    RunFailed for a teacher that cannot be trained.
+    Raises InputError for resources that no node has and for a node of no use.
     """
-    of_trial = resources(ray, execution.cpus_per_trial, execution.gpus_per_trial, execution.max_concurrent)
-    cluster = Cluster(of_trial, cache=execution.home, metering=execution, progress=progress)
+    of_job = resources(ray, execution.cpus_per_trial, execution.gpus_per_trial, execution.max_concurrent)
+    cluster = Cluster(of_job, cache=execution.home, metering=execution, progress=progress)
+    tasks, teachers = RayTasks(ray, of_job), Teachers(ray)
     with own_folder() as folder:
         try:
             cluster.open()
-            tasks, identity = RayTasks(ray, of_trial, ray.put(data)), teacher_id(scenario, data)
-            data_ref = ray.put(task_of(scenario).for_trials(data))
-            counting = tasks.count_flops(scenario, data_ref)
-            train = partial(tasks.train_teacher, scenario, identity)
-            teacher = kept_or_trained(scenario, data, execution.home, train, progress.stage) if taught else None
             yield RayStudy(
                 ray=ray,
-                resources=of_trial,
-                tasks=tasks,
+                resources=of_job,
                 cluster=cluster,
                 cache=execution.home,
                 carbon=execution.carbon,
-                steps=steps_per_epoch(len(data.train), scenario.recipe.batch_size),
-                data=data_ref,
-                teacher=teacher,
-                teacher_ref=ray.put(teacher),
-                teacher_id=identity,
-                counted=ray.get(counting),
                 tune_folder=folder,
+                tasks=tasks,
+                teachers=teachers,
             )
         finally:
+            tasks.cancel()
+            teachers.stop()
             cluster.close()

@@ -1,13 +1,11 @@
-"""Records a run: journals its events at once, has ended trials tested, and seals each attempt when it is complete."""
+"""Records a run: journals its events at once, asks for tests of ended trials, seals attempts that are complete."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-
-import ray
 
 from tune_kd.events import EpochReport, Event, Listener, TrialEnded, TrialMetered, TrialStarted, TrialTested, utc_now
 from tune_kd.history.run_history import has_student
@@ -17,7 +15,9 @@ from tune_kd.meter.client import account
 from tune_kd.meter.node import TrialEnergy
 from tune_kd.store import Journal, Store
 
-SETTLE_TRIES = 4
+SETTLE_S = 4.0
+"""How long the account of an attempt whose worker was killed is waited for; its meter closes it within a period."""
+
 Key = tuple[str, int]  # trial_id, attempt
 
 
@@ -26,36 +26,38 @@ class _Ended:
     """An ended attempt, and what its record still waits for: a test, and the energy of its closed account."""
 
     event: TrialEnded
-    examination: Any | None
+    untested: bool
     metered: bool = False
     sealed: tuple[Event, ...] = ()  # the events of an attempt that an earlier driver sealed untested
+    since_s: float = field(default_factory=time.monotonic)
 
     @property
     def complete(self) -> bool:
-        return self.metered and self.examination is None
+        return self.metered and not self.untested
 
 
 class Recorder:
     """A listener with a journal for each attempt. A journal is sealed once the attempt is complete.
 
     It is complete when its checkpoint has been tested and its node's meter has closed its account. ``charge`` is
-    called with the closed account. ``examine`` starts a test, given trial, attempt and node; it returns a reference.
+    called with the closed account. ``request_test`` asks for a test, given trial and attempt; what comes of it is
+    told to :meth:`tested` or :meth:`not_tested`.
     """
 
     def __init__(
         self,
         store: Store,
-        examine: Callable[[str, int, str | None], Any],
+        request_test: Callable[[str, int], object],
         meters: NodeMeters,
         carbon: Carbon,
         charge: Listener,
     ) -> None:
-        self._store, self._examine, self._meters = store, examine, meters
+        self._store, self._request_test, self._meters = store, request_test, meters
         self._carbon, self._charge = carbon, charge
         self._journals: dict[Key, Journal] = {}
         self._reported: dict[Key, EpochReport] = {}  # the last of each attempt
         self._ended: dict[Key, _Ended] = {}
-        self.problems: list[str] = []  # examinations that failed, a line each
+        self.problems: list[str] = []  # tests that failed, a line each
 
     def __call__(self, event: Event) -> None:
         key = (event.trial_id, event.attempt)
@@ -66,34 +68,61 @@ class Recorder:
             self._reported[key] = event
         if isinstance(event, TrialEnded):
             epochs = self._reported[key].epoch if key in self._reported else 0
-            examination = self._examine(*key, self._node_of(key)) if has_student(event.status, epochs) else None
-            self._ended[key] = _Ended(event=event, examination=examination)
-        self._collect(self._meters.poll(), timeout_s=0)
+            self._ended[key] = _Ended(event=event, untested=has_student(event.status, epochs))
+            if self._ended[key].untested:
+                self._request_test(*key)
+        self.collect()
 
-    def examine_late(self, sealed: tuple[Event, ...]) -> None:
+    def test_late(self, sealed: tuple[Event, ...]) -> None:
         """Have an attempt tested that an earlier driver sealed untested; ``sealed`` are its events."""
         ended = next(event for event in sealed if isinstance(event, TrialEnded))
         key = (ended.trial_id, ended.attempt)
-        node_id = next((event.node_id for event in reversed(sealed) if isinstance(event, EpochReport)), None)
-        examination = self._examine(*key, node_id)
-        self._ended[key] = _Ended(event=ended, examination=examination, metered=True, sealed=sealed)
+        self._ended[key] = _Ended(event=ended, untested=True, metered=True, sealed=sealed)
+        self._request_test(*key)
 
-    def finish(self) -> None:
-        """Wait for all tests and accounts, then seal every attempt. Without a closed account its last report counts."""
-        while any(ended.examination is not None for ended in self._ended.values()):
-            self._collect(self._meters.poll(), timeout_s=1)
-        # A killed worker's account is closed by its meter's next reading, up to a period later.
-        for _ in range(SETTLE_TRIES):
-            self._collect(self._meters.settle(), timeout_s=0)
-            if not self._ended:
+    def tested(self, trial_id: str, attempt: int, columns: Mapping[str, Any]) -> None:
+        """Record the columns of an attempt's test."""
+        ended = self._ended[trial_id, attempt]
+        ended.untested = False
+        event = TrialTested(run_id=ended.event.run_id, trial_id=trial_id, attempt=attempt, at=utc_now(), **columns)
+        if ended.sealed:
+            self._store.rewrite([*ended.sealed, event])
+        else:
+            self._journals[trial_id, attempt].append(event)
+        self.collect()
+
+    def not_tested(self, trial_id: str, attempt: int, reason: str) -> None:
+        """A test failed. The trial's own record is whole without it: its test columns stay null."""
+        self._ended[trial_id, attempt].untested = False
+        self.problems.append(f"{trial_id} could not be tested: {reason}")
+        self.collect()
+
+    @property
+    def complete(self) -> bool:
+        """Is nothing waited for any more? An account is waited for :data:`SETTLE_S` seconds. Call often."""
+        self.collect()
+        now_s = time.monotonic()
+        return all(not ended.untested and now_s - ended.since_s > SETTLE_S for ended in self._ended.values())
+
+    def collect(self) -> None:
+        """Take in the accounts that are there, and seal the attempts that are complete. Never waits."""
+        self._collect(self._meters.poll())
+
+    def close(self) -> None:
+        """Seal every attempt, tested or not. Without a closed account its last report counts.
+
+        Accounts are waited for, until :data:`SETTLE_S` seconds after the end of the last attempt.
+        """
+        until_s = max((ended.since_s for ended in self._ended.values()), default=0.0) + SETTLE_S
+        while not all(ended.metered for ended in self._ended.values()):
+            self._collect(self._meters.settle())
+            if time.monotonic() >= until_s:
                 break
-            time.sleep(1)
+            time.sleep(0.1)
         for key in list(self._ended):
             self._seal(key)
 
-    def _collect(self, nodes: Mapping[str, NodeEnergy], timeout_s: float) -> None:
-        """Take in the tests and accounts that are there, and seal the attempts that are complete."""
-        self._take_examinations(timeout_s)
+    def _collect(self, nodes: Mapping[str, NodeEnergy]) -> None:
         for key, ended in list(self._ended.items()):
             if not ended.metered:
                 self._settle(key, ended, nodes)
@@ -119,29 +148,6 @@ class Recorder:
 
     def _reported_j(self, key: Key) -> float:
         return (self._reported[key].energy_j or 0.0) if key in self._reported else 0.0
-
-    def _take_examinations(self, timeout_s: float) -> None:
-        waiting = {ended.examination: ended for ended in self._ended.values() if ended.examination is not None}
-        if not waiting:
-            return
-        done, _ = ray.wait(list(waiting), num_returns=1, timeout=timeout_s)
-        for reference in done:
-            ended = waiting[reference]
-            ended.examination = None
-            event = ended.event
-            try:
-                columns = ray.get(reference)
-            except ray.exceptions.RayError as error:
-                # The trial's own record is whole without it: test columns stay null.
-                self.problems.append(f"{event.trial_id} could not be tested: {str(error).strip().splitlines()[-1]}")
-                continue
-            tested = TrialTested(
-                run_id=event.run_id, trial_id=event.trial_id, attempt=event.attempt, at=utc_now(), **columns
-            )
-            if ended.sealed:
-                self._store.rewrite([*ended.sealed, tested])
-            else:
-                self._journals[event.trial_id, event.attempt].append(tested)
 
     def _append_account(self, ended: _Ended, closed: TrialEnergy) -> None:
         event, energy = ended.event, closed.energy

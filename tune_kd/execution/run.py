@@ -1,25 +1,28 @@
-"""One run on Ray, from its first trial to its sealed records."""
+"""One run of a study on its pool: it hands out its jobs, takes in what comes of them, and seals its records.
+
+A run's searcher, scheduler, budget, seeds and records are its own. Its jobs are parts of the teacher's outputs, trials,
+and the tests of ended trials.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from collections import deque
+from collections.abc import Mapping
+from contextlib import ExitStack
+from itertools import count
+from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tune_kd.budget.ledger import Ledger
 from tune_kd.budget.target_track import Target
-from tune_kd.cluster.interruption import interruptible
-from tune_kd.cluster.nodes import Cluster
-from tune_kd.cluster.worker import Shared
-from tune_kd.config import policy_file
 from tune_kd.events import Event, Listener
-from tune_kd.execution.ray_study import RayStudy
+from tune_kd.execution.outputs_in_use import OutputsInUse
+from tune_kd.execution.ray_study import RayPart, needs_teacher, outputs_folder
 from tune_kd.execution.recorder import Recorder
 from tune_kd.execution.teacher_pass import TeacherPass
-from tune_kd.execution.tune import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
-from tune_kd.execution.tuner import make_tuner
+from tune_kd.execution.trials import RunTrials
 from tune_kd.history.records import NodeRows, RunRow
 from tune_kd.history.run_history import RunHistory, history_of
 from tune_kd.planning import teacher_sharing
@@ -28,129 +31,220 @@ from tune_kd.planning.plan import RunPlan
 from tune_kd.progress.base import Progress
 from tune_kd.storage import checkpoints
 from tune_kd.store import Store
+from tune_kd.training.teacher import Teacher
+
+Job = dict[str, Any]
+"""What a worker is to do: ``job``, a name in :data:`tune_kd.cluster.worker.JOBS`, and what that takes."""
 
 
-@policy_file.explained()
-def execute_run(
-    plan: RunPlan, row: RunRow, store: Store, study: RayStudy, execution: Execution, progress: Progress
-) -> str:
-    """Begin or resume the run, train its trials, and seal its records; its status: completed, stopped or failed."""
-    with store.lease(plan.run_id):
-        run = _Run(plan, row, store, study, execution, progress, history_of(store, plan.run_id, execution.max_failures))
-        run.begin()
-        live = run.connect()
-        try:
-            with interruptible(live.events, progress):
-                if live.events.has_unfinished or run.ledger.may_start():
-                    run.train(live)
-        finally:
-            run.seal(live)
-        return run.close(live)
+class Run:
+    """One run. Nothing of it is read or written before :meth:`begin`, and nothing after :meth:`close`."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Live:
-    """What exists only while the run's trials are trained."""
-
-    shared: Shared  # with its workers
-    recorder: Recorder
-    events: TuneEvents
-
-
-class _Run:
-    """A run and its account: the ledger is charged, and searcher and scheduler know, what the run did before."""
+    ledger: Ledger
 
     def __init__(
         self,
         plan: RunPlan,
         row: RunRow,
+        *,
         store: Store,
-        study: RayStudy,
+        part: RayPart,
+        uses: OutputsInUse,
         execution: Execution,
         progress: Progress,
-        history: RunHistory,
     ) -> None:
-        self._plan, self._row, self._store, self._study = plan, row, store, study
-        self._execution, self._progress, self._history = execution, progress, history
-        self.ledger = _ledger(plan, history)
-        self._searcher: Searcher = plan.policy.searcher(plan.space, plan.seed)
-        history.replay_searcher(self._searcher)
-        self._scheduler: TrialScheduler | None = plan.policy.scheduler()
-        if self._scheduler:
-            history.replay_scheduler(self._scheduler)
-        self._nodes = NodeRows(store, plan.run_id)
+        self.plan, self.part = plan, part
+        self._row, self._store, self._uses = row, store, uses
+        self._execution, self._progress = execution, progress
+        self._needs_teacher = needs_teacher(plan, part.steps, execution)
+        self._held = ExitStack()
+        self._tests: deque[Job] = deque()
+        self._numbers = count()  # of parts and tests: meters know an account by a name that is used once
+        self._at_work = 0  # jobs on workers
+        self.scheduler: TrialScheduler | None = None
+        self.status = "planned"
+
+    @property
+    def ready(self) -> bool:
+        """May it begin, for the teacher is there that it needs?"""
+        return not self._needs_teacher or self.part.study.teachers.there(self.part.teacher_id)
+
+    def teacher(self) -> Teacher | None:
+        """The teacher that it needs. Raises what obtaining it raised."""
+        return self.part.study.teachers.get(self.part.teacher_id) if self._needs_teacher else None
 
     def begin(self) -> None:
-        """Record the start of the run, with its nodes, and let meters count from zero."""
-        cluster = self._study.cluster
-        self._row.start(self._store, self._study.teacher, self._study.resources, self._execution.carbon)
+        """Take the run's lease, bring searcher and ledger to what is recorded of it, and record its start.
+
+        Raises InputError if another process drives it, and StoreError if it cannot be repeated.
+        """
+        plan, study, teacher = self.plan, self.part.study, self.teacher()
+        self._held.enter_context(self._store.lease(plan.run_id))
+        history = history_of(self._store, plan.run_id, self._execution.max_failures)
+        self.ledger = _ledger(plan, history)
+        self._row.start(self._store, teacher, study.resources, study.carbon)
+        study.cluster.begin(plan.run_id)
+        self._nodes = NodeRows(self._store, plan.run_id)
         # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
-        self._nodes.write(cluster.machines.values())
-        cluster.restart()
-        self._progress.run_started(self._plan, self.ledger)
+        self._nodes.write(study.cluster.rows(plan.run_id))
+        self._progress.run_started(plan, self.ledger)
+        self._connect(history)
+        self._pass = self._teacher_pass()
+        reference = study.teachers.reference(self.part.teacher_id) if teacher else study.ray.put(None)
+        self.shared = self.part.share(plan, reference, outputs=self._pass is not None)
+        if self._pass:
+            self._pass.begin(self._row.shared_cost, study.room())
 
-    def connect(self) -> _Live:
-        """Connect the stream of the run's events to all that consume it; test what was left untested before."""
-        study, carbon = self._study, self._execution.carbon
-        shared = study.share(self._plan, outputs=self._shares_outputs())
-        examine = partial(study.tasks.examine, shared)
-        recorder = Recorder(self._store, examine, study.cluster.meters, carbon, self.ledger)
-        lost_nodes = _record_lost_nodes(self._nodes, study.cluster)
-        listeners: list[Listener] = [study.cluster.watch, self.ledger, recorder, lost_nodes, self._progress.event]
-        for sealed in self._history.untested:
-            recorder.examine_late(sealed)
-        return _Live(shared=shared, recorder=recorder, events=TuneEvents(self._plan, carbon, listeners, self._history))
+    def _connect(self, history: RunHistory) -> None:
+        """Connect the stream of the run's events to all that consume it; have tested what was left untested before."""
+        plan, study = self.plan, self.part.study
+        searcher: Searcher = plan.policy.searcher(plan.space, plan.seed)
+        history.replay_searcher(searcher)
+        self.scheduler = plan.policy.scheduler()
+        if self.scheduler:
+            history.replay_scheduler(self.scheduler)
+        self._recorder = Recorder(self._store, self._ask_for_test, study.cluster.meters, study.carbon, self.ledger)
+        listeners: list[Listener] = [
+            study.cluster.watch,
+            self.ledger,
+            self._recorder,
+            self._lost_nodes,
+            self._progress.event,
+        ]
+        self.trials = RunTrials(plan, searcher, self.ledger, study.carbon, listeners, history)
+        for sealed in history.untested:
+            self._recorder.test_late(sealed)
 
-    def train(self, live: _Live) -> None:
-        """Have the shared outputs of the teacher computed, then train trials until searcher or budget end."""
-        teacher_pass = self._share_teacher(live) if live.shared.outputs else None
-        self._fit(live)
-        if teacher_pass:
-            teacher_pass.check()
+    def _teacher_pass(self) -> TeacherPass | None:
+        asked, study = self._execution.share_teacher, self.part.study
+        shares = teacher_sharing.pays(self.plan) if asked is None else asked
+        if not (shares and self._needs_teacher):
+            return None
+        name = self.part.outputs_name(self.plan)
+        return TeacherPass(
+            self.plan,
+            outputs_folder(study.cache) / name,
+            self.ledger,
+            study.computing.setdefault(name, set()),
+            steps=self.part.steps,
+            told=lambda cost: self._progress.teacher_asked(self.plan, cost),
+        )
 
-    def seal(self, live: _Live) -> None:
+    # What workers are to do.
+
+    def next_test(self) -> Job | None:
+        """The next test of an ended trial; None if none is waited for now."""
+        return self._hand_out("test", self._tests.popleft()) if self._tests else None
+
+    def next_job(self, tune_id: str) -> Job | None:
+        """The next part of the teacher's outputs, or trial; None for none now, or none any more."""
+        if self._pass is not None:
+            if epochs := self._pass.next_part():
+                return self._hand_out("teacher outputs", {"epochs": epochs, "part": next(self._numbers)})
+            if not self._pass.first_is_there:
+                return None
+        if trial := self.trials.next(tune_id):
+            return self._hand_out("trial", {**trial, "awaited": self._pass.awaited if self._pass else []})
+        return None
+
+    def _hand_out(self, job: str, config: dict[str, Any]) -> Job:
+        self._at_work += 1
+        return {"job": job, "shared": self.shared, **config}
+
+    def again(self, tune_id: str, job: Job) -> dict[str, Any]:
+        """What is new in a job's config where its worker has died and another one does it."""
+        if job["job"] == "trial":
+            return self.trials.next_attempt(tune_id)
+        return {"test" if job["job"] == "test" else "part": next(self._numbers)}
+
+    def _ask_for_test(self, trial_id: str, attempt: int) -> None:
+        self._tests.append({"trial_id": trial_id, "attempt": attempt, "test": next(self._numbers)})
+
+    # What comes of it.
+
+    def tested(self, job: Job, columns: Mapping[str, Any]) -> None:
+        """A test has ended well."""
+        self._recorder.tested(job["trial_id"], job["attempt"], columns)
+
+    def ended(self, tune_id: str, job: Job, error: str | None, *, well: bool) -> None:
+        """A job is over for good. ``well``: did it give what it was to give?"""
+        self._at_work -= 1
+        if job["job"] == "trial":
+            self.trials.ended(tune_id, error)
+        elif job["job"] == "test" and not well:
+            self._recorder.not_tested(job["trial_id"], job["attempt"], error or "its worker was stopped")
+        elif job["job"] == "teacher outputs" and not well:
+            self._progress.note(f"a part of the teacher's outputs is not shared, trials ask it themselves: {error}")
+
+    def outputs_there(self, epochs: list[int], *, well: bool) -> None:
+        """A job that computed outputs of the run's replicate is over, be it this run's or another's."""
+        if self._pass is None:
+            return
+        if well:
+            self._pass.computed(epochs)
+        else:
+            self._pass.not_computed(epochs)
+        if self._pass.complete:
+            self._row.share(self._store, self._pass.total)
+
+    # The end.
+
+    @property
+    def exhausted(self) -> bool:
+        """Is no job left, and none at work?"""
+        return self.trials.over and not self._tests and not self._at_work
+
+    @property
+    def complete(self) -> bool:
+        """Is everything done and recorded, but for the end of the run itself? Call often: records are sealed by it."""
+        done = self._recorder.complete
+        return done and self.exhausted and (self._pass is None or self._pass.complete)
+
+    def seal(self) -> None:
         """Close and seal the records of all trials, and write what the nodes' meters counted."""
-        live.events.abandon()
-        live.recorder.finish()
-        self._nodes.write(self._study.cluster.rows())
+        self.trials.abandon()
+        self._recorder.close()
+        if self._pass is not None:
+            self._row.share(self._store, self._pass.total)
+        self._nodes.write(self.part.study.cluster.end(self.plan.run_id))
 
-    def close(self, live: _Live) -> str:
-        """Record how the run ended; its status. Raises what a listener raised while trials were trained."""
-        unmeasured = [f"the energy of some epochs was not measured: {reason}" for reason in live.events.unmeasured]
-        for problem in [*live.recorder.problems, *live.events.tracebacks, *unmeasured]:
-            self._progress.note(problem)
-        if live.events.failure:
-            raise live.events.failure
-        status, error = live.events.verdict()
+    def close(self, *, interrupted: bool = False) -> None:
+        """Seal the records, and record how the run ended: completed, failed, or stopped where it was interrupted."""
+        self.seal()
+        self._note_problems()
+        status, error = ("stopped", "interrupted") if interrupted and not self.exhausted else self.trials.verdict()
         self._row.end(self._store, self.ledger, status, error)
         if status == "completed":
-            incumbent = self._store.incumbent(self._plan.run_id)
-            checkpoints.remove_others(self._study.cache.kept, self._plan.run_id, incumbent)
-        self._progress.run_ended(self._plan, status)
-        return status
+            incumbent = self._store.incumbent(self.plan.run_id)
+            checkpoints.remove_others(self.part.study.cache.kept, self.plan.run_id, incumbent)
+        if status != "stopped":
+            self._uses.give_up(self.part.outputs_name(self.plan), self.plan.run_id)
+        self.status = status
+        self._progress.run_ended(self.plan, status)
+        self._held.close()
 
-    def _shares_outputs(self) -> bool:
-        asked = self._execution.share_teacher
-        shares = teacher_sharing.pays(self._plan) if asked is None else asked
-        return shares and self._study.teacher is not None
+    def leave(self) -> None:
+        """Give up the lease of a run that something went wrong with: its row still says that it is running."""
+        self._held.close()
 
-    def _share_teacher(self, live: _Live) -> TeacherPass:
-        teacher_pass = TeacherPass(self._study, live.shared, self._plan, self.ledger, live.events, self._progress)
-        self._row.share(self._store, teacher_pass.run(self._row.shared_cost))
-        return teacher_pass
+    def _note_problems(self) -> None:
+        trials = self.trials
+        unmeasured = [f"the energy of some epochs was not measured: {reason}" for reason in trials.unmeasured]
+        gone = self._pass.removed() if self._pass else []
+        if gone:
+            folder = outputs_folder(self.part.study.cache) / self.part.outputs_name(self.plan)
+            unmeasured.append(
+                f"the teacher's outputs of {len(gone)} epochs were removed from {folder} while trials shared them: "
+                f"trials asked the teacher themselves from then on, and are charged for it"
+            )
+        for problem in [*self._recorder.problems, *trials.tracebacks, *unmeasured]:
+            self._progress.note(problem)
 
-    def _fit(self, live: _Live) -> None:
-        cluster = self._study.cluster
-        tuner = make_tuner(
-            live.shared,
-            self._study.tune_folder,
-            searcher=BudgetedSearcher(self._searcher, self.ledger, live.events, cluster.room),
-            scheduler=self._scheduler,
-            stopper=BudgetStopper(self.ledger, live.events),
-            listener=TuneListener(live.events, cluster.meters.keep_up),
-            max_failures=self._execution.max_failures,
-        )
-        tuner.fit()
+    def _lost_nodes(self, event: Event) -> None:
+        """Write the run's nodes as soon as one is lost: the driver may not live to do it at the end."""
+        cluster = self.part.study.cluster
+        if cluster.has_lost_one(self.plan.run_id):
+            self._nodes.write(cluster.rows(self.plan.run_id))
 
 
 def _ledger(plan: RunPlan, history: RunHistory) -> Ledger:
@@ -160,13 +254,3 @@ def _ledger(plan: RunPlan, history: RunHistory) -> Ledger:
     for event in history.events:
         ledger(event)
     return ledger
-
-
-def _record_lost_nodes(nodes: NodeRows, cluster: Cluster) -> Listener:
-    """A listener that writes the run's nodes as soon as one is lost: the driver may not live to do it at the end."""
-
-    def listen(event: Event) -> None:
-        if cluster.has_lost_one():
-            nodes.write(cluster.rows(last_word=False))
-
-    return listen

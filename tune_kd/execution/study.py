@@ -1,30 +1,39 @@
-"""Runs a study: one Ray for all of it, one run after the other."""
+"""Runs a study: one Ray and one pool of workers for all of its runs, those of all its parts."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from tune_kd.cluster.interruption import terminable
+from tune_kd.cluster.interruption import interruptible, terminable
 from tune_kd.cluster.session import ray_session
 from tune_kd.config import policy_file
 from tune_kd.data import ImageData
-from tune_kd.data.batches import steps_per_epoch
 from tune_kd.errors import Interrupted, RunFailed
 from tune_kd.execution.outputs_in_use import OutputsInUse
-from tune_kd.execution.teacher_pass import asks
-from tune_kd.history.records import RunRow, largest_share
+from tune_kd.history.records import RunRow
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
 from tune_kd.store import Store
+from tune_kd.store.ids import base_id
 from tune_kd.tasks.chance import no_better
-from tune_kd.training.teacher import Teacher
 
 if TYPE_CHECKING:
-    from tune_kd.execution.ray_study import RayStudy
+    from tune_kd.execution.pool import Pool
+    from tune_kd.execution.ray_study import RayPart
+    from tune_kd.execution.run import Run
+
+WAIT_S = 0.1
+"""How often it is asked whether the first run's teacher is there, in seconds."""
+
+Part = tuple[Study, ImageData]
+"""A part of a study: runs with one scenario, and its data. Most studies have one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,40 +46,42 @@ class Outcome:
 
 
 def execute(
-    study: Study,
-    rows: Mapping[str, RunRow],
-    data: ImageData,
-    store: Store,
-    execution: Execution,
-    progress: Progress,
+    parts: Sequence[Part], rows: Mapping[str, RunRow], store: Store, execution: Execution, progress: Progress
 ) -> Outcome:
-    """Run every run of the study in turn. A run that fails does not keep the rest from running.
+    """Run every run of a study, its parts in their order. A run that fails does not keep the rest from running.
 
     ``rows`` are the runs' rows of the store, by run id. Raises RunFailed at the end if a run had no trial that
-    ended well, Interrupted when the user or a SIGTERM stops it.
+    ended well or a teacher could not be trained, Interrupted when the user or a SIGTERM stops it.
     """
     from tune_kd.execution import ray_study  # Ray: not before there is something to run
 
-    statuses: dict[str, str] = {}
+    study = joined([part for part, _ in parts])
     try:
-        progress.study_started(study, store.location)
+        progress.study_started([part for part, _ in parts], store.location)
         progress.stage("starting Ray")
-        with terminable(), ray_session(execution.address) as ray:
-            taught = execution.train_teacher or is_taught(study, data)
-            with ray_study.opened(ray, data, study.scenario, execution, progress, taught=taught) as on_ray:
-                if on_ray.teacher and (chance := no_better_than_chance(on_ray.teacher, data)):
-                    progress.note(f"teacher: {chance}")
-                _run_all(study, rows, store, on_ray, execution, progress, statuses)
+        with (
+            terminable(),
+            ray_session(execution.address) as ray,
+            ray_study.opened(ray, execution, progress) as on_ray,
+            OutputsInUse(ray_study.outputs_folder(execution.home), progress.note) as uses,
+        ):
+            on_ray_parts = ray_study.parts_on_ray(on_ray, parts, execution, progress)
+            statuses, failed_teachers = _run_all(on_ray_parts, rows, store, uses, execution, progress)
     except KeyboardInterrupt:
         raise interrupted(study, store, execution) from None
     finally:
         progress.close()
     outcome = Outcome(study=study, store=store, statuses=statuses)
-    failed = [run_id for run_id, status in statuses.items() if status == "failed"]
-    if failed:
-        first = str(store.runs(run_ids=failed[:1]).error.item())
-        raise RunFailed(f"{len(failed)} of {len(statuses)} runs failed; the first, {failed[0]}: {first}", outcome)
+    if failure := _failure(on_ray_parts, failed_teachers, outcome):
+        raise failure
     return outcome
+
+
+def joined(parts: Sequence[Study]) -> Study:
+    """All parts as one study, under the id that they share."""
+    runs = tuple(chain.from_iterable(part.runs for part in parts))
+    study_id = parts[0].study_id if len(parts) == 1 else base_id(parts[0].study_id)
+    return Study(study_id=study_id, name=parts[0].name, runs=runs)
 
 
 def interrupted(study: Study, store: Store, execution: Execution) -> Interrupted:
@@ -84,41 +95,91 @@ def interrupted(study: Study, store: Store, execution: Execution) -> Interrupted
     )
 
 
+@policy_file.explained()
 def _run_all(
-    study: Study,
+    parts: Sequence[RayPart],
     rows: Mapping[str, RunRow],
     store: Store,
-    on_ray: RayStudy,
+    uses: OutputsInUse,
     execution: Execution,
     progress: Progress,
-    statuses: dict[str, str],
-) -> None:
-    """Each run of the study in turn; ``statuses`` gets how each ended, by run id.
+) -> tuple[dict[str, str], dict[str, RunFailed]]:
+    """Run all runs on one pool; how each ended, by run id, and the teachers that could not be trained, by their id.
 
-    Raises KeyboardInterrupt after a run that the user stopped.
+    Raises KeyboardInterrupt where the user has stopped it.
     """
-    from tune_kd.execution.run import execute_run
+    from tune_kd.execution.pool import Pool
+    from tune_kd.execution.run import Run
 
-    names = {plan.run_id: on_ray.outputs_name(plan) for plan in study.runs}
-    with OutputsInUse(on_ray.outputs_folder, progress.note) as uses:
-        for index, plan in enumerate(study.runs):
-            name = names[plan.run_id]
-            uses.hold(name, [left.run_id for left in study.runs[index:] if names[left.run_id] == name])
-            status = execute_run(plan, rows[plan.run_id], store, on_ray, execution, progress)
-            statuses[plan.run_id] = status
-            if status == "stopped":
-                raise KeyboardInterrupt
-            uses.give_up(name, plan.run_id)
+    runs = [
+        Run(plan, rows[plan.run_id], store=store, part=part, uses=uses, execution=execution, progress=progress)
+        for part in parts
+        for plan in part.plans
+    ]
+    _hold_outputs(runs, uses)
+    pool = Pool(runs, parts[0].study.room)
+    with interruptible(pool, progress):
+        try:
+            _fit(pool, parts, execution, progress)
+        except KeyboardInterrupt:
+            pool.interrupted = True
+        finally:
+            pool.close()
+    if pool.interrupted:
+        raise KeyboardInterrupt
+    return {run.plan.run_id: run.status for run in runs}, pool.teacher_failures
 
 
-@policy_file.explained()
-def is_taught(study: Study, data: ImageData) -> bool:
-    """Does a trial of the study ask the teacher? The student alone does not, nor does a loss without distillation."""
-    steps = steps_per_epoch(len(data.train), study.scenario.recipe.batch_size)
-    return any(asks(plan, steps) for plan in study.runs)
+def _hold_outputs(runs: Sequence[Run], uses: OutputsInUse) -> None:
+    """Keep the teacher's outputs of each replicate for all runs that may share them, before one looks for any."""
+    by_name: dict[str, list[str]] = {}
+    for run in runs:
+        by_name.setdefault(run.part.outputs_name(run.plan), []).append(run.plan.run_id)
+    for name, run_ids in by_name.items():
+        uses.hold(name, run_ids)
 
 
-def no_better_than_chance(teacher: Teacher, data: ImageData) -> str | None:
-    """A line about a teacher that is no better than always naming the largest class; None about a better one."""
-    labels = data.validation.labels
-    return no_better(teacher.val_score, largest_share(labels), len(labels))
+def _fit(pool: Pool, parts: Sequence[RayPart], execution: Execution, progress: Progress) -> None:
+    """Do the pool's jobs, to the last or until it is stopped."""
+    from tune_kd.execution.tuner import make_tuner
+
+    study = parts[0].study
+    untold = {part.teacher_id: part for part in parts if part.taught}
+
+    def each_step() -> None:
+        study.cluster.meters.keep_up()
+        for part in [part for part in untold.values() if study.teachers.there(part.teacher_id)]:
+            del untold[part.teacher_id]
+            _note_a_bad_teacher(part, progress)
+
+    while not pool.ready and not pool.interrupted:
+        time.sleep(WAIT_S)
+    if not pool.interrupted:
+        make_tuner(study, pool, each_step, max_failures=execution.max_failures).fit()
+
+
+def _note_a_bad_teacher(part: RayPart, progress: Progress) -> None:
+    """A line about a teacher that is no better than always naming the largest class; none about a better one."""
+    with suppress(RunFailed):  # said when the study ends
+        teacher = part.study.teachers.get(part.teacher_id)
+        if (score := teacher.val_score) is not None and (chance := no_better(score, *part.largest_class)):
+            progress.note(f"teacher: {chance}")
+
+
+def _failure(parts: Sequence[RayPart], failed_teachers: Mapping[str, RunFailed], outcome: Outcome) -> RunFailed | None:
+    """What went wrong, in one line; None if nothing did."""
+    lines = [line for part in parts if (line := _failure_of(part, failed_teachers, outcome))]
+    if not lines:
+        return None
+    text = lines[0] if len(parts) == 1 else f"{len(lines)} of {len(parts)} parts failed; the first: {lines[0]}"
+    return RunFailed(text, outcome)
+
+
+def _failure_of(part: RayPart, failed_teachers: Mapping[str, RunFailed], outcome: Outcome) -> str | None:
+    if part.teacher_id in failed_teachers:
+        return str(failed_teachers[part.teacher_id])
+    failed = [plan.run_id for plan in part.plans if outcome.statuses[plan.run_id] == "failed"]
+    if not failed:
+        return None
+    first = str(outcome.store.runs(run_ids=failed[:1]).error.item())
+    return f"{len(failed)} of {len(part.plans)} runs failed; the first, {failed[0]}: {first}"

@@ -1,4 +1,4 @@
-"""The teacher's outputs of a run: computed once, before its trials, and charged to the run.
+"""The teacher's outputs of a run: computed once, in parts that workers compute, and charged to the run.
 
 Runs of the same replicate share the outputs. Each is charged their whole cost, as if it had been alone, so that
 policies stay comparable.
@@ -6,9 +6,8 @@ policies stay comparable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from tune_kd.budget.cost import PassCost
 from tune_kd.budget.ledger import Ledger
@@ -17,14 +16,8 @@ from tune_kd.planning.teacher_sharing import epochs_to_share
 from tune_kd.training.step import ever_asks_teacher
 from tune_kd.training.teacher_outputs import TeacherOutputs
 
-if TYPE_CHECKING:
-    from tune_kd.cluster.worker import Shared
-    from tune_kd.execution.ray_study import RayStudy
-    from tune_kd.execution.tune import TuneEvents
-    from tune_kd.progress.base import Progress
-
 PARTS_PER_WORKER = 4
-"""Tasks for each trial that may run at a time: few, as each takes time to start, but enough to stop between them."""
+"""Jobs for each trial that may run at a time: few, as each takes time to start, but enough to stop between them."""
 
 
 def asks(plan: RunPlan, steps: int) -> bool:
@@ -42,77 +35,102 @@ def charged(found: PassCost, recorded: PassCost | None) -> PassCost:
 
 
 class TeacherPass:
-    """The teacher's pass over all batches that the trials of one run will see."""
+    """The teacher's pass over all batches that the trials of one run will see.
+
+    ``folder`` is that of the replicate's outputs. ``computing`` are the epochs that are being computed in it at this
+    moment, by this run or by another one of the replicate, which have it in common. ``told`` is called with each cost
+    that the run is charged. The pass stops once half of the budget is spent: the rest would not pay for two trials,
+    and then sharing does not pay either. Trials ask the teacher themselves about epochs that are missing.
+    """
 
     def __init__(
         self,
-        study: RayStudy,
-        shared: Shared,
         plan: RunPlan,
+        folder: Path,
         ledger: Ledger,
-        events: TuneEvents,
-        progress: Progress,
+        computing: set[int],
+        *,
+        steps: int,
+        told: Callable[[PassCost], object],
     ) -> None:
-        self._study, self._shared, self._plan = study, shared, plan
-        self._ledger, self._events, self._progress = ledger, events, progress
-        self._outputs = TeacherOutputs(place=Path(shared.outputs or "").joinpath)
-        self._ready: list[int] = []  # epochs whose outputs were there when trials began
+        self._outputs, self._folder = TeacherOutputs(place=folder.joinpath), folder
+        self._ledger, self._computing, self._told = ledger, computing, told
+        self._epochs = epochs_to_share(plan, steps)
+        self._awaited: set[int] = set()  # epochs that are being computed and not charged yet
+        self._charged: set[int] = set()
+        self._missing: list[int] = []
+        self._size = 1  # epochs of a part
+        self.total = PassCost()
 
-    def run(self, recorded: PassCost | None) -> PassCost:
-        """Have the outputs computed that are not there yet; what the run is charged for all of them.
+    def begin(self, recorded: PassCost | None, room: int) -> None:
+        """Charge the outputs that are there. A resumed run has ``recorded`` what it was charged before.
 
-        It stops once half of the budget is spent: the rest would not pay for two trials, and then sharing does not
-        pay either. Trials ask the teacher themselves about epochs that are missing. A resumed run has ``recorded``
-        what it was charged before; outputs that are computed anew are charged beyond that.
+        Outputs that are computed anew are charged beyond that. ``room``: how many jobs may run at a time.
         """
-        found, missing = PassCost(), []
-        epochs = epochs_to_share(self._plan, self._study.steps)
-        for epoch in epochs:
-            cost = self._outputs.cost(epoch)
-            if cost is None:
-                missing.append(epoch)
-            else:
+        found = PassCost()
+        for epoch in self._epochs:
+            if (cost := self._outputs.cost(epoch)) is not None:
                 found += cost
-        total = charged(found, recorded)
-        self._ledger.share(total)
+                self._charged.add(epoch)
+            elif epoch in self._computing:
+                self._awaited.add(epoch)
+            else:
+                self._missing.append(epoch)
+        self._size = max(1, len(self._missing) // (max(1, room) * PARTS_PER_WORKER))
+        self.total = charged(found, recorded)
+        self._ledger.share(self.total)
         if recorded is None:
-            self._progress.teacher_asked(found)
-        if missing:
-            self._progress.stage("asking the teacher, once for all trials")
-        for cost in self._computed(missing):
-            total += cost
-            self._ledger.share(total)
-            self._progress.teacher_asked(cost)
-        self._ready = [epoch for epoch in epochs if self._outputs.cost(epoch) is not None]
-        return total
+            self._told(found)
 
-    def check(self) -> None:
-        """After the trials: note if outputs were removed while trials shared them."""
-        gone = [epoch for epoch in self._ready if self._outputs.cost(epoch) is None]
-        if gone:
-            self._progress.note(
-                f"the teacher's outputs of {len(gone)} epochs were removed from {self._shared.outputs} while trials "
-                f"shared them: trials asked the teacher themselves from then on, and are charged for it"
-            )
+    def next_part(self) -> list[int] | None:
+        """The epochs of the next part to compute; None if none is left, or none would pay."""
+        self._missing = [epoch for epoch in self._missing if epoch not in self._computing]
+        if not self._missing or self._ledger.half_spent:
+            self._missing = []
+            return None
+        part, self._missing = self._missing[: self._size], self._missing[self._size :]
+        for epoch in part:
+            (self._folder / f"{epoch:05d}.given-up.pt").unlink(missing_ok=True)
+        self._computing.update(part)
+        self._awaited.update(part)
+        return part
 
-    def _computed(self, epochs: list[int]) -> Iterator[PassCost]:
-        """The costs of parts of ``epochs``, as they are computed on the cluster."""
-        room = max(1, self._study.cluster.room())
-        size = max(1, len(epochs) // (room * PARTS_PER_WORKER))
-        parts = [epochs[start : start + size] for start in range(0, len(epochs), size)]
-        running: list[Any] = []
-        while running or (parts and not self._over):
-            while parts and len(running) < room and not self._over:
-                running.append(self._study.tasks.compute_outputs(self._shared, parts.pop(0)))
-            done, running = self._study.ray.wait(running, num_returns=1)
-            try:
-                yield from self._study.ray.get(done)
-            except self._study.ray.exceptions.RayError as error:
-                reason = str(error).strip().splitlines()[-1]
-                self._progress.note(
-                    f"a part of the teacher's outputs is not shared, trials ask it themselves: {reason}"
-                )
+    def computed(self, epochs: Iterable[int]) -> None:
+        """Outputs of the replicate are there: charge those that the run awaits."""
+        for epoch in self._awaited.intersection(epochs):
+            self._awaited.remove(epoch)
+            if (cost := self._outputs.cost(epoch)) is not None:
+                self.total += cost
+                self._charged.add(epoch)
+                self._ledger.share(self.total)
+                self._told(cost)
+
+    def not_computed(self, epochs: Iterable[int]) -> None:
+        """Outputs of the replicate will not come: trials ask the teacher themselves."""
+        for epoch in self._awaited.intersection(epochs):
+            self._awaited.remove(epoch)
+            self._outputs.give_up(epoch)
 
     @property
-    def _over(self) -> bool:
-        return self._events.interrupted or self._ledger.half_spent
+    def handed_out(self) -> bool:
+        """Has every part been handed to a worker?"""
+        return not self._missing
+
+    @property
+    def complete(self) -> bool:
+        """Has every part been computed, or given up?"""
+        return not self._missing and not self._awaited
+
+    @property
+    def first_is_there(self) -> bool:
+        """May a trial begin? The outputs of its later epochs are waited for as it comes to them."""
+        return self.handed_out and (not self._epochs or self._epochs[0] not in self._awaited)
+
+    @property
+    def awaited(self) -> list[int]:
+        """The epochs whose outputs are being computed."""
+        return sorted(self._awaited)
+
+    def removed(self) -> list[int]:
+        """The epochs that were charged to the run and whose outputs are gone."""
+        return [epoch for epoch in sorted(self._charged) if self._outputs.cost(epoch) is None]

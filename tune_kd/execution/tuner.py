@@ -1,43 +1,36 @@
-"""Makes the Tuner of a run."""
+"""Makes the Tuner of a study."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from tune_kd.cluster.worker import Shared, train_student
+from tune_kd.cluster.worker import work
+from tune_kd.execution.pool import Pool
+from tune_kd.execution.ray_study import RayStudy
+from tune_kd.execution.tune import PoolListener, PoolScheduler, PoolSearcher, PoolStopper
 
 
-def make_tuner(
-    shared: Shared,
-    folder: Path,
-    *,
-    searcher: Any,
-    scheduler: Any,
-    stopper: Any,
-    listener: Any,
-    max_failures: int,
-) -> Any:
-    """A Tuner whose trials train students; its actors are reused from trial to trial.
+def make_tuner(study: RayStudy, pool: Pool, each_step: Callable[[], object], *, max_failures: int) -> Any:
+    """A Tuner whose trials are the pool's jobs; its workers are used again from job to job, whatever run they are of.
 
-    ``folder`` is for Tune's own files. ``max_failures``: how often a trial is tried again after it has failed.
+    ``max_failures``: how often a job is tried again after it has failed.
     """
     from ray import tune
 
-    work = tune.with_parameters(train_student, shared=shared)
     return tune.Tuner(
-        tune.with_resources(work, {"cpu": shared.cpus, "gpu": shared.gpus}),
+        tune.with_resources(work, {"cpu": study.resources.cpus, "gpu": study.resources.gpus}),
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=scheduler,
-            num_samples=-1,  # how many run at a time, the searcher knows: nodes come and go
+            search_alg=PoolSearcher(pool),
+            scheduler=PoolScheduler(pool),
+            num_samples=-1,  # how many run at a time, the pool knows: nodes come and go
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
-            name=shared.run_id,
-            storage_path=str(folder),
-            stop=stopper,
-            callbacks=[listener],
+            name="pool",
+            storage_path=str(study.tune_folder),
+            stop=PoolStopper(pool),
+            callbacks=[PoolListener(pool, each_step)],
             failure_config=tune.FailureConfig(max_failures=max_failures),
             verbose=0,
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tune_kd.meter.attribution import NodeTotals
 from tune_kd.meter.beside import Registry
 from tune_kd.meter.node import NodeMeter, NodeSnapshot, TrialEnergy
 from tune_kd.meter.power_model import detect
@@ -27,16 +29,14 @@ class MeterActor:
     """A :class:`NodeMeter` behind Ray. All methods run in one event loop, so that no two of them meet."""
 
     def __init__(self, period_s: float, power: Mapping[str, Any]) -> None:
-        self._readers, self._period_s, self._given = open_readers(detect(**power)), period_s, dict(power)
-        self._running, self._registry = False, Registry()
-        self._restart()
+        self._period_s, self._given, self._running = period_s, dict(power), False
+        self._meter = NodeMeter(open_readers(detect(**power)), period_s=period_s, registry=Registry())
 
-    async def restart(self) -> None:
-        """Begin a new account of the node: totals from zero, no trials."""
-        self._restart()
+    async def begin(self, run: str) -> None:
+        self._meter.begin(run)
 
-    def _restart(self) -> None:
-        self._meter = NodeMeter(self._readers, period_s=self._period_s, registry=self._registry)
+    async def end(self, run: str) -> NodeTotals:
+        return self._meter.end(run)
 
     async def run(self) -> None:
         """Close an interval every period, for as long as the actor lives. A second call returns at once."""
@@ -50,8 +50,8 @@ class MeterActor:
             await asyncio.sleep(due_s - time.monotonic())
             self._meter.tick()
 
-    async def register(self, trial: str, pid: int, cpus: float, gpus: Mapping[str, float]) -> None:
-        self._meter.register(trial, pid, cpus=cpus, gpus=gpus)
+    async def register(self, trial: str, pid: int, cpus: float, gpus: Mapping[str, float], run: str | None) -> None:
+        self._meter.register(trial, pid, cpus=cpus, gpus=gpus, run=run)
 
     async def unregister(self, trial: str) -> TrialEnergy:
         return self._meter.unregister(trial)
@@ -88,13 +88,17 @@ class NodeMeters:
         self._period_s, self._power = period_s, power or {}
         self._actors = {node_id: _start(node_id, period_s, self._power) for node_id in node_ids}
         self._described: dict[str, dict[str, Any]] = {}
-        self._kept_up_at_s = float("-inf")
-        self._forget()
+        self._runs: set[str] = set()  # under way
+        self._kept_up_at_s = self._asked_at_s = float("-inf")
+        self._asked: dict[str, Any] = {}
+        self._known = {node_id: _unknown(node_id) for node_id in self._actors}
 
     def add(self, node_id: str) -> None:
         """Meter one more node, which has joined."""
         self._actors[node_id] = _start(node_id, self._period_s, self._power)
-        self._known[node_id] = NodeEnergy(node_id=node_id, snapshot=None, trials={}, lost=None)
+        self._known[node_id] = _unknown(node_id)
+        for run in self._runs:
+            self._actors[node_id].begin.remote(run)
 
     def remove(self, node_id: str) -> None:
         """Forget a node, which is gone."""
@@ -109,17 +113,32 @@ class NodeMeters:
         for node_id in wanted - self._actors.keys():
             self.add(node_id)
 
-    def restart(self) -> None:
-        """Begin a new account on every node whose meter lives, for a run of its own; nothing may be registered."""
+    def begin(self, run: str) -> None:
+        """A run begins on every node: its totals there are counted from now on."""
+        self._runs.add(run)
         for actor in self._actors.values():
-            actor.restart.remote()  # not waited for: calls of one caller arrive in order
-        self._forget()
+            actor.begin.remote(run)  # not waited for: calls of one caller arrive in order
 
-    def _forget(self) -> None:
-        self._asked: dict[str, Any] = {}
-        self._asked_at_s = float("-inf")
-        self._known = {
-            node_id: NodeEnergy(node_id=node_id, snapshot=None, trials={}, lost=None) for node_id in self._actors
+    def end(self, run: str, timeout_s: float = 5.0) -> dict[str, NodeTotals]:
+        """A run ends; by node id the node's totals over its time. Waits for the nodes that are there.
+
+        A node that is gone, or does not answer within ``timeout_s``, has those of its last snapshot, if it has any.
+        """
+        self._runs.discard(run)
+        totals = self.totals(run)
+        asked = {node: self._actors[node].end.remote(run) for node, known in self._known.items() if known.lost is None}
+        if asked:
+            ray.wait(list(asked.values()), num_returns=len(asked), timeout=timeout_s)
+        for node_id, answer in asked.items():
+            with suppress(GetTimeoutError, RayError):
+                totals[node_id] = ray.get(answer, timeout=0)
+        return totals
+
+    def totals(self, run: str) -> dict[str, NodeTotals]:
+        """By node id the node's totals over the time of a run that is under way, as of the latest snapshots."""
+        latest = {node_id: known.snapshot for node_id, known in self._known.items()}
+        return {
+            node_id: snapshot.runs[run] for node_id, snapshot in latest.items() if snapshot and run in snapshot.runs
         }
 
     def poll(self) -> Mapping[str, NodeEnergy]:
@@ -177,6 +196,11 @@ class NodeMeters:
             return
         trials = {**known.trials, **snapshot.trials}
         self._known[node_id] = NodeEnergy(node_id=node_id, snapshot=snapshot, trials=trials, lost=None)
+
+
+def _unknown(node_id: str) -> NodeEnergy:
+    """What is known of a node whose meter has not answered yet."""
+    return NodeEnergy(node_id=node_id, snapshot=None, trials={}, lost=None)
 
 
 def _start(node_id: str, period_s: float, power: Mapping[str, Any]) -> Any:

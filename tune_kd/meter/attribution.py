@@ -40,13 +40,14 @@ class Interval:
 class Use:
     """One trial in the interval: its reserved CPUs, used CPU seconds, reserved share of each GPU (0 to 1).
 
-    ``exclusive`` are the GPUs that it has to itself.
+    ``exclusive`` are the GPUs that it has to itself. ``run`` is the run that it belongs to; None for a teacher.
     """
 
     cpus: float
     cpu_s: float
     gpu_shares: Mapping[int, float] = field(default_factory=dict)
     exclusive: frozenset[int] = frozenset()
+    run: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,15 +165,17 @@ def dynamic_gpu_shares(
 
 @dataclass(frozen=True, kw_only=True)
 class NodeTotals:
-    """A node since its meter began, as in the store's ``nodes`` table.
+    """A node over the time of a run, or since its meter began, as in the store's ``nodes`` table.
 
-    ``idle_j`` is the unreserved idle and RAM energy, ``residual_j`` what conservation misses: rounding.
-    ``coverage`` is the share of the time with readings at the asked rate and without a gap. ``meters_beside_s`` is the
-    time with trials of other meters on the node; None if they cannot be seen.
+    ``other_runs_j`` is the energy of trials of other runs, ``idle_j`` the unreserved idle and RAM energy. What
+    conservation misses by rounding is ``residual_j``. ``coverage`` is the share of the time with readings at the asked
+    rate and without a gap. ``meters_beside_s`` is the time with trials of other meters on the node; None if they cannot
+    be seen.
     """
 
     total_j: float
     trials_j: float
+    other_runs_j: float
     other_j: float
     idle_j: float
     samples: int
@@ -182,14 +185,15 @@ class NodeTotals:
 
     @property
     def residual_j(self) -> float:
-        """Node − (trials + other + unreserved idle)."""
-        return self.total_j - math.fsum((self.trials_j, self.other_j, self.idle_j))
+        """Node − (trials + trials of other runs + other + unreserved idle)."""
+        return self.total_j - math.fsum((self.trials_j, self.other_runs_j, self.other_j, self.idle_j))
 
     def row(self) -> dict[str, float | int | None]:
         """As columns of the store's ``nodes`` table."""
         return {
             "energy_total_j": self.total_j,
             "energy_trials_j": self.trials_j,
+            "energy_other_runs_j": self.other_runs_j,
             "energy_other_j": self.other_j,
             "energy_idle_j": self.idle_j,
             "energy_residual_j": self.residual_j,
@@ -200,18 +204,70 @@ class NodeTotals:
         }
 
 
+@dataclass
+class _Period:
+    """Adds up the intervals of a time: the node's total on its own, and what trials, others and nobody paid of it."""
+
+    total_j: float = 0.0
+    trials_j: float = 0.0
+    other_runs_j: float = 0.0
+    other_j: float = 0.0
+    idle_j: float = 0.0
+    elapsed_s: float = 0.0
+    covered_s: float = 0.0
+    longest_gap_s: float = 0.0
+    beside_s: float | None = 0.0
+    samples: int = 0
+
+    def add(self, interval: Interval, paid: Split, own_j: float, *, covered: bool, beside: Beside | None) -> None:
+        """Add an interval. ``own_j`` is what those trials paid whose energy the period's ``trials_j`` is."""
+        self.total_j += interval.cpu_j + interval.ram_j + sum(gpu.total_j for gpu in (interval.gpus or {}).values())
+        self.trials_j += own_j
+        self.other_runs_j += math.fsum(energy.total_j or 0.0 for energy in paid.trials.values()) - own_j
+        self.other_j += paid.other_j
+        self.idle_j += paid.idle_j
+        self.samples += 1
+        self.elapsed_s += interval.duration_s
+        self.covered_s += interval.duration_s if covered else 0.0
+        self.longest_gap_s = max(self.longest_gap_s, interval.duration_s)
+        if beside is None or self.beside_s is None:
+            self.beside_s = None
+        elif beside.trials:
+            self.beside_s += interval.duration_s
+
+    @property
+    def totals(self) -> NodeTotals:
+        return NodeTotals(
+            total_j=self.total_j,
+            trials_j=self.trials_j,
+            other_runs_j=self.other_runs_j,
+            other_j=self.other_j,
+            idle_j=self.idle_j,
+            samples=self.samples,
+            longest_gap_s=self.longest_gap_s,
+            coverage=self.covered_s / self.elapsed_s if self.elapsed_s else 1.0,
+            meters_beside_s=self.beside_s,
+        )
+
+
 class NodeLedger:
-    """Adds up intervals: the node's total on its own, and what trials, others and nobody paid of it."""
+    """Adds up intervals: for the node since its meter began, and for every run from its start to its end."""
 
     def __init__(self, *, cpus: int, methods: Methods, period_s: float) -> None:
         self.cpus = cpus
         self.methods = methods
         self.trials: dict[str, Energy] = {}
         self._longest_sample_s = 2.5 * period_s  # later than that, a reading was missed
-        self._total_j = self._other_j = self._idle_j = 0.0
-        self._elapsed_s = self._covered_s = self._longest_gap_s = 0.0
-        self._beside_s: float | None = 0.0
-        self._samples = 0
+        self._node = _Period()
+        self._runs: dict[str, _Period] = {}
+
+    def begin(self, run: str) -> None:
+        """Add up for a run from the next interval on. One that has begun goes on."""
+        self._runs.setdefault(run, _Period())
+
+    def end(self, run: str) -> NodeTotals:
+        """The node over the time of the run, which ends here. KeyError for a run that has not begun."""
+        return self._runs.pop(run).totals
 
     def preview(
         self, trial: str, interval: Interval, uses: Mapping[str, Use], beside: Beside | None = NOBODY
@@ -227,30 +283,19 @@ class NodeLedger:
         paid = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
         for trial, energy in paid.trials.items():
             self.trials[trial] = self.trials.get(trial, Energy()) + energy
-        self._other_j += paid.other_j
-        self._idle_j += paid.idle_j
-        gpus_j = sum(gpu.total_j for gpu in (interval.gpus or {}).values())
-        self._total_j += interval.cpu_j + interval.ram_j + gpus_j
-        self._samples += 1
-        self._elapsed_s += interval.duration_s
-        if beside is None or self._beside_s is None:
-            self._beside_s = None
-        elif beside.trials:
-            self._beside_s += interval.duration_s
-        self._longest_gap_s = max(self._longest_gap_s, interval.duration_s)
-        if not gap and interval.duration_s <= self._longest_sample_s:
-            self._covered_s += interval.duration_s
+        covered = not gap and interval.duration_s <= self._longest_sample_s
+        joules = {trial: energy.total_j or 0.0 for trial, energy in paid.trials.items()}
+        self._node.add(interval, paid, math.fsum(joules.values()), covered=covered, beside=beside)
+        for run, period in self._runs.items():
+            own_j = math.fsum(joules[trial] for trial, use in uses.items() if use.run == run)
+            period.add(interval, paid, own_j, covered=covered, beside=beside)
 
     @property
     def totals(self) -> NodeTotals:
-        """The node so far."""
-        return NodeTotals(
-            total_j=self._total_j,
-            trials_j=math.fsum(energy.total_j or 0.0 for energy in self.trials.values()),
-            other_j=self._other_j,
-            idle_j=self._idle_j,
-            samples=self._samples,
-            longest_gap_s=self._longest_gap_s,
-            coverage=self._covered_s / self._elapsed_s if self._elapsed_s else 1.0,
-            meters_beside_s=self._beside_s,
-        )
+        """The node since the meter began: all trials are its own."""
+        return self._node.totals
+
+    @property
+    def of_runs(self) -> dict[str, NodeTotals]:
+        """The node over the time so far of each run that has begun and not ended."""
+        return {run: period.totals for run, period in self._runs.items()}

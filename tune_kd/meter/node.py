@@ -36,10 +36,12 @@ class TrialEnergy:
 class NodeSnapshot:
     """A meter's answer to the driver: the node's totals and its trials, as of the last interval.
 
-    ``trials`` are the open ones and those that ended since the driver's last request; ``ended`` is their number.
+    ``runs`` are the node's totals over the time of each run that is under way. ``trials`` are the open ones and those
+    that ended since the driver's last request; ``ended`` is the number of all that have ended.
     """
 
     totals: NodeTotals
+    runs: Mapping[str, NodeTotals]
     trials: Mapping[str, TrialEnergy]
     ended: int
 
@@ -52,10 +54,11 @@ class _Seat:
     cpus: float
     gpu_shares: Mapping[int, float]
     exclusive: frozenset[int]
+    run: str | None
     marked: Energy = field(default_factory=Energy)
 
     def use(self, cpu_s: float) -> Use:
-        return Use(cpus=self.cpus, cpu_s=cpu_s, gpu_shares=self.gpu_shares, exclusive=self.exclusive)
+        return Use(cpus=self.cpus, cpu_s=cpu_s, gpu_shares=self.gpu_shares, exclusive=self.exclusive, run=self.run)
 
 
 class NodeMeter:
@@ -79,8 +82,20 @@ class NodeMeter:
         self._say()
         self._last = readers.read()
 
-    def register(self, trial: str, pid: int, *, cpus: float, gpus: Mapping[str, float] | None = None) -> None:
-        """Meter the process tree of ``pid`` as ``trial`` from now on.
+    def begin(self, run: str) -> None:
+        """A run begins here and now: the node's totals over its time are kept until :meth:`end`."""
+        self._close_interval()
+        self._ledger.begin(run)
+
+    def end(self, run: str) -> NodeTotals:
+        """A run ends here and now; the node's totals over its time. KeyError for one that has not begun."""
+        self._close_interval()
+        return self._ledger.end(run)
+
+    def register(
+        self, trial: str, pid: int, *, cpus: float, gpus: Mapping[str, float] | None = None, run: str | None = None
+    ) -> None:
+        """Meter the process tree of ``pid`` as ``trial`` of ``run`` from now on.
 
         ``cpus`` and ``gpus`` (share by device id) are its reservations. Raises ProcessLookupError, KeyError for
         a GPU that is not here, InputError for a name that was used before.
@@ -92,7 +107,7 @@ class NodeMeter:
         # A worker has one trial at a time: the one before ended without unregistering.
         for before in [name for name, seat in self._seats.items() if seat.tree.root == pid]:
             self._end(before, "lost")
-        self._seats[trial] = _Seat(ProcessTree(pid, processes), cpus, shares, exclusive)
+        self._seats[trial] = _Seat(ProcessTree(pid, processes), cpus, shares, exclusive, run)
         self._trials[trial] = TrialEnergy(energy=self._nothing(), co_tenants=0)
         self._say()
         self._count_tenants()
@@ -126,7 +141,9 @@ class NodeMeter:
         """Totals and trials; ``ended_before`` is the ``ended`` of the snapshot before, whose trials are known."""
         names = (*self._seats, *self._ended[ended_before:])
         trials = {name: self._trials[name] for name in names}
-        return NodeSnapshot(totals=self._ledger.totals, trials=trials, ended=len(self._ended))
+        return NodeSnapshot(
+            totals=self._ledger.totals, runs=self._ledger.of_runs, trials=trials, ended=len(self._ended)
+        )
 
     def description(self, given: Mapping[str, float] | None = None) -> dict[str, Any]:
         """How this node is metered, as columns of the store's ``nodes``: methods and parameters.

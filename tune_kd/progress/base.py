@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 class Progress:
     """Shows nothing; the displays override what they show."""
 
-    def study_started(self, study: Study, store: str) -> None:
-        """Before anything is run."""
+    def study_started(self, parts: Sequence[Study], store: str) -> None:
+        """Before anything is run. ``parts`` are those of one study, as a rule one."""
 
     def stage(self, text: str) -> None:
         """What is being prepared: data, teacher, Ray."""
@@ -26,11 +27,11 @@ class Progress:
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         """A run begins; ``ledger`` is its own, up to date at every event."""
 
-    def teacher_asked(self, cost: PassCost) -> None:
-        """What the run that began last is charged, beyond its trials, for outputs of the teacher that they share."""
+    def teacher_asked(self, plan: RunPlan, cost: PassCost) -> None:
+        """What a run is charged, beyond its trials, for outputs of the teacher that they share."""
 
     def event(self, event: Event) -> None:
-        """One event of the run that began last."""
+        """One event of a run that is under way; several may be."""
 
     def run_ended(self, plan: RunPlan, status: str) -> None:
         """A run is over: completed, stopped or failed."""

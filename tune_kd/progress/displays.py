@@ -5,6 +5,7 @@ All of them write to stderr: stdout is for results.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from tune_kd.events import Event, TrialEnded
 from tune_kd.progress.base import Progress
 from tune_kd.progress.live_table import RichProgress
 from tune_kd.progress.state import AttemptView, RunView
-from tune_kd.progress.watching import NotesOnly, Watching, headline
+from tune_kd.progress.watching import NotesOnly, Watching, headlines
 
 if TYPE_CHECKING:
     from tune_kd.planning.plan import RunPlan, Study
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 class LineProgress(Watching):
     """One plain line for everything that ends: for logs, pipes and CI."""
 
-    def study_started(self, study: Study, store: str) -> None:
-        super().study_started(study, store)
-        self.note(f"{headline(study)}; study {study.study_id}, store {store}")
+    def study_started(self, parts: Sequence[Study], store: str) -> None:
+        super().study_started(parts, store)
+        for line in headlines(parts, store):
+            self.note(line)
 
     def stage(self, text: str) -> None:
         # Before that, input is still being checked, and a mistake in it gets its own line and no other.

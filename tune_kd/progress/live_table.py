@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -15,7 +16,7 @@ from rich.text import Text
 from tune_kd import formats
 from tune_kd.events import Event
 from tune_kd.progress.state import RunView, time_left_s
-from tune_kd.progress.watching import Clock, Watching, headline
+from tune_kd.progress.watching import Clock, Watching, headlines
 from tune_kd.terminal.table import Column, FittedTable
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ class RichProgress(Watching):
         self.closing = False
         self.shown_s = -math.inf
 
-    def study_started(self, study: Study, store: str) -> None:
-        super().study_started(study, store)
-        self.console.print(Text(f"{headline(study)}\nstudy {study.study_id}, store {store}"))
+    def study_started(self, parts: Sequence[Study], store: str) -> None:
+        super().study_started(parts, store)
+        for line in headlines(parts, store):
+            self.console.print(Text(line.replace("; study ", "\nstudy ")))
 
     def stage(self, text: str) -> None:
         self.preparing = text

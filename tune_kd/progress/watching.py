@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from operator import mul
 from typing import IO, TYPE_CHECKING
 
 from tune_kd import formats
 from tune_kd.progress.base import Progress
 from tune_kd.progress.state import RunView
+from tune_kd.store.ids import base_id
 
 if TYPE_CHECKING:  # a display is on the screen before torch, which these need, is loaded
     from tune_kd.budget.cost import PassCost
@@ -39,8 +41,8 @@ class Watching(NotesOnly):
         self.planned: tuple[RunPlan, ...] = ()
         self.runs: dict[str, RunView] = {}
 
-    def study_started(self, study: Study, store: str) -> None:
-        self.planned = study.runs
+    def study_started(self, parts: Sequence[Study], store: str) -> None:
+        self.planned = tuple(chain.from_iterable(part.runs for part in parts))
 
     def data_read(self, text: str) -> None:
         self.note(text)
@@ -52,9 +54,8 @@ class Watching(NotesOnly):
             known = formats.plural(len(run.before), "trial")
             self.note(f"{run.name}: goes on after {known}; accuracy, energy and time are shown from here on")
 
-    def teacher_asked(self, cost: PassCost) -> None:
-        [*_, run] = self.runs.values()
-        run.teacher_asked(cost.energy_j)
+    def teacher_asked(self, plan: RunPlan, cost: PassCost) -> None:
+        self.runs[plan.run_id].teacher_asked(cost.energy_j)
 
     def run_ended(self, plan: RunPlan, status: str) -> None:
         run = self.runs[plan.run_id]
@@ -78,8 +79,15 @@ class Watching(NotesOnly):
         return sum(map(mul, weights, done)) / sum(weights) if weights else 0.0
 
 
+def headlines(parts: Sequence[Study], store: str) -> list[str]:
+    """What a study is, in a line for each part, the last with the study's id and its store."""
+    *others, last = [headline(part) for part in parts]
+    study_id = parts[0].study_id if len(parts) == 1 else base_id(parts[0].study_id)
+    return [*others, f"{last}; study {study_id}, store {store}"]
+
+
 def headline(study: Study) -> str:
-    """What a study is, in one line: ``compare: 5 policies × 2 replicates on digits, recipe track, 20 trials each``."""
+    """A part of a study in one line: ``compare: 5 policies × 2 replicates on digits, recipe track, 20 trials each``."""
     first = study.runs[0]
     policies = list(dict.fromkeys(run.label for run in study.runs))
     what = formats.plural(len(policies), "policy") if len(policies) > 1 else policies[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from tune_kd.tasks.catalogue import task_of
 MAPPED_FROM_BYTES = 256 * 2**20
 """An epoch's file of this size or more is memory-mapped, a smaller one is read whole."""
 
+LONGEST_WAIT_S = 600.0
+"""How long logits are waited for that are being computed, in seconds; then the trial asks the teacher itself."""
+
 
 def outputs_id(teacher_id: str, scenario: Scenario, seed: int, *, cpus: float, gpus: float) -> str:
     """A hash of all that the logits depend on, to the last bit: teacher, batch stream, and how it is computed."""
@@ -47,9 +51,13 @@ def outputs_id(teacher_id: str, scenario: Scenario, seed: int, *, cpus: float, g
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherOutputs:
-    """The logits of a batch stream by epoch. ``place`` says where a file of them is, by its name."""
+    """The logits of a batch stream by epoch. ``place`` says where a file of them is, by its name.
+
+    ``awaited`` are epochs whose logits somebody computes at this moment: a reader waits for those.
+    """
 
     place: Callable[[str], Path | Slot]
+    awaited: frozenset[int] = frozenset()
 
     def write(self, epoch: int, logits: Tensor) -> None:
         """Keep the logits of ``epoch``, float32 [images, n]; they count once their cost is written, too."""
@@ -59,13 +67,22 @@ class TeacherOutputs:
         """Keep what it cost to compute the logits of ``epoch``: from now on they are shared."""
         checkpoints.save(self.place(f"{epoch:05d}.cost.pt"), asdict(cost))
 
+    def give_up(self, epoch: int) -> None:
+        """Say that the logits of ``epoch`` will not come, to those who wait for them."""
+        checkpoints.save(self.place(f"{epoch:05d}.given-up.pt"), {})
+
     def cost(self, epoch: int) -> PassCost | None:
         """What the logits of ``epoch`` cost; None where there are none."""
         state = checkpoints.load(self.place(f"{epoch:05d}.cost.pt"))
         return None if state is None else PassCost(**state)
 
     def read(self, epoch: int) -> Tensor | None:
-        """The logits of ``epoch``, memory-mapped where they are many; None where there are none."""
+        """The logits of ``epoch``, memory-mapped where they are many; None where there are none.
+
+        Those of an ``awaited`` epoch are waited for until they are there or given up, :data:`LONGEST_WAIT_S` at most.
+        """
+        if epoch in self.awaited:
+            self._wait(epoch)
         if self.cost(epoch) is None:
             return None
         place = self.place(f"{epoch:05d}.logits.pt")
@@ -74,6 +91,13 @@ class TeacherOutputs:
             return mapped["logits"]
         state = checkpoints.load(place)
         return None if state is None else state["logits"]
+
+    def _wait(self, epoch: int) -> None:
+        until_s = time.monotonic() + LONGEST_WAIT_S
+        while self.cost(epoch) is None and time.monotonic() < until_s:
+            if checkpoints.load(self.place(f"{epoch:05d}.given-up.pt")) is not None:
+                return
+            time.sleep(0.1)
 
 
 def teach(teacher: Network, part: Part, data: Data, scenario: Scenario, *, seed: int, epoch: int) -> Tensor:
