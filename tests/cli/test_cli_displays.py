@@ -71,7 +71,7 @@ def test_a_line_a_trial_with_its_tau_accuracy_energy_and_time(clock: Clock) -> N
     output, plan = io.StringIO(), study()
     grid, stochastic = plan.runs
     display = LineProgress(output, clock)
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     display.stage("starting Ray")
     play(display, grid, [*trial(grid, 0), *trial(grid, 1)])
     clock.now_s = 125
@@ -93,7 +93,7 @@ def test_a_trial_that_diverged_is_named_where_it_ends_and_counted_where_its_run_
     for display in (LineProgress(clock=clock), RichProgress(Console(stderr=True, width=100), clock)):
         planned = study(("grid",))
         [run] = planned.runs
-        display.study_started(planned, "./runs")
+        display.study_started([planned], "./runs")
         play(display, run, [*trial(run, 0, epochs=3), *trial(run, 1, epochs=3, diverged_epoch=2, tau_min=math.nan)])
         display.run_ended(run, "completed")
         display.close()
@@ -109,7 +109,7 @@ def test_a_trial_that_broke_says_why_on_its_line(clock: Clock) -> None:
     output, plan = io.StringIO(), study()
     run, error = plan.runs[0], "Traceback (most recent call last):\n  …\nRuntimeError: out of memory\n"
     display = LineProgress(output, clock)
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     play(display, run, [started(run, 0), report(run, 0, 1), ended(run, 0, status="failed", error=error)])
     last = output.getvalue().splitlines()[-1]
     assert (
@@ -140,7 +140,7 @@ def test_the_data_are_said_once_however_many_parts_of_a_study_share_them(digits:
 def test_quiet_keeps_what_must_not_be_lost() -> None:
     output, plan = io.StringIO(), study()
     display = NotesOnly(output)
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     display.stage("starting Ray")
     play(display, plan.runs[0], trial(plan.runs[0], 0))
     display.note("the meter stopped: energy is unknown from here on")
@@ -153,7 +153,7 @@ def test_the_live_table_fits_80_columns_and_wraps_long_names(
 ) -> None:
     display, plan = on_terminal(80), study(["grid", "annealing:shape=exponential"], replicates=2)
     grid, annealing = plan.runs[:2]
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     play(display, grid, (event for index in range(19) for event in trial(grid, index)))
     clock.now_s = 3725
     display.run_ended(grid, "completed")
@@ -170,7 +170,7 @@ def test_the_live_table_fits_80_columns_and_wraps_long_names(
 
 def test_a_wide_terminal_shows_whole_names(on_terminal: Callable[[int], RichProgress]) -> None:
     display, plan = on_terminal(120), study(["annealing:shape=exponential"])
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     play(display, plan.runs[0], trial(plan.runs[0], 0))
     assert "annealing:shape=exponential r0" in screen(display)[1]
 
@@ -180,7 +180,7 @@ def test_no_line_is_longer_than_the_terminal(
     on_terminal: Callable[[int], RichProgress], clock: Clock, width: int
 ) -> None:
     display, plan = on_terminal(width), study(["annealing:shape=exponential", "grid"], replicates=10)
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     for run in plan.runs[:11]:
         play(display, run, trial(run, 0, energy_j=None))
         clock.now_s += 100_000
@@ -196,7 +196,7 @@ def test_the_live_table_shows_whole_names_and_figures_at_any_width(
     on_terminal: Callable[[int], RichProgress], clock: Clock, width: int
 ) -> None:
     display, plan = on_terminal(width), study(["annealing:shape=exponential", "grid"])
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     play(display, plan.runs[0], trial(plan.runs[0], 0))
     clock.now_s = 3725
     display.run_ended(plan.runs[0], "completed")
@@ -216,7 +216,7 @@ def test_of_many_runs_the_last_ones_are_on_the_screen_though_names_wrap(
     on_terminal: Callable[[int], RichProgress],
 ) -> None:
     display, plan = on_terminal(40), study(["annealing:shape=exponential"], replicates=12)
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     for run in plan.runs:
         play(display, run, trial(run, 0))
     console = Console(file=io.StringIO(), width=40, color_system=None)
@@ -231,7 +231,7 @@ def test_the_live_table_is_drawn_and_stays_when_it_ends(
 ) -> None:
     display, plan = on_terminal(80), study(["stochastic"])
     display.stage("loading")
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     play(display, plan.runs[0], trial(plan.runs[0], 0))
     clock.now_s = 3
     display.run_ended(plan.runs[0], "completed")
@@ -300,10 +300,10 @@ def test_an_unmeasured_attempt_makes_the_energy_of_the_run_unknown() -> None:
 def test_what_the_trials_share_is_in_the_energy_shown(asked: tuple[float | None, ...], shown: float | None) -> None:
     plan = study()
     display = LineProgress(io.StringIO())
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     display.run_started(plan.runs[0], Ledger(budget=plan.runs[0].budget))
     for energy_j in asked:
-        display.teacher_asked(PassCost(energy_j=energy_j))
+        display.teacher_asked(plan.runs[0], PassCost(energy_j=energy_j))
     run = display.runs[plan.runs[0].run_id]
     assert run.energy_j is None, "no trial has said anything yet"
     feed(run, *trial(run.plan, 0))
@@ -365,7 +365,7 @@ def resumed(progress: Progress, run: RunPlan) -> Ledger:
 def test_a_resumed_run_counts_the_trials_of_before(clock: Clock) -> None:
     output, plan = io.StringIO(), study()
     display = LineProgress(output, clock)
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     resumed(display, plan.runs[0])
     display.event(ended(plan.runs[0], 2, attempt=1))
     display.run_ended(plan.runs[0], "completed")
@@ -377,7 +377,7 @@ def test_a_resumed_run_counts_the_trials_of_before(clock: Clock) -> None:
 def test_a_run_that_begins_says_nothing_of_going_on(clock: Clock) -> None:
     output, plan = io.StringIO(), study()
     display = LineProgress(output, clock)
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     play(display, plan.runs[0], trial(plan.runs[0], 0))
     assert "goes on" not in output.getvalue()
 
@@ -386,7 +386,7 @@ def test_the_live_table_of_a_resumed_run_goes_on_where_it_was(
     on_terminal: Callable[[int], RichProgress], clock: Clock
 ) -> None:
     display, plan = on_terminal(100), study(["grid"], budget="4trials")
-    display.study_started(plan, "runs")
+    display.study_started([plan], "runs")
     resumed(display, plan.runs[0])
     assert "2/4" in screen(display)[1]
     run = display.runs[plan.runs[0].run_id]

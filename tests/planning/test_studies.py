@@ -10,7 +10,7 @@ import pytest
 from tune_kd.api import study
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
-from tune_kd.execution.comparisons import joined
+from tune_kd.execution.study import joined
 from tune_kd.history import resume
 from tune_kd.history.records import plan_rows
 from tune_kd.planning.paper_protocol import planned_protocol

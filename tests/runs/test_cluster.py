@@ -188,7 +188,7 @@ def test_nodes_come_and_go_and_nothing_is_lost_or_run_twice(cluster: Any, cache:
     charged = trials.set_index(["trial_id", "attempt"]).energy_j
     assert (charged.loc[last.index] >= last * (1 - 1e-9)).all()
     metered = nodes[nodes.energy_total_j.notna()]
-    parts = metered[["energy_trials_j", "energy_other_j", "energy_idle_j"]].sum(axis=1)
+    parts = metered[["energy_trials_j", "energy_other_runs_j", "energy_other_j", "energy_idle_j"]].sum(axis=1)
     assert ((metered.energy_total_j - parts).abs() <= 1e-9 * metered.energy_total_j).all()
     assert set(nodes.meter_params_json.dropna().map(lambda text: json.loads(text)["given"]["cpu_watts"])) == {20}, (
         "a resumed run is metered as it was"

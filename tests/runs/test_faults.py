@@ -60,8 +60,15 @@ def last_attempts(store: tune_kd.store.Store) -> pd.DataFrame:
 def test_a_killed_worker_costs_a_retry_and_changes_no_result(undisturbed, cache, tmp_path):
     report = random.randrange(1, 4 * EPOCHS - 2)
     print(f"killing a worker at report {report}")
+    # One job at a time: the worker is the one that trains, and not one that tests an ended trial.
     outcome = tune_kd.run(
-        "tpe", budget="4trials", settings=SMALL, store=tmp_path / "runs", cache=cache, progress=Killer(report)
+        "tpe",
+        budget="4trials",
+        settings=SMALL,
+        store=tmp_path / "runs",
+        cache=cache,
+        max_concurrent=1,
+        progress=Killer(report),
     )
     trials, run = outcome.store.trials(), outcome.store.runs().iloc[0]
     assert run.status == "completed"

@@ -27,9 +27,8 @@ class Heard(Progress):
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         self.costs[plan.run_id] = PassCost()
 
-    def teacher_asked(self, cost: PassCost) -> None:
-        *_, run_id = self.costs
-        self.costs[run_id] += cost
+    def teacher_asked(self, plan: RunPlan, cost: PassCost) -> None:
+        self.costs[plan.run_id] += cost
 
 
 def test_a_shared_teacher_is_charged_once_and_changes_no_result(ray_running, cache, tmp_path):
