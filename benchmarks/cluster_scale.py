@@ -1,11 +1,13 @@
-"""The driver of a large cluster, without the cluster: 10,000 trials on 500 simulated GPUs.
+"""The driver of a large cluster, without the cluster: a study of 50 runs on 500 simulated GPUs.
 
     python benchmarks/cluster_scale.py [--trials 10000] [--gpus 500] [--epochs 5] [--folder DIR]
 
-What is real: searcher, ledger, stopper, recorder, journals with their fsync, progress, and the store. What is
-simulated: the GPUs and their meters. Durations and powers are drawn from recorded epochs, a hundredth of the epochs
-kill their worker, and the clock is passed in, so that a cluster's time takes what its driver needs for it.
-Limits: at least 200 reports a second, at most 2 GiB, and a ledger that agrees with a second account.
+The study has 40 runs of one trial and 10 of many, which share the pool. What is real: pool, runs, searchers, ledgers,
+recorders, journals with their fsync, progress, and the store. What is simulated: the GPUs, their meters, and Ray.
+Durations and powers are drawn from recorded epochs, a hundredth of the epochs kill their worker, and the clock is
+passed in, so that a cluster's time takes what its driver needs for it.
+Limits: at least 200 reports a second, at most 2 GiB, ledgers that agree with a second account, and 95 % of the GPUs
+busy until the last wave.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from __future__ import annotations
 import argparse
 import heapq
 import itertools
-import logging
 import math
 import os
 import random
@@ -27,18 +28,24 @@ from pathlib import Path
 from typing import Any
 
 from tune_kd.budget.amount import Budget
-from tune_kd.budget.ledger import Ledger
-from tune_kd.events import EpochReport, to_json, utc_now
-from tune_kd.execution.recorder import Recorder
-from tune_kd.execution.tune import BudgetedSearcher, BudgetStopper, TuneEvents, TuneListener
-from tune_kd.history.run_history import RunHistory
+from tune_kd.cluster.session import Resources
+from tune_kd.events import EpochReport, Event, to_json, utc_now
+from tune_kd.execution.outputs_in_use import OutputsInUse
+from tune_kd.execution.pool import Pool
+from tune_kd.execution.ray_study import RayPart, RayStudy
+from tune_kd.execution.run import Run
+from tune_kd.execution.teachers import Teachers
+from tune_kd.execution.tune import PoolListener, PoolSearcher, PoolStopper
+from tune_kd.history.records import RunRow
 from tune_kd.meter.actor import NodeEnergy
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.client import account
 from tune_kd.meter.energy import Energy
 from tune_kd.meter.node import TrialEnergy
-from tune_kd.planning.plan import RunPlan, Study, plan_study
+from tune_kd.planning.execution_options import Execution
+from tune_kd.planning.plan import Study, plan_study
 from tune_kd.progress.displays import LineProgress
+from tune_kd.storage.cache import Cache
 from tune_kd.store import create_store
 
 # Seconds and watts of epochs of the digits scenario, from the store of a real run: two trials at a time on two busy
@@ -88,151 +95,234 @@ class SimulatedMeters:
     def settle(self) -> Mapping[str, NodeEnergy]:
         return self._known
 
+    def keep_up(self) -> None:
+        """Nothing: its accounts are always there."""
+
+
+class SimulatedNodes:
+    """What :class:`tune_kd.cluster.nodes.Cluster` would know of the nodes."""
+
+    machines: Mapping[str, Any] = {}
+    marker = Path("no-marker")
+
+    def __init__(self, gpus: int) -> None:
+        self.meters, self._gpus = SimulatedMeters(-(-gpus // GPUS_A_NODE)), gpus
+
+    def room(self) -> int:
+        return self._gpus
+
+    def watch(self, event: Event | None = None) -> None:
+        """Nothing: no node comes."""
+
+    def begin(self, run_id: str) -> None:
+        """Nothing: nobody reads the nodes' totals."""
+
+    def rows(self, run_id: str) -> list[dict[str, Any]]:
+        return []
+
+    def end(self, run_id: str) -> list[dict[str, Any]]:
+        return []
+
+    def has_lost_one(self, run_id: str) -> bool:
+        return False
+
+
+class NoRay:
+    """Ray's object store for a driver alone."""
+
+    def put(self, value: Any) -> Any:
+        return value
+
 
 @dataclass(eq=False)
-class SimulatedTrial:
-    """A trial on a GPU: what Tune's own has of it, and what its worker knows."""
+class SimulatedJob:
+    """A job on a GPU: what Tune's own trial has of it, and what its worker knows."""
 
     trial_id: str
     config: dict[str, Any]
     gpu: int
-    epoch: int
+    epoch: int = 0
     joules: float = 0.0  # of this attempt
     seconds: float = 0.0
     error_file: None = None
 
+    @property
+    def is_trial(self) -> bool:
+        return bool(self.config["job"] == "trial")
+
 
 @dataclass(kw_only=True)
-class Cluster:
-    """The GPUs, and Tune's part: it asks the searcher, and tells stopper and listener, in simulated time."""
+class GPUs:
+    """The GPUs, and Tune's part: it asks the pool for jobs and tells it what comes of them, in simulated time."""
 
-    plan: RunPlan
-    ledger: Ledger
-    source: TuneEvents
-    searcher: BudgetedSearcher
-    stopper: BudgetStopper
-    listener: TuneListener
-    meters: SimulatedMeters
+    pool: Pool
+    nodes: SimulatedNodes
     clock: Clock
-    gpus: int
+    count: int
+    epochs: int
     chance: random.Random
     reports: int = 0
     killed: int = 0
+    busy_s: float = 0.0  # of all GPUs
     charged: list[float] = field(default_factory=list)  # a second account: what every attempt came to
     seen: set[tuple[str, int]] = field(default_factory=set)
+    last_start_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.searcher, self.stopper = PoolSearcher(self.pool), PoolStopper(self.pool)
+        self.listener = PoolListener(self.pool, self.nodes.meters.keep_up)
+        self._names, self._order = itertools.count(), itertools.count()
+        self._due: list[tuple[float, int, SimulatedJob]] = []
+        self._free = list(range(self.count))
 
     def run(self) -> Iterator[int]:
         """Go on to the end; yields after every report."""
-        names, due, order = itertools.count(), [], itertools.count()
-        for gpu in range(self.gpus):
-            self._next(gpu, due, names, order)
-        while due:
-            self.clock.now_s, _, trial = heapq.heappop(due)
+        self._fill()
+        while self._due:
+            now_s, _, job = heapq.heappop(self._due)
+            self.busy_s += (now_s - self.clock.now_s) * (len(self._due) + 1)
+            self.clock.now_s = now_s
             yield self.reports
-            if self.chance.random() < KILLED:
-                self._kill(trial)
-            elif self._report(trial):
-                self._next(trial.gpu, due, names, order)
+            if job.is_trial and self.chance.random() < KILLED:
+                self._kill(job)
+            elif self._tell(job):
+                self._free.append(job.gpu)
+                self.listener.on_step_begin(0, [])
+                self._fill()
                 continue
-            self._schedule(trial, due, order)
+            self._schedule(job)
 
-    def _next(self, gpu: int, due: list[Any], names: Iterator[int], order: Iterator[int]) -> None:
-        name = f"tune-{next(names)}"
-        config = self.searcher.suggest(name)
-        if isinstance(config, dict):
-            trial = SimulatedTrial(name, config, gpu, epoch=config["reported"])
-            self.listener.on_trial_start(0, [], trial)
-            self._schedule(trial, due, order)
+    def _fill(self) -> None:
+        while self._free:
+            name = f"tune-{next(self._names)}"
+            config = self.searcher.suggest(name)
+            if not isinstance(config, dict):
+                return
+            job = SimulatedJob(name, config, self._free.pop(), epoch=config.get("reported", 0))
+            self.listener.on_trial_start(0, [], job)  # type: ignore[arg-type]
+            self.last_start_s = self.clock.now_s if job.is_trial else self.last_start_s
+            self._schedule(job)
 
-    def _schedule(self, trial: SimulatedTrial, due: list[Any], order: Iterator[int]) -> None:
+    def _schedule(self, job: SimulatedJob) -> None:
         seconds, watts = self.chance.choice(RECORDED)
-        trial.seconds, trial.joules = trial.seconds + seconds, trial.joules + seconds * watts
-        heapq.heappush(due, (self.clock.now_s + seconds, next(order), trial))
+        job.seconds, job.joules = job.seconds + seconds, job.joules + seconds * watts
+        heapq.heappush(self._due, (self.clock.now_s + seconds, next(self._order), job))
 
-    def _report(self, trial: SimulatedTrial) -> bool:
-        """One epoch is told as Tune tells it; is the trial over?"""
-        trial.epoch += 1
-        self.reports += 1
-        key = (trial.config["trial_id"], trial.epoch)
-        assert key not in self.seen, "an epoch came twice"
-        self.seen.add(key)
-        told = self._told(trial)
-        result = {"report": to_json(told), "val_score": told.val_score, "epoch": told.epoch}
-        stop = self.stopper(trial.trial_id, result)
-        self.listener.on_trial_result(0, [], trial, result)
-        if not stop and trial.epoch < self.plan.scenario.recipe.epochs:
+    def _tell(self, job: SimulatedJob) -> bool:
+        """One result is told as Tune tells it; is the job over?"""
+        result = self._reported(job) if job.is_trial else {"outcome": TESTED}
+        stop = self.stopper(job.trial_id, result)
+        if job.is_trial and not stop and job.epoch < self.epochs:
             return False
-        self.stopper(trial.trial_id, result)  # Tune gives a trial's last result twice
-        self._close(trial)
-        self.searcher.on_trial_complete(trial.trial_id, result)
-        self.listener.on_trial_complete(0, [], trial)
+        self.stopper(job.trial_id, result)  # Tune gives a trial's last result twice
+        if job.is_trial:
+            self._close(job)
+        self.listener.on_trial_complete(0, [], job)  # type: ignore[arg-type]
         return True
 
-    def _kill(self, trial: SimulatedTrial) -> None:
+    def _reported(self, job: SimulatedJob) -> dict[str, Any]:
+        job.epoch += 1
+        self.reports += 1
+        key = (job.config["trial_id"], job.epoch)
+        assert key not in self.seen, "an epoch came twice"
+        self.seen.add(key)
+        told = self._told(job)
+        return {"report": to_json(told), "val_score": told.val_score, "epoch": told.epoch}
+
+    def _kill(self, job: SimulatedJob) -> None:
         self.killed += 1
-        self._close(trial)
-        self.listener.on_trial_recover(0, [], trial)
-        trial.joules = trial.seconds = 0.0
-        self.listener.on_trial_start(0, [], trial)
+        self._close(job)
+        self.listener.on_trial_recover(0, [], job)  # type: ignore[arg-type]
+        job.joules = job.seconds = 0.0
+        self.listener.on_trial_start(0, [], job)  # type: ignore[arg-type]
 
-    def _close(self, trial: SimulatedTrial) -> None:
-        self.charged.append(trial.joules)
-        name = account(trial.config["trial_id"], trial.config["attempt"])
-        self.meters.close(trial.gpu // GPUS_A_NODE, name, trial.joules)
+    def _close(self, job: SimulatedJob) -> None:
+        self.charged.append(job.joules)
+        name = account(job.config["trial_id"], job.config["attempt"])
+        self.nodes.meters.close(job.gpu // GPUS_A_NODE, name, job.joules)
 
-    def _told(self, trial: SimulatedTrial) -> EpochReport:
+    def _told(self, job: SimulatedJob) -> EpochReport:
         known = {
-            "run_id": self.plan.run_id,
-            "trial_id": trial.config["trial_id"],
-            "attempt": trial.config["attempt"],
+            "run_id": job.config["trial_id"].rpartition("-")[0],
+            "trial_id": job.config["trial_id"],
+            "attempt": job.config["attempt"],
             "at": utc_now(),
-            "epoch": trial.epoch,
-            "checkpoint_epoch": trial.epoch,
-            "node_id": f"node-{trial.gpu // GPUS_A_NODE}",
+            "epoch": job.epoch,
+            "checkpoint_epoch": job.epoch,
+            "node_id": f"node-{job.gpu // GPUS_A_NODE}",
             "val_score": 0.9 + 0.01 * self.chance.random(),
             "train_loss": 1.0,
             "val_loss": 1.0,
-            "energy_j": trial.joules,
-            "energy_gpu_j": trial.joules,
+            "energy_j": job.joules,
+            "energy_gpu_j": job.joules,
             "energy_method": "counter",
-            "co2e_g": CARBON.co2e_g(trial.joules),
-            "duration_s": trial.seconds,
-            "flops_executed": 10**9 * trial.epoch,
+            "co2e_g": CARBON.co2e_g(job.joules),
+            "duration_s": job.seconds,
+            "flops_executed": 10**9 * job.epoch,
         }
         return EpochReport(**{**NO_FIELDS, **known})  # type: ignore[arg-type]
 
 
+def planned(trials: int, epochs: int) -> Study:
+    """40 runs of one trial and 10 that share the other trials, none of which asks a teacher."""
+    settings = {"recipe.epochs": epochs, "loss": "ce"}
+    study = plan_study(policies=["fixed", "random"], replicates=1, budget="1e9kWh", track="budget", settings=settings)
+    single, many = study.runs
+    each = (trials - 40) // 10
+    limits = [1] * 40 + [each] * 10
+    runs = [
+        replace(
+            single if limit == 1 else many,
+            run_id=f"{study.study_id}-{index:02d}",
+            replicate=index,
+            budget=Budget(currency="trials", limit=limit),
+            track="budget",
+        )
+        for index, limit in enumerate(limits)
+    ]
+    return replace(study, runs=tuple(runs))
+
+
+def on_no_ray(study: Study, nodes: SimulatedNodes, folder: Path) -> RayPart:
+    """The part of the study as it would lie on Ray, its values in place of references."""
+    ray = NoRay()
+    on_ray = RayStudy(
+        ray=ray,
+        resources=Resources(cpus=1, gpus=1),
+        cluster=nodes,  # type: ignore[arg-type]
+        cache=Cache(folder / "cache"),
+        carbon=CARBON,
+        tune_folder=folder,
+        tasks=None,  # type: ignore[arg-type]
+        teachers=Teachers(ray),
+    )
+    nothing: Any = None
+    of_study = {"study": on_ray, "plans": study.runs, "images": None, "data": None, "steps": 1}
+    return RayPart(**of_study, teacher_id="none", taught=False, counted=nothing, largest_class=(0.1, 1))
+
+
 def simulate(folder: Path, *, trials: int, gpus: int, epochs: int) -> None:
     """Run, measure, print. Raises AssertionError where a figure misses its limit or the accounts differ."""
-    import ray
-
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    study = plan_study(policies=["random"], budget="1e9kWh", track="budget", settings={"recipe.epochs": epochs})
-    plan = replace(study.runs[0], budget=Budget(currency="joules", limit=1e15))
-    store, clock, chance = create_store(folder / "runs"), Clock(), random.Random(0)
-    row = {"run_id": plan.run_id, "policy": plan.label, "scenario": plan.scenario.name, "replicate": 0}
-    store.write_run({**row, "status": "running"})
-    ledger = Ledger(budget=plan.budget, max_trials=trials)
-    meters, tested = SimulatedMeters(-(-gpus // GPUS_A_NODE)), ray.put(TESTED)
-    recorder = Recorder(store, lambda *which: tested, meters, CARBON, ledger)  # type: ignore[arg-type]
-    with Path(os.devnull).open("w") as nowhere:
+    study = planned(trials, epochs)
+    store, clock, nodes = create_store(folder / "runs"), Clock(), SimulatedNodes(gpus)
+    part = on_no_ray(study, nodes, folder)
+    with Path(os.devnull).open("w") as nowhere, OutputsInUse(folder / "outputs", print) as uses:
         progress = LineProgress(nowhere, clock)
-        progress.study_started(Study(study_id=study.study_id, name="benchmark", runs=(plan,)), store.location)
-        progress.run_started(plan, ledger)
-        source = TuneEvents(plan, CARBON, [ledger, recorder, progress.event], RunHistory())
-        cluster = Cluster(
-            plan=plan,
-            ledger=ledger,
-            source=source,
-            searcher=BudgetedSearcher(plan.policy.searcher(plan.space, 0), ledger, source, lambda: gpus),
-            stopper=BudgetStopper(ledger, source),
-            listener=TuneListener(source),
-            meters=meters,
-            clock=clock,
-            gpus=gpus,
-            chance=chance,
-        )
+        progress.study_started([study], store.location)
+        runs = [
+            Run(
+                plan,
+                RunRow({"run_id": plan.run_id, "policy": plan.label, "scenario": plan.scenario.name, "replicate": 0}),
+                store=store,
+                part=part,
+                uses=uses,
+                execution=Execution(store=folder / "runs", cache=folder / "cache", share_teacher=False),
+                progress=progress,
+            )
+            for plan in study.runs
+        ]
+        pool = Pool(runs, part.study.room)
+        cluster = GPUs(pool=pool, nodes=nodes, clock=clock, count=gpus, epochs=epochs, chance=random.Random(0))
         begun, cpu_before_s, slowest = time.perf_counter(), time.process_time(), math.inf
         mark = (0, begun, cpu_before_s)
         for reports in cluster.run():
@@ -241,26 +331,29 @@ def simulate(folder: Path, *, trials: int, gpus: int, epochs: int) -> None:
                 rate, cpu_rate = (5_000 / (after - before) for before, after in zip(mark[1:], now[1:], strict=True))
                 slowest, mark = min(slowest, rate), now
                 print(f"{reports:8d} reports, {rate:6.0f} a second, {cpu_rate:6.0f} a CPU second", flush=True)
-        recorder.finish()
+            if clock.now_s <= cluster.last_start_s:
+                busy = cluster.busy_s / (gpus * clock.now_s) if clock.now_s else 1.0
+        pool.close()
         elapsed_s, cpu_s = time.perf_counter() - begun, time.process_time() - cpu_before_s
-        if source.failure is not None:
-            raise source.failure
-    ray.shutdown()
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     sealed = store.trials(["trial_id", "attempt", "status", "energy_j"])
-    expected = math.fsum(cluster.charged)
-    rate = cluster.reports / elapsed_s
-    print(f"{trials} trials on {gpus} GPUs, {cluster.reports} reports, {cluster.killed} killed workers")
+    expected, rate = math.fsum(cluster.charged), cluster.reports / elapsed_s
+    print(
+        f"{len(runs)} runs, {trials} trials on {gpus} GPUs, {cluster.reports} reports, {cluster.killed} killed workers"
+    )
     print(f"cluster time {clock.now_s:.0f} s, driver {elapsed_s:.0f} s of which {cpu_s:.0f} s CPU")
+    print(f"GPUs busy until the last trial began: {100 * busy:.1f} % (at least 95)")
     print(f"{rate:.0f} reports a second, the slowest 5000 at {slowest:.0f} (at least 200)")
     print(f"most memory held {held:.2f} GiB (at most 2)")
-    print(f"ledger {ledger.spent:.6f} J, second account {expected:.6f} J, store {math.fsum(sealed.energy_j):.6f} J")
-    assert ledger.spent == expected == math.fsum(sealed.energy_j)
+    print(f"second account {expected:.6f} J, store {math.fsum(sealed.energy_j):.6f} J")
+    assert expected == math.fsum(sealed.energy_j)
+    assert {run.status for run in runs} == {"completed"}
     assert len(sealed) == trials + cluster.killed
     assert (sealed.status == "completed").sum() == trials
     assert cluster.reports == trials * epochs
     assert rate >= 200, "too slow"
     assert held <= 2, "too much memory"
+    assert busy >= 0.95, "GPUs were idle"
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, run_costs
+from analysis.runs.company import company_notes
 from analysis.runs.diverged import diverged_notes, diverged_trials
 from tune_kd.formats import energy, plural
 from tune_kd.store.reading.incumbents import incumbents
@@ -44,8 +45,8 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     ``PLACE``, label (the policy, told apart from its variants), policy, replicate, status, counted, repeated,
     trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_score,
     test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, g_per_kwh (of the CO2e, PUE included),
-    meters_beside_s (the longest of its nodes). Equal replicates have equal seeds. ``counted`` rows are completed, have
-    a tested incumbent and are the latest of their policy and replicate.
+    meters_beside_s (the longest of its nodes), co_tenants (the mean over its trials). Equal replicates have equal
+    seeds. ``counted`` rows are completed, have a tested incumbent and are the latest of their policy and replicate.
     """
     rows, trials = _settings(runs), columns(trials, ("status", "tau", "test_score", "trial_id", "attempt"))
     _add_trials(rows, trials)
@@ -82,6 +83,8 @@ def _add_trials(rows: pd.DataFrame, trials: pd.DataFrame) -> None:
     for name in ("val_score", "test_score", "tau"):
         rows[name] = as_float(by_run.map(best[name]))
     rows["incumbent"] = by_run.map(best["trial_id"])
+    tenants = as_float(columns(trials, ("co_tenants",))["co_tenants"])
+    rows["co_tenants"] = as_float(by_run.map(tenants.groupby(trials["run_id"]).mean()))
     rows["trials"] = by_run.map(trials.groupby("run_id")["trial_id"].nunique()).fillna(0).astype(int)
     for status in ("failed", "lost"):
         count = (trials["status"] == status).groupby(trials["run_id"]).sum()
@@ -119,6 +122,7 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
             f"energies of {plural(crowded, 'run')} were taken while another study (or another Ray node) ran on the "
             f"same machine: its idle and RAM power is split by what the trials of each had reserved"
         )
+    lines += company_notes(outcomes)
     lines += diverged_notes(outcomes)
     empty = outcomes["status"].isin(COUNTED) & outcomes["val_score"].isna()
     if empty.any():

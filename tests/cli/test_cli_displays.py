@@ -164,8 +164,34 @@ def test_the_live_table_fits_80_columns_and_wraps_long_names(
         "grid r0                  ━━━━━━━━  19/19         80.0 %  570 mWh took 1 h 02 min",
         "annealing:shape=         ━━━         0/1 12/30   62.0 % 12.0 mWh 1 min 45 s left",
         "exponential r0",
-        "1 of 4 runs              ━━━╸                                    1 h 07 min left",
+        "1 of 4 runs              ━━━╸                            582 mWh 1 h 07 min left",
+        "under way: annealing:shape=exponential r0 trial 1",
     ]
+
+
+def test_of_runs_that_share_the_workers_every_trial_under_way_is_named_and_where_there_are_nodes_its_node(
+    on_terminal: Callable[[int], RichProgress],
+) -> None:
+    display, plan = on_terminal(100), study(["grid", "random"])
+    grid, random = plan.runs[:2]
+    display.study_started([plan], "runs")
+    for run in (grid, random):
+        display.run_started(run, Ledger(budget=run.budget))
+    for event in (started(grid, 2), started(random, 0), report(grid, 2, 5)):
+        display.event(event)
+    display._show()
+    assert screen(display)[-1] == "under way: grid r0 trial 3, random r0 trial 1"
+    for event in (replace(report(grid, 2, 6), node_id="aaaaaaaa1"), replace(report(random, 0, 1), node_id="bbbbbbbb2")):
+        display.event(event)
+    display._show()
+    assert screen(display)[-1] == "under way: grid r0 trial 3 on aaaaaaaa, random r0 trial 1 on bbbbbbbb"
+    many = on_terminal(44)
+    many.study_started([plan], "runs")
+    many.run_started(grid, Ledger(budget=grid.budget))
+    for index in range(9):
+        many.event(started(grid, index))
+    many._show()
+    assert screen(many)[-1] == "under way: 9 trials"
 
 
 def test_a_wide_terminal_shows_whole_names(on_terminal: Callable[[int], RichProgress]) -> None:

@@ -41,6 +41,7 @@ def shared(scenario: Scenario) -> Shared:
         policy_json=policy_record(Grid()),
         replicate_seed=1,
         data=nothing,
+        tested_on=nothing,
         teacher=nothing,
         counted=nothing,
         cache=Cache(Path("cache")),

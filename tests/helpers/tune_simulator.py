@@ -116,7 +116,6 @@ class Simulator:
         stop = self.trials.reported(trial.trial_id, result)
         if not stop:
             stop = self.scheduler.on_trial_result(None, trial, result) == TrialScheduler.STOP
-        self.trials.reported(trial.trial_id, result)  # to stopper and callback
         if stop or trial.epoch == self.plan.scenario.recipe.epochs:
             repeated = {**result, "done": True}  # Tune gives a trial's last result twice
             self.trials.reported(trial.trial_id, repeated)

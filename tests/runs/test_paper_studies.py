@@ -10,7 +10,7 @@ import tune_kd
 from analysis.runs.reading import read
 from tune_kd.cli.shown.study_tables import tables_of
 from tune_kd.data import Loading, load
-from tune_kd.execution.comparisons import joined
+from tune_kd.execution.study import joined
 from tune_kd.history.records import plan_rows
 from tune_kd.planning.paper_studies import plan_parts
 from tune_kd.store import create_store

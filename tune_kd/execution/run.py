@@ -80,11 +80,12 @@ class Run:
         """
         plan, study, teacher = self.plan, self.part.study, self.teacher()
         self._held.enter_context(self._store.lease(plan.run_id))
-        history = history_of(self._store, plan.run_id, self._execution.max_failures)
+        has_begun = self._row.has_begun  # of a new run there is nothing to read
+        history = history_of(self._store, plan.run_id, self._execution.max_failures) if has_begun else RunHistory()
         self.ledger = _ledger(plan, history)
         self._row.start(self._store, teacher, study.resources, study.carbon)
         study.cluster.begin(plan.run_id)
-        self._nodes = NodeRows(self._store, plan.run_id)
+        self._nodes = NodeRows(self._store, plan.run_id, new=not has_begun)
         # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
         self._nodes.write(study.cluster.rows(plan.run_id))
         self._progress.run_started(plan, self.ledger)
@@ -214,7 +215,7 @@ class Run:
         self._note_problems()
         status, error = ("stopped", "interrupted") if interrupted and not self.exhausted else self.trials.verdict()
         self._row.end(self._store, self.ledger, status, error)
-        if status == "completed":
+        if status == "completed" and len(self.ledger.trials) > 1:
             incumbent = self._store.incumbent(self.plan.run_id)
             checkpoints.remove_others(self.part.study.cache.kept, self.plan.run_id, incumbent)
         if status != "stopped":

@@ -1,7 +1,7 @@
 """Ray Tune around a pool: a searcher, a scheduler, a stopper and a callback that put Tune's calls through to it.
 
-One Tuner serves all runs of a study, so that its workers outlive them. Each job is a trial of Tune's. Tune calls the
-stopper before callbacks, and again for a result that it repeats, all in the driver's main thread.
+One Tuner serves all runs of a study, so that its workers outlive them. Each job is a trial of Tune's. Tune tells the
+stopper every result, and the last one of a job twice, all in the driver's main thread.
 """
 
 from __future__ import annotations
@@ -125,7 +125,10 @@ class _Only:
 
 
 class PoolListener(_NotSaved, Callback):
-    """Passes Tune's callbacks to the pool. ``each_step`` is called in each turn of Tune's loop and must not wait."""
+    """Passes Tune's callbacks to the pool, but for results, which the stopper is told.
+
+    ``each_step`` is called in each turn of Tune's loop and must not wait.
+    """
 
     def __init__(self, pool: Pool, each_step: Callable[[], object] = lambda: None) -> None:
         self._pool, self._each_step = pool, each_step
@@ -136,11 +139,6 @@ class PoolListener(_NotSaved, Callback):
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         self._pool.started(trial.trial_id)
-
-    def on_trial_result(
-        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
-    ) -> None:
-        self._pool.reported(trial.trial_id, result)
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         self._pool.ended(trial.trial_id)

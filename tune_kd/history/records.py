@@ -128,6 +128,11 @@ class RunRow:
         return self.columns.get("forced_changes")
 
     @property
+    def has_begun(self) -> bool:
+        """Was the run ever started?"""
+        return self.columns.get("started_at") is not None
+
+    @property
     def teacher_id(self) -> str | None:
         """The teacher that the run started with; None if it has not started, or asks none."""
         return self.columns.get("teacher_id")
@@ -192,9 +197,10 @@ class RunRow:
 class NodeRows:
     """A run's rows of ``nodes``: what a meter counts now is added to what earlier drivers of the run recorded."""
 
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(self, store: Store, run_id: str, *, new: bool = False) -> None:
+        """A ``new`` run has no rows yet, and the store is not read for them."""
         self._store, self._run_id = store, run_id
-        self._before = plain_rows(store.nodes(run_ids=[run_id]))
+        self._before = [] if new else plain_rows(store.nodes(run_ids=[run_id]))
 
     def write(self, now: Iterable[dict[str, Any]]) -> None:
         """Write the rows; ``now`` are those of this driver's nodes."""

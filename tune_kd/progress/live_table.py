@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tune_kd import formats
 from tune_kd.events import Event
-from tune_kd.progress.state import RunView, time_left_s
+from tune_kd.progress.state import AttemptView, RunView, time_left_s
 from tune_kd.progress.watching import Clock, Watching, headlines
 from tune_kd.terminal.table import Column, FittedTable
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tune_kd.planning.plan import RunPlan, Study
 
 WIDE = 100  # columns that are enough for long bars and gaps
+NARROW = 40  # with fewer, what is under way is left out
 REDRAW_S = 0.1
 FIGURES = ("trials", "epoch", "best val", "energy", "time")
 LEAST = (1, 3, 5, 2)  # where it is narrow, the bar goes first, then the epoch, energy and trials
@@ -97,6 +98,11 @@ class RichProgress(Watching):
     def renderable(self, runs: list[RunView]) -> RenderableType:
         """What is on the screen now."""
         parts: list[RenderableType] = [self._table(runs)] if runs else []
+        room = self.console.width >= NARROW
+        if room and len(self.planned) > 1 and not self.closing and (going := self.under_way):
+            named = Text(f"under way: {_named(going)}", style="dim")
+            short = Text(f"under way: {formats.plural(len(going), 'trial')}", style="dim")
+            parts.append(named if named.cell_len <= self.console.width else short)
         if self.preparing:
             parts.append(Spinner("line" if self.console.options.ascii_only else "dots", Text(self.preparing)))
         return Group(*parts)
@@ -109,7 +115,7 @@ class RichProgress(Watching):
             done = sum(run.status is not None for run in self.runs.values())
             names.append(f"{done} of {len(self.planned)} runs")
             bars.append(_bar(self.fraction))
-            rows.append(("", "", "", "", self._time(now_s)))
+            rows.append(("", "", "", formats.energy(self.energy_j), self._time(now_s)))
         figures = (
             Column(header=header, cells=[row[place] for row in rows], right=True)
             for place, header in enumerate(FIGURES)
@@ -134,6 +140,15 @@ class RichProgress(Watching):
         if self.closing or all(plan.run_id in self.runs and self.runs[plan.run_id].status for plan in self.planned):
             return f"took {formats.duration(elapsed_s)}"
         return _left(time_left_s(self.fraction, elapsed_s, self.fraction_before))
+
+
+def _named(going: list[tuple[RunView, AttemptView]]) -> str:
+    """The trials that are being trained; where they are on several nodes, on which."""
+    several = len({trial.node_id for _, trial in going} - {None}) > 1
+    where = (f" on {trial.node_id[:8]}" if several and trial.node_id else "" for _, trial in going)
+    return ", ".join(
+        f"{run.name} trial {trial.started.index + 1}{on}" for (run, trial), on in zip(going, where, strict=True)
+    )
 
 
 def _figures(run: RunView, now_s: float) -> tuple[str, ...]:

@@ -49,6 +49,11 @@ class AttemptView:
         return 0 if self.last is None else self.last.epoch
 
     @property
+    def node_id(self) -> str | None:
+        """The node that it runs on; None before the first report."""
+        return None if self.last is None else self.last.node_id
+
+    @property
     def energy_j(self) -> float | None:
         return None if self.last is None else self.last.energy_j
 

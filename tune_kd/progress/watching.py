@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from tune_kd import formats
 from tune_kd.progress.base import Progress
-from tune_kd.progress.state import RunView
+from tune_kd.progress.state import AttemptView, RunView
 from tune_kd.store.ids import base_id
 
 if TYPE_CHECKING:  # a display is on the screen before torch, which these need, is loaded
@@ -60,6 +60,18 @@ class Watching(NotesOnly):
     def run_ended(self, plan: RunPlan, status: str) -> None:
         run = self.runs[plan.run_id]
         run.status, run.duration_s = status, self.clock() - run.started_s
+
+    @property
+    def under_way(self) -> list[tuple[RunView, AttemptView]]:
+        """The trials that are being trained, with their runs, in the order of these."""
+        going = [run for run in self.runs.values() if run.status is None]
+        return [(run, trial) for run in going for trial in run.trials if trial.ended is None]
+
+    @property
+    def energy_j(self) -> float | None:
+        """What the study spent so far; None if a part of it was not measured."""
+        spent = [run.energy_j for run in self.runs.values() if any(trial.last for trial in run.trials)]
+        return sum(joules for joules in spent if joules is not None) if spent and None not in spent else None
 
     @property
     def fraction(self) -> float:
