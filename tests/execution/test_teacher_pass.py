@@ -1,0 +1,129 @@
+"""The teacher's pass of a run: in parts, charged once, and together with other runs of the replicate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tune_kd.budget.amount import parse_budget
+from tune_kd.budget.cost import PassCost
+from tune_kd.budget.ledger import Ledger
+from tune_kd.execution.teacher_pass import TeacherPass
+from tune_kd.planning.plan import plan_study
+from tune_kd.training import teacher_outputs
+from tune_kd.training.teacher_outputs import TeacherOutputs
+
+EPOCHS = 10
+EACH = PassCost(flops=7, duration_s=0.5, energy_j=3.0, co2e_g=0.25)
+
+
+class Pass:
+    """A pass of a run in ``folder``, with what it has told."""
+
+    def __init__(self, folder: Path, computing: set[int], budget: str = "5trials") -> None:
+        [plan] = plan_study(policies=["random"], settings={"recipe.epochs": EPOCHS}).runs
+        self.ledger, self.told = Ledger(budget=parse_budget(budget)), list[PassCost]()
+        self.made = TeacherPass(plan, folder, self.ledger, computing, steps=4, told=self.told.append)
+
+    def parts(self) -> list[list[int]]:
+        """All parts that are left."""
+        return list(iter(self.made.next_part, None))
+
+
+def compute(folder: Path, epochs: list[int]) -> None:
+    """What a worker does."""
+    outputs = TeacherOutputs(place=folder.joinpath)
+    for epoch in epochs:
+        outputs.write(epoch, torch.zeros(2, 3))
+        outputs.write_cost(epoch, EACH)
+
+
+def test_every_epoch_is_in_one_part_and_charged_once(tmp_path: Path) -> None:
+    one = Pass(tmp_path, computing=set())
+    one.made.begin(None, room=1)
+    parts = one.parts()
+    assert sorted(epoch for part in parts for epoch in part) == list(range(EPOCHS))
+    assert 4 <= len(parts) <= 5, "as many as pay for their start"
+    for part in reversed(parts):
+        assert not one.made.complete
+        assert one.made.first_is_there == (0 not in one.made.awaited)
+        compute(tmp_path, part)
+        one.made.computed(part)
+        one.made.computed(part)  # told twice
+    assert one.made.complete
+    assert one.made.total == PassCost(flops=70, duration_s=5.0, energy_j=30.0, co2e_g=2.5)
+    assert sum((cost.flops for cost in one.told), 0) == 70
+
+
+def test_a_run_that_comes_later_awaits_what_another_has_computed_and_pays_the_same(tmp_path: Path) -> None:
+    computing: set[int] = set()
+    first, second = Pass(tmp_path, computing), Pass(tmp_path, computing)
+    first.made.begin(None, room=2)
+    begun = first.made.next_part()
+    assert begun is not None
+    second.made.begin(None, room=2)
+    assert second.made.awaited == begun
+    others = second.parts()
+    assert first.made.next_part() is None, "the second run has handed out the rest"
+    assert first.made.handed_out
+    for part in [begun, *others]:
+        compute(tmp_path, part)
+        computing.difference_update(part)
+        for run in (first, second):
+            run.made.computed(part)
+    assert second.made.total.flops == 70
+    assert second.made.total.energy_j == 30.0
+    third = Pass(tmp_path, computing)
+    third.made.begin(None, room=2)
+    assert third.made.complete
+    assert third.made.total == second.made.total
+
+
+def test_a_part_that_is_given_up_is_not_charged_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    one = Pass(tmp_path, computing=set())
+    one.made.begin(None, room=10)
+    parts = one.parts()
+    one.made.not_computed(parts[0])
+    for part in parts[1:]:
+        compute(tmp_path, part)
+        one.made.computed(part)
+    assert one.made.complete
+    assert one.made.total.flops == 7 * (EPOCHS - len(parts[0]))
+    readers = TeacherOutputs(place=tmp_path.joinpath, awaited=frozenset(parts[0]))
+    assert readers.read(parts[0][0]) is None, "at once"
+
+
+def test_an_awaited_epoch_is_there_when_it_is_read_and_only_that_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher_outputs.time, "sleep", lambda _: compute(tmp_path, [3]))  # meanwhile
+    assert TeacherOutputs(place=tmp_path.joinpath).read(3) is None
+    logits = TeacherOutputs(place=tmp_path.joinpath, awaited=frozenset([3])).read(3)
+    assert logits is not None
+    assert logits.shape == (2, 3)
+
+
+def test_no_other_part_is_handed_out_once_half_of_the_budget_is_spent(tmp_path: Path) -> None:
+    one = Pass(tmp_path, computing=set(), budget="20J")
+    one.made.begin(None, room=10)
+    computed = []
+    while (part := one.made.next_part()) is not None:
+        compute(tmp_path, part)
+        one.made.computed(part)
+        computed += part
+    assert len(computed) == 4, "12 of 20 J"
+    assert one.made.complete
+    assert one.ledger.shared == 12
+
+
+def test_a_resumed_run_is_charged_the_rest_beyond_what_is_recorded(tmp_path: Path) -> None:
+    compute(tmp_path, [0, 1])
+    one = Pass(tmp_path, computing=set())
+    one.made.begin(PassCost(flops=14, duration_s=2.0, energy_j=8.0, co2e_g=1.0), room=1)
+    assert one.told == [], "it was told before"
+    for part in one.parts():
+        compute(tmp_path, part)
+        one.made.computed(part)
+    assert (one.made.total.flops, one.made.total.energy_j) == (70, 8.0 + 8 * 3.0)
