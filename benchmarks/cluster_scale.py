@@ -270,6 +270,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where to put the store; by default a temporary folder")
     given = parser.parse_args()
+    if given.folder:
+        given.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="cluster-scale-", dir=given.folder))
     try:
         simulate(folder, trials=given.trials, gpus=given.gpus, epochs=given.epochs)
