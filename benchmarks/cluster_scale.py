@@ -252,7 +252,8 @@ def simulate(folder: Path, *, trials: int, gpus: int, epochs: int) -> None:
     rate = cluster.reports / elapsed_s
     print(f"{trials} trials on {gpus} GPUs, {cluster.reports} reports, {cluster.killed} killed workers")
     print(f"cluster time {clock.now_s:.0f} s, driver {elapsed_s:.0f} s of which {cpu_s:.0f} s CPU")
-    print(f"{rate:.0f} reports a second, the slowest 5000 at {slowest:.0f} (at least 200)")
+    of_many = f", the slowest 5000 at {slowest:.0f}" if math.isfinite(slowest) else ""
+    print(f"{rate:.0f} reports a second{of_many} (at least 200)")
     print(f"most memory held {held:.2f} GiB (at most 2)")
     print(f"ledger {ledger.spent:.6f} J, second account {expected:.6f} J, store {math.fsum(sealed.energy_j):.6f} J")
     assert ledger.spent == expected == math.fsum(sealed.energy_j)
