@@ -343,7 +343,8 @@ def simulate(folder: Path, *, trials: int, gpus: int, epochs: int) -> None:
     )
     print(f"cluster time {clock.now_s:.0f} s, driver {elapsed_s:.0f} s of which {cpu_s:.0f} s CPU")
     print(f"GPUs busy until the last trial began: {100 * busy:.1f} % (at least 95)")
-    print(f"{rate:.0f} reports a second, the slowest 5000 at {slowest:.0f} (at least 200)")
+    of_many = f", the slowest 5000 at {slowest:.0f}" if math.isfinite(slowest) else ""
+    print(f"{rate:.0f} reports a second{of_many} (at least 200)")
     print(f"most memory held {held:.2f} GiB (at most 2)")
     print(f"second account {expected:.6f} J, store {math.fsum(sealed.energy_j):.6f} J")
     assert expected == math.fsum(sealed.energy_j)
@@ -363,6 +364,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where to put the store; by default a temporary folder")
     given = parser.parse_args()
+    if given.folder:
+        given.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="cluster-scale-", dir=given.folder))
     try:
         simulate(folder, trials=given.trials, gpus=given.gpus, epochs=given.epochs)

@@ -9,6 +9,7 @@ in at most 0.5 s.
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -46,6 +47,7 @@ def beyond_training_s(trials: pd.DataFrame) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "runs"
         words = ["compare", "--policies", POLICIES, "--budget", "20trials", "--store", str(store)]

@@ -13,7 +13,6 @@ import argparse
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,7 +84,8 @@ def run(kinds: list[str], cpu_s: float, power: PowerModel) -> Result:
         )
         for kind in kinds
     ]
-    time.sleep(0.5)  # let them start, so that only what they burn is metered
+    for program in programs:
+        wait_until_ready(program)
     ticking.start()
     with lock:
         for program in programs:
@@ -101,6 +101,12 @@ def run(kinds: list[str], cpu_s: float, power: PowerModel) -> Result:
     for program in programs:
         program.communicate("\n")
     return Result(exact_s, charged, totals.residual_j, totals.total_j)
+
+
+def wait_until_ready(program: subprocess.Popen[str]) -> None:
+    """The burner says so once it has started: only what it burns is metered."""
+    if program.stdout and program.stdout.readline() != "ready\n":
+        raise SystemExit(f"the program {program.args} did not start")
 
 
 def say_go(program: subprocess.Popen[str]) -> None:

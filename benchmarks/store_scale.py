@@ -292,6 +292,8 @@ def main() -> None:
     if given.measure:
         measure(given.folder, given.measure)
         return
+    if given.folder:
+        given.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="store-scale-", dir=given.folder))
     try:
         run(folder, given.trials, given.small)

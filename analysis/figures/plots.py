@@ -145,7 +145,21 @@ def figures(records: Records, currency: str = "energy") -> Iterator[tuple[str, F
         figure, ax = _figure(height=COLUMN)
         plot_confusion(matrix, label, ax)
         yield f"confusion-{comparison}-{_file_name(label)}", figure
-    yield from _across_scenarios(records, currency)
+    yield from across_scenarios(records, currency)
+
+
+def across_scenarios(records: Records, currency: str = "energy") -> Iterator[tuple[str, Figure]]:
+    """The figures over several scenarios, by name: mean ranks from 2 scenarios on, performance profiles from 8 on."""
+    blocks = block_matrix(records.outcomes)
+    if len(blocks) > 1 and blocks.shape[1] > 1:
+        figure, ax = _figure(width=PAGE, height=0.9 + 0.2 * blocks.shape[1])
+        plot_ranks(across(blocks), ax)
+        yield "ranks", figure
+    costs = cost_blocks(records.outcomes, records.runs, records.trials, currency)
+    if len(costs) >= SCENARIOS_TO_TEST and costs.shape[1] > 1:
+        figure, ax = _figure(width=PAGE if costs.shape[1] > MANY else COLUMN)
+        plot_profile(performance_profile(costs), currency, ax)
+        yield "profile", _with_legend(figure, list(map(str, costs.columns)))
 
 
 def save_figures(records: Records, directory: Path, *, form: str = "pdf", currency: str = "energy") -> list[Path]:
@@ -172,19 +186,6 @@ def save_pdf(records: Records, path: Path, *, currency: str = "energy") -> int:
             pdf.savefig(figure, bbox_inches="tight")
             pages += 1
     return pages
-
-
-def _across_scenarios(records: Records, currency: str) -> Iterator[tuple[str, Figure]]:
-    blocks = block_matrix(records.outcomes)
-    if len(blocks) > 1 and blocks.shape[1] > 1:
-        figure, ax = _figure(width=PAGE, height=0.9 + 0.2 * blocks.shape[1])
-        plot_ranks(across(blocks), ax)
-        yield "ranks", figure
-    costs = cost_blocks(records.outcomes, records.runs, records.trials, currency)
-    if len(costs) >= SCENARIOS_TO_TEST and costs.shape[1] > 1:
-        figure, ax = _figure(width=PAGE if costs.shape[1] > MANY else COLUMN)
-        plot_profile(performance_profile(costs), currency, ax)
-        yield "profile", _with_legend(figure, list(map(str, costs.columns)))
 
 
 @contextmanager

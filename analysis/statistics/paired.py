@@ -7,6 +7,7 @@ which the tests hold them to; written out here because the calibration needs the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import nctdtr, stdtr, stdtrit
@@ -82,6 +83,7 @@ def verdicts(differences: Paired, level: float = LEVEL) -> np.ndarray:
     return np.where(equivalent, EQUIVALENT, np.where(different, side, INCONCLUSIVE))
 
 
+@lru_cache(4096)  # several tables of a report ask for the same pairs
 def replicates_needed(
     mean: float, std: float, margin: float | None, *, tests: int = 1, power: float = 0.8, most: int = 1000
 ) -> int | None:

@@ -184,14 +184,19 @@ def scenarios_records(scenarios: int, policies: int) -> Records:
 
 @pytest.mark.parametrize(("scenarios", "policies"), [(3, 2), (8, 4)])
 def test_several_scenarios_have_a_figure_of_ranks_and_one_of_profiles(scenarios: int, policies: int) -> None:
-    records = scenarios_records(scenarios, policies)
-    found = dict(plots.figures(records))
+    found = dict(plots.across_scenarios(scenarios_records(scenarios, policies)))
     texts = [text.get_text() for text in found["ranks"].axes[0].texts]
     # From 8 scenarios on it is a critical-difference diagram, which writes its labels itself.
     assert any(text.startswith(f"policy-{policies - 1} 1.0") for text in texts) == (scenarios >= 8)
     assert ("profile" in found) == (scenarios >= 8)
     if scenarios >= 8:
         assert len(found["profile"].axes[0].get_lines()) == policies
+
+
+def test_the_figures_of_several_scenarios_are_those_of_each_and_last_those_across_them() -> None:
+    names = [name for name, _ in plots.figures(scenarios_records(2, 2))]
+    assert {name.rpartition("-")[2] for name in names if name.startswith("curves")} == {"0", "1"}
+    assert names[-1] == "ranks"
 
 
 def test_many_policies_have_a_legend_that_leaves_the_curves_their_room() -> None:

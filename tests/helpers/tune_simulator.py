@@ -169,7 +169,7 @@ class Simulator:
 
 
 def kept(run: Simulator, folder: Path) -> Store:
-    """The run's events in a store, sealed as the recorder seals them."""
+    """The store in ``folder``, new or with an earlier part of the run, and this run's events sealed in it."""
     store = create_store(folder)
     attempts = dict.fromkeys((event.trial_id, event.attempt) for event in run.events)
     for key in attempts:

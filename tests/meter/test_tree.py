@@ -41,6 +41,28 @@ def test_a_child_that_was_seen_and_then_waited_for_is_counted_once() -> None:
     assert (seen, reaped) == (3, 0.5)
 
 
+def test_a_child_that_ends_while_a_scan_is_made_is_counted_once() -> None:
+    tree = ProcessTree(ROOT, {ROOT: process(INIT, 0)})
+    seen = tree.advance({ROOT: process(INIT, 0), CHILD: process(ROOT, 3)})
+    torn = tree.advance({ROOT: process(INIT, 1)})  # the root was read before it had waited, the child would be after
+    reaped = tree.advance({ROOT: process(INIT, 2, reaped_s=3.5)})
+    assert (seen, torn, reaped) == (3, 1, 1.5)
+
+
+def test_a_child_that_was_read_before_its_parent_had_waited_for_it_is_counted_once() -> None:
+    tree = ProcessTree(ROOT, {ROOT: process(INIT, 0)})
+    spent_s = tree.advance({CHILD: process(ROOT, 3), ROOT: process(INIT, 0, reaped_s=3)})  # both of it
+    spent_s += tree.advance({ROOT: process(INIT, 0, reaped_s=3)})
+    assert spent_s + tree.advance({ROOT: process(INIT, 0, reaped_s=8)}) == 8
+
+
+def test_what_is_owed_for_a_child_that_nobody_waits_for_is_forgotten() -> None:
+    tree = ProcessTree(ROOT, {ROOT: process(INIT, 0)})
+    tree.advance({ROOT: process(INIT, 0), CHILD: process(ROOT, 3)})
+    assert [tree.advance({ROOT: process(INIT, own_s)}) for own_s in (1, 2)] == [1, 1]
+    assert tree.advance({ROOT: process(INIT, 2, reaped_s=4)}) == 4
+
+
 def test_a_child_and_its_own_child_that_end_together_are_counted_once() -> None:
     tree = ProcessTree(ROOT, {ROOT: process(INIT, 0)})
     tree.advance({ROOT: process(INIT, 0), CHILD: process(ROOT, 3), GRANDCHILD: process(CHILD, 2)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,13 +17,20 @@ from tune_kd.store.files import manifest, rows, stamp
 from tune_kd.store.schema import to_table
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = create_store(tmp_path / "seed=3" / "runs")
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a store of two runs lies, all of it packed."""
+    store = create_store(tmp_path_factory.mktemp("packed") / "runs")
     for run_id in ("a", "b"):
         write_whole_run(store, run_id)
     store.compact()
-    return store
+    return Path(store.location)
+
+
+@pytest.fixture
+def store(packed: Path, tmp_path: Path) -> Store:
+    """A copy of it."""
+    return open_store(shutil.copytree(packed, tmp_path / "seed=3" / "runs"))
 
 
 def repack(store: Store, table: str, column: str, value: object, *, sealed: bool) -> str:

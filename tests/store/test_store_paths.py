@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
+import io
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -64,18 +67,25 @@ def below(plain: Store, other: Store, tmp_path: Path, request: pytest.FixtureReq
     return open_store(root)
 
 
-def said(capsys: pytest.CaptureFixture[str], store: Store, *words: str) -> str:
-    """What a command prints of the store, which is called STORE."""
+@functools.cache
+def said(store: Store, *words: str) -> str:
+    """What a command prints of the store, which is called STORE; of one store it is asked once."""
     where = [store.location] if words == ("report",) else ["--store", store.location]
-    assert command_line([*words, *where]) == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    return captured.out.replace(store.location, "STORE")
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        assert command_line([*words, *where]) == 0
+    assert err.getvalue() == ""
+    return out.getvalue().replace(store.location, "STORE")
+
+
+@pytest.fixture(scope="module")
+def texts(plain: Store, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What is exported of the store below a folder of no odd name."""
+    return [file.read_text() for file in plain.export(tmp_path_factory.mktemp("texts"))]
 
 
 @EVERYWHERE
 def test_a_store_is_read_and_kept_the_same_below_any_folder(
-    below: Store, plain: Store, expected: dict[str, list[dict[str, Any]]], tmp_path: Path
+    below: Store, plain: Store, expected: dict[str, list[dict[str, Any]]], texts: list[str]
 ) -> None:
     folder = Path(below.location).parent
     assert contents(below) == expected
@@ -85,19 +95,16 @@ def test_a_store_is_read_and_kept_the_same_below_any_folder(
     assert contents(merged) == expected
     below.compact()
     assert contents(open_store(below.location)) == expected
-    exported = [file.read_text() for file in below.export(folder / "exported")]
-    assert exported == [file.read_text() for file in plain.export(tmp_path / "exported")]
+    assert [file.read_text() for file in below.export(folder / "exported")] == texts
     for store in (below, merged):
         assert [*store.verify(), *store.uncompared()] == []
 
 
 @EVERYWHERE
-def test_commands_say_the_same_of_a_store_below_any_folder(
-    below: Store, plain: Store, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_commands_say_the_same_of_a_store_below_any_folder(below: Store, plain: Store) -> None:
     run_id = plain.runs()["run_id"][0]
     for words in (("store", "ls"), ("store", "show", run_id), ("store", "verify"), ("report",)):
-        assert said(capsys, below, *words) == said(capsys, plain, *words)
+        assert said(below, *words) == said(plain, *words)
 
 
 def column(read: Any, name: str) -> list[Any]:

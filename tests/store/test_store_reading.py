@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +187,29 @@ def test_the_columns_to_read_may_be_those_of_a_frame(store: Store) -> None:
 def test_what_is_no_collection_of_run_ids_is_refused_in_one_line(store: Store, ids: Any, said: str) -> None:
     with pytest.raises(StoreError, match=said):
         store.trials(run_ids=ids)
+
+
+def test_readings_at_once_see_each_their_own_store(store: Store, tmp_path: Path) -> None:
+    other = create_store(tmp_path / "other")
+    write_whole_run(other, "c", trials=1)
+    sql = "SELECT run_id, count(*) AS trials FROM trials GROUP BY run_id ORDER BY run_id"
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda place: (store, other)[place % 2].query(sql).to_dict("list"), range(40)))
+    assert found == 20 * [{"run_id": ["a", "b"], "trials": [3, 3]}, {"run_id": ["c"], "trials": [1]}]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_reads_what_its_parent_has_read(store: Store) -> None:
+    assert len(store.runs()) == 2
+    answers = multiprocessing.get_context("fork").SimpleQueue()
+    child = multiprocessing.get_context("fork").Process(target=lambda: answers.put(store.trials()["trial_id"].tolist()))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert answers.get() == store.trials()["trial_id"].tolist()
+
+
+def test_a_query_that_failed_spoils_no_later_one(store: Store) -> None:
+    with pytest.raises(StoreError, match="cannot run this query"):
+        store.query("SELECT error(status) FROM runs")
+    assert len(store.query("SELECT * FROM runs")) == 2
