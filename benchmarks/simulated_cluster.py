@@ -208,6 +208,8 @@ class GPUs:
         return True
 
     def _reported(self, job: SimulatedJob) -> dict[str, Any]:
+        if job.epoch == self.epochs:  # an earlier attempt has reported all of it
+            return {"val_score": 0.0, "epoch": job.epoch}
         job.epoch += 1
         self.reports += 1
         key = (job.config["trial_id"], job.epoch)

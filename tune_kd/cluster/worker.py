@@ -8,6 +8,7 @@ the finder of our packages (:mod:`tune_kd.own_packages`) in place, whatever fold
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -129,11 +130,11 @@ def _for_scheduler(report: events.EpochReport) -> dict[str, Any]:
 def examine_student(config: Mapping[str, Any], shared: Shared) -> None:
     """Test the checkpoint of an ended trial, the one time that its test set is read; its columns are reported.
 
-    ``config``: trial_id, attempt and test, a number that no other test of the attempt has.
+    ``config``: trial_id and attempt.
     """
     from tune_kd.training.examination import examine  # scikit-learn: only where it is needed
 
-    name = f"{account(config['trial_id'], config['attempt'])} test {config['test']}"
+    name = once(f"{account(config['trial_id'], config['attempt'])} test")
     meter = meter_here(name, shared.cpus, shared.run_id, wait_s=wait_if_late(shared))
     place, data = checkpoint_place(shared, config["trial_id"]), ray.get(shared.tested_on)
     columns = examine(shared.scenario, place, data, device=device(shared.gpus), meter=meter, carbon=shared.carbon)
@@ -147,7 +148,7 @@ def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) ->
     """
     cpus = cpus_of_this_node()
     prepare_process(cpus)
-    meter = meter_here(f"teacher {name}", cpus)
+    meter = meter_here(once(f"teacher {name}"), cpus)
     teacher = obtain_teacher(scenario, data, device=device(gpus), meter=meter)
     meter.close()
     return teacher
@@ -156,11 +157,11 @@ def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) ->
 def compute_outputs(config: Mapping[str, Any], shared: Shared) -> None:
     """Compute and keep the teacher's outputs for all batches of some epochs, and what each has cost.
 
-    ``config``: epochs, 0 is the first, and part, a number that no other part of the run has.
+    ``config``: epochs, 0 is the first.
     """
     late_s, started = wait_if_late(shared), time.perf_counter()
     what, where, epochs = shared.scenario, device(shared.gpus), config["epochs"]
-    name = f"{shared.run_id} teacher outputs {config['part']}"
+    name = once(f"{shared.run_id} teacher outputs from epoch {epochs[0]}")
     meter = meter_here(name, shared.cpus, shared.run_id, wait_s=late_s)
     data, teacher = ray.get([shared.data, shared.teacher])
     network = fast.through(fast.for_inference(teacher.network(what, data), where), compiled=what.compile)
@@ -215,6 +216,11 @@ def meter_here(name: str, cpus: float, run_id: str | None = None, wait_s: float 
     gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
     share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0) / max(len(gpus), 1)
     return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share), run=run_id, wait_s=wait_s)
+
+
+def once(name: str) -> str:
+    """An account's name made into one that is not used again: what dies is begun anew, and a resumed study, too."""
+    return f"{name} {secrets.token_hex(4)}"
 
 
 def count_flops(scenario: Scenario, data: ImageData) -> NetworkFlops:

@@ -129,12 +129,13 @@ class Pool:
         return False
 
     @_kept
-    def again(self, tune_id: str, error: str) -> dict[str, Any] | None:
-        """A worker has died, and another one does its job; what is new in the job's config."""
+    def again(self, tune_id: str, error: str) -> dict[str, int] | None:
+        """A worker has died or its job has failed, and the job is tried again; what is new in the job's config."""
         run, job = self._at_work[tune_id]
-        if job["job"] == "trial":
-            run.trials.ended(tune_id, error, again=True)
-        return run.again(tune_id, job)
+        if job["job"] != "trial":
+            return {}
+        run.trials.ended(tune_id, error, again=True)
+        return run.trials.next_attempt(tune_id)
 
     @_kept
     def ended(self, tune_id: str, error: str | None = None) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack
-from itertools import count
 from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
@@ -59,7 +58,6 @@ class Run:
         self._needs_teacher = needs_teacher(plan, part.steps, execution)
         self._held = ExitStack()
         self._tests: deque[Job] = deque()
-        self._numbers = count()  # of parts and tests: meters know an account by a name that is used once
         self._at_work = 0  # jobs on workers
         self.scheduler: TrialScheduler | None = None
         self.status = "planned"
@@ -141,7 +139,7 @@ class Run:
         """The next part of the teacher's outputs, or trial; None for none now, or none any more."""
         if self._pass is not None:
             if epochs := self._pass.next_part():
-                return self._hand_out("teacher outputs", {"epochs": epochs, "part": next(self._numbers)})
+                return self._hand_out("teacher outputs", {"epochs": epochs})
             if not self._pass.first_is_there:
                 return None
         if trial := self.trials.next(tune_id):
@@ -152,14 +150,8 @@ class Run:
         self._at_work += 1
         return {"job": job, "shared": self.shared, **config}
 
-    def again(self, tune_id: str, job: Job) -> dict[str, Any]:
-        """What is new in a job's config where its worker has died and another one does it."""
-        if job["job"] == "trial":
-            return self.trials.next_attempt(tune_id)
-        return {"test" if job["job"] == "test" else "part": next(self._numbers)}
-
     def _ask_for_test(self, trial_id: str, attempt: int) -> None:
-        self._tests.append({"trial_id": trial_id, "attempt": attempt, "test": next(self._numbers)})
+        self._tests.append({"trial_id": trial_id, "attempt": attempt})
 
     # What comes of it.
 

@@ -262,8 +262,8 @@ class NodeLedger:
         self._runs: dict[str, _Period] = {}
 
     def begin(self, run: str) -> None:
-        """Add up for a run from the next interval on. One that has begun goes on."""
-        self._runs.setdefault(run, _Period())
+        """Add up for a run from the next interval on."""
+        self._runs[run] = _Period()
 
     def end(self, run: str) -> NodeTotals:
         """The node over the time of the run, which ends here. KeyError for a run that has not begun."""
