@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from simulated_cluster import Clock, GPUs, SimulatedNodes, on_no_ray, runs_on
 
 from tune_kd.config.scenario import load_scenario
@@ -24,6 +25,10 @@ from tune_kd.progress.base import Progress
 from tune_kd.store import create_store, open_store
 from tune_kd.store.ids import run_id
 from tune_kd.tasks.classification import Classification
+
+PRELOADED = ["tune_kd.api", "tune_kd.execution.run", "tune_kd.execution.tuner", "optuna", "sklearn.datasets"]
+
+pytestmark = pytest.mark.slow
 
 EPOCHS, KILLS, GPU_COUNT = 3, 30, 3
 POLICIES = ["grid", "tpe", "stochastic", "random", "fixed"]
@@ -74,9 +79,9 @@ def _die_at(number: int | None) -> None:
 
 
 def in_a_process(folder: Path, dies_at: int | None, seed: int) -> int | None:
-    """How a process of its own that drives the study ends: 9 if it died."""
+    """How a process of its own that drives the study ends: 9 if it died. What is slow to import, it has already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=drive, args=(folder, dies_at, seed))
     process.start()
     process.join(120)

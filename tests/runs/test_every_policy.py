@@ -163,6 +163,33 @@ def test_the_same_seed_gives_the_same_results_at_any_concurrency(everything, cac
     assert not other.store.trials().val_loss.equals(again.store.trials().val_loss)
 
 
+def test_every_policys_results_are_those_without_company_and_in_another_order(everything, cache, tmp_path):
+    outcome, _ = everything
+    policies = [plan.label for plan in outcome.study.runs]
+    alone = tune_kd.compare(
+        policies[::-1], budget="4trials", settings=SMALL, store=tmp_path / "runs", cache=cache, max_concurrent=1
+    )
+    found, expected = (
+        result.store.trials().merge(result.store.runs()[["run_id", "policy"]]).sort_values(["policy", "index"])
+        for result in (alone, outcome)
+    )
+    assert set(found.co_tenants) == {0}
+    columns = ["policy", *RESULTS]
+    pd.testing.assert_frame_equal(
+        found[columns].reset_index(drop=True), expected[columns].reset_index(drop=True), check_exact=True
+    )
+
+
+def test_a_run_that_asks_no_teacher_does_not_wait_for_its_training(ray_running, tmp_path):
+    settings = {**SMALL, "recipe.epochs": 1}
+    outcome = tune_kd.compare(
+        ["fixed", "student"], settings=settings, store=tmp_path / "runs", cache=tmp_path / "cache"
+    )
+    runs = outcome.store.runs().set_index("policy")
+    assert runs.started_at["student"] < runs.started_at["fixed"]
+    assert runs.teacher_id.isna().to_dict() == {"fixed": False, "student": True}
+
+
 def test_alpha_is_searched_where_the_space_has_it(ray_running, cache, tmp_path):
     outcome = tune_kd.run(
         "random", space="tau-alpha", budget="3trials", settings=SMALL, store=tmp_path / "runs", cache=cache
