@@ -1,8 +1,8 @@
 """Images with labelled boxes in memory: one part (:class:`DetectionSet`) and the whole (:class:`DetectionData`).
 
 Images stay encoded, as their files are. Decoded to the network's 300×300 pixels, the 16,551 training images of VOC take
-4.5 GB; their files take 1.6 GB, and a crop of augmentation still finds the photograph's full resolution. Decoding one
-costs some 3 ms of a core, a fiftieth of a training step of the smallest detector there, and is done beside the step.
+4.5 GB; their files take about 1.6 GB, and a crop of augmentation still finds the photograph's full resolution. Decoding
+one takes some 3 ms of a core, a fiftieth of SSDLite's training step there, and is done beside the step.
 """
 
 from __future__ import annotations
