@@ -28,6 +28,7 @@ def canvas(scene: Annotated) -> np.ndarray:
 def test_every_digit_is_in_one_scene(scenes: list[Annotated]) -> None:
     names = [labelled.name for scene in scenes for labelled in scene.objects]
     assert np.array_equal(np.bincount([int(name) for name in names]), np.bincount(load_digits().target))
+    assert len(scenes) == 910, "as docs/studies.md says"
     counts = np.bincount([len(scene.objects) for scene in scenes])
     assert len(counts) == 4
     assert counts[0] == 0
