@@ -15,7 +15,7 @@ from tune_kd.errors import unknown
 Sample = dict[str, Tensor]
 """``image``, uint8 [3, H, W]; ``boxes``, float32 [k, 4] in its pixels; ``labels``, int64, ``difficult``, bool, [k]."""
 
-PRESETS = ("none", "crop", "ssdlite", "ssd")
+PRESETS = ("none", "ssdlite", "ssd")
 
 
 def augmentation(preset: str, image_size: int, fill: Sequence[float]) -> Callable[[Sample], Sample]:
@@ -23,15 +23,13 @@ def augmentation(preset: str, image_size: int, fill: Sequence[float]) -> Callabl
 
     ``ssdlite`` and ``ssd`` are the presets of torchvision's references: a crop that keeps an IoU with some object, and
     a mirroring; ``ssd`` distorts colours and zooms out before, where ``fill``, a pixel in 0..255, is put around the
-    image. ``crop`` is the crop alone, for what mirrored is something else, as digits are. Objects whose centres are cut
-    off, and those of which less than a pixel is left, are removed. Draws are from torch's global generator. Raises
-    InputError for an unknown preset.
+    image. Objects whose centres are cut off, and those of which less than a pixel is left, are removed. Draws are from
+    torch's global generator. Raises InputError for an unknown preset.
     """
     crop = [v2.RandomIoUCrop(), v2.SanitizeBoundingBoxes(labels_getter=lambda one: (one["labels"], one["difficult"]))]
     around = {tv_tensors.Image: list(fill), "others": 0}
     steps: dict[str, list[Any]] = {
         "none": [],
-        "crop": crop,
         "ssdlite": [*crop, v2.RandomHorizontalFlip()],
         "ssd": [v2.RandomPhotometricDistort(), v2.RandomZoomOut(fill=around), *crop, v2.RandomHorizontalFlip()],
     }
