@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -20,12 +20,14 @@ from tune_kd.data.image_set import ImageSet
 from tune_kd.data.shared_memory import from_shared
 from tune_kd.errors import InputError
 
+Labels = TypeVar("Labels")  # a Tensor, int64 [B], of classification; Objects of detection
 
-class Batch(NamedTuple):
-    """Normalised images, float32 [B, C, H, W] channels last, labels, int64 [B], and their index, int64 [B]."""
+
+class Batch(NamedTuple, Generic[Labels]):
+    """Normalised images, float32 [B, C, H, W] channels last, their labels, and their index, int64 [B]."""
 
     images: Tensor
-    labels: Tensor
+    labels: Labels
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody calls on a batch
 
 
@@ -76,7 +78,7 @@ def epoch_batches(
     mean: Sequence[float],
     std: Sequence[float],
     endless: bool = False,
-) -> Iterator[Batch]:
+) -> Iterator[Batch[Tensor]]:
     """The training batches of ``epoch``: every image once, in random order, augmented and normalised.
 
     A trailing batch of a single image is dropped: batch norm has no variance to normalise it by. ``mean`` and ``std``
@@ -86,7 +88,7 @@ def epoch_batches(
     if batch_size < 2:
         raise InputError(f"batch_size must be ≥ 2 (batch norm cannot train on one image), got {batch_size}")
     draws = _draw_epoch(len(device_images), seed, epoch, augmentation).to(device_images.device)
-    scale, shift = _normalisation(mean, std, device_images.device)
+    scale, shift = normalising(mean, std, device_images.device)
     steps = range(steps_per_epoch(len(device_images), batch_size))
     for step in itertools.cycle(steps) if endless else steps:
         here = slice(step * batch_size, (step + 1) * batch_size)
@@ -99,19 +101,19 @@ def epoch_batches(
         pixels = images.float()
         if augmentation.rotation_degrees:
             pixels = rotate(pixels, draws.degrees[here])
-        yield Batch(_channels_last(pixels * scale + shift), device_images.labels[index], index)
+        yield Batch(channels_last(pixels * scale + shift), device_images.labels[index], index)
 
 
 def eval_batches(
     device_images: DeviceImages, *, batch_size: int, mean: Sequence[float], std: Sequence[float]
-) -> Iterator[Batch]:
+) -> Iterator[Batch[Tensor]]:
     """All images in their order, normalised as :func:`epoch_batches` does it, not augmented."""
-    scale, shift = _normalisation(mean, std, device_images.device)
+    scale, shift = normalising(mean, std, device_images.device)
     index = torch.arange(len(device_images), device=device_images.device)
     for start in range(0, len(device_images), batch_size):
         here = slice(start, start + batch_size)
         images = device_images.images[here].float() * scale + shift
-        yield Batch(_channels_last(images), device_images.labels[here], index[here])
+        yield Batch(channels_last(images), device_images.labels[here], index[here])
 
 
 def flip(images: Tensor, mirrored: Tensor) -> Tensor:
@@ -165,7 +167,7 @@ def _draw_epoch(count: int, seed: int, epoch: int, augmentation: Augmentation) -
     )
 
 
-def _normalisation(mean: Sequence[float], std: Sequence[float], device: torch.device) -> tuple[Tensor, Tensor]:
+def normalising(mean: Sequence[float], std: Sequence[float], device: torch.device) -> tuple[Tensor, Tensor]:
     """Scale and shift, each [C, 1, 1], so that pixel * scale + shift = (pixel / 255 − mean) / std."""
     scale = [1 / (255 * deviation) for deviation in std]
     shift = [-centre / deviation for centre, deviation in zip(mean, std, strict=True)]
@@ -173,6 +175,6 @@ def _normalisation(mean: Sequence[float], std: Sequence[float], device: torch.de
     return both[0], both[1]
 
 
-def _channels_last(images: Tensor) -> Tensor:
+def channels_last(images: Tensor) -> Tensor:
     """The layout in which convolutions are fastest, on CPUs and GPUs alike; values and shape stay."""
     return images.contiguous(memory_format=torch.channels_last)

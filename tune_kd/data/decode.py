@@ -54,16 +54,16 @@ def decode(encoded: Sequence[EncodedImage], *, image_size: int | None, skip_bad_
 def _decode_one(encoded: EncodedImage, image_size: int | None) -> NDArray[np.uint8] | str:
     """Pixels [channels, height, width], or why there are none."""
     try:
-        image = _open(encoded)
+        image = open_image(encoded)
         if image_size is not None and image.size != (image_size, image_size):
             image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
     except Exception as error:  # a broken file makes PIL raise anything from OSError to struct.error and SyntaxError
-        return _reason(encoded, error)
+        return reason(encoded, error)
     pixels = np.asarray(image)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if pixels.ndim == 3 else pixels[None]
 
 
-def _reason(encoded: EncodedImage, error: Exception) -> str:
+def reason(encoded: EncodedImage, error: Exception) -> str:
     """Why an image cannot be decoded, in one line."""
     source = encoded.source
     if isinstance(source, Path) and source.is_symlink() and not source.exists():
@@ -73,7 +73,8 @@ def _reason(encoded: EncodedImage, error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _open(encoded: EncodedImage) -> Image.Image:
+def open_image(encoded: EncodedImage) -> Image.Image:
+    """The image in RGB; in grey if its pixels are given. A broken file makes PIL raise anything."""
     if encoded.source is None:
         raise ValueError("it has no bytes")
     if isinstance(encoded.source, np.ndarray):

@@ -23,8 +23,8 @@ SILENCE_S = 30  # of a server, after which the download fails
 BROKEN = (OSError, RuntimeError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
 
 
-class OfficialSet(Protocol):
-    """How one data set is published, and how its files are read."""
+class Published(Protocol):
+    """How one data set is published."""
 
     @property
     def url(self) -> str:
@@ -39,6 +39,10 @@ class OfficialSet(Protocol):
     def download(self, into: Path) -> None:
         """Get the archive, check its checksum and unpack it in the folder ``into``."""
         ...
+
+
+class OfficialSet(Published, Protocol):
+    """How one data set is published, and how its files are read."""
 
     def read(self, root: Path) -> tuple[Listing, Listing]:
         """The training and the test set of the copy in ``root``.
@@ -93,7 +97,7 @@ def list_official(name: str, root: Path, columns: Columns | None = None) -> Sour
     if not (root / official.folder).exists():
         if (root / name).is_dir():
             return list_folder(str(root / name), columns)
-        fetch(name, official, root)
+        fetch(name, official, root, instead=f"a folder {name} of images or Parquet files")
     try:
         train, test = official.read(root)
     except InputError as error:
@@ -101,8 +105,11 @@ def list_official(name: str, root: Path, columns: Columns | None = None) -> Sour
     return Source(train=train, test=test, test_from=f"that of {official.folder}/")
 
 
-def fetch(name: str, official: OfficialSet, root: Path) -> None:
-    """Download ``official`` into ``root``: its folder appears there whole or not at all. Raises RunFailed."""
+def fetch(name: str, official: Published, root: Path, *, instead: str) -> None:
+    """Download ``official`` into ``root``: its folder appears there whole or not at all.
+
+    Raises RunFailed, which says what can be put there ``instead``.
+    """
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=f".{official.folder}-") as beside:
@@ -117,7 +124,7 @@ def fetch(name: str, official: OfficialSet, root: Path) -> None:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RunFailed(
             f"{name} is not in {root} and cannot be downloaded from {official.url}: {reason}; "
-            f"put {official.folder}, or a folder {name} of images or Parquet files, into DIR and give --data-root DIR"
+            f"put {official.folder}, or {instead}, into DIR and give --data-root DIR"
         ) from error
 
 

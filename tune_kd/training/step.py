@@ -130,7 +130,7 @@ class Distillation:
     def _teacher_logits(self, number: int, batch: Batch) -> Tensor:
         if self.shared_logits is not None:
             start = number * self._scenario.recipe.batch_size
-            return self.shared_logits[start : start + len(batch.labels)].to(batch.images.device, non_blocking=True)
+            return self.shared_logits[start : start + len(batch.index)].to(batch.images.device, non_blocking=True)
         if self.teacher is None:
             raise ValueError("the teacher is asked in this trial, but not in one at the lowest τ: none was trained")
         with self.phases.within_step("teacher"):
