@@ -10,7 +10,6 @@ from pathlib import Path
 from policies import Policy
 from policies.base import Temperature
 from search_spaces import Space
-from tune_kd import models
 from tune_kd.budget.amount import EQUIVALENT, Budget, parse_budget
 from tune_kd.budget.target_track import check_target
 from tune_kd.config import catalogue, policy_file
@@ -138,9 +137,7 @@ def _scenario(planning: Planning) -> Scenario:
     """The named scenario, on the given data; a folder without a scenario gets the one for image sets."""
     scenario = load_scenario(planning.scenario or ("images" if planning.data is not None else "digits"))
     scenario = scenario.changed(planning.fields())
-    task_of(scenario)  # an unknown one is refused here
-    for role in ("teacher", "student"):
-        models.check(getattr(scenario, role), f"{role} model")
+    task_of(scenario).check(scenario)  # an unknown task is refused, too
     if scenario.teacher_checkpoint is not None:
         read_weights(scenario.teacher_checkpoint)
         scenario = scenario.changed({"teacher_checkpoint": str(Path(scenario.teacher_checkpoint).resolve())})

@@ -11,7 +11,7 @@ TASKS: dict[str, Task] = {task.name: task for task in (Classification(),)}
 
 
 def task_of(scenario: Scenario) -> Task:
-    """The task that the scenario is about. Raises InputError for a name that is none."""
+    """The task that the scenario is about, under its options. Raises InputError for a name that is none."""
     if scenario.task not in TASKS:
         raise unknown("task", scenario.task, TASKS)
-    return TASKS[scenario.task]
+    return TASKS[scenario.task].of(scenario)

@@ -31,6 +31,15 @@ class Classification:
 
     name = "classification"
     metric = "accuracy"
+    anchors = False
+    shares_teacher = True
+
+    def of(self, scenario: Scenario) -> Classification:
+        return self
+
+    def check(self, scenario: Scenario) -> None:
+        for role in ("teacher", "student"):
+            models.check(getattr(scenario, role), f"{role} model")
 
     def load(self, scenario: Scenario, cache: Path, data_root: str | Path | None = None) -> ImageData:
         """Data sets with a name lie in ``data_root``, by default in the cache, or are downloaded to there."""
@@ -61,6 +70,9 @@ class Classification:
 
     def try_out(self, model: str, data: ImageData) -> None:
         models.try_out(model, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
+
+    def pair(self, teacher: str, student: str, data: ImageData) -> None:
+        """Any two do: both have one logit a class."""
 
     def image_shape(self, data: ImageData) -> tuple[int, int, int]:
         return data.channels, data.image_size, data.image_size
@@ -106,7 +118,10 @@ class Classification:
     def hard_loss(self, outputs: Outputs, labels: Tensor) -> Tensor:
         return cross_entropy(outputs.logits, labels)
 
-    def mean(self, labels: Tensor) -> Mean:
+    def rest_loss(self, outputs: Outputs, batch: Batch[Tensor], teacher: Outputs | None) -> None:
+        return None
+
+    def mean(self, outputs: Outputs, labels: Tensor) -> Mean:
         return torch.mean
 
     def evaluate(self, network: nn.Module, part: DeviceImages, data: ImageData, precision: str) -> Evaluation:

@@ -28,7 +28,7 @@ from tune_kd.models import fast
 from tune_kd.storage import checkpoints
 from tune_kd.storage.cache import Cache
 from tune_kd.storage.lease import Lease
-from tune_kd.tasks.base import Data, Outputs
+from tune_kd.tasks.base import Data, Outputs, with_rest
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training import loop
 from tune_kd.training.teacher_weights import file_sha256, fitted, read_weights, some
@@ -150,6 +150,7 @@ def check_networks(scenario: Scenario, data: Data) -> None:
     task = task_of(scenario)
     for name in (scenario.teacher, scenario.student):
         task.try_out(name, data)
+    task.pair(scenario.teacher, scenario.student, data)
     if scenario.teacher_checkpoint is not None:
         _given_weights(scenario, task.build(scenario.teacher, data))
 
@@ -208,7 +209,7 @@ def train_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter
     def loss_of(step: int, batch: Batch) -> Tensor:
         with fast.autocast(device, scenario.precision):
             outputs: Outputs = task.outputs(model, batch.images)
-        return task.hard_loss(outputs, batch.labels)
+        return with_rest(task.hard_loss(outputs, batch.labels), task.rest_loss(outputs, batch, None))
 
     for epoch in range(recipe.epochs):
         batches = task.batches(part, data, recipe, seed=seed, epoch=epoch)
