@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tune_kd import models
-from tune_kd.config.scenario import Scenario
+from tune_kd.config.scenario import Scenario, augmentation_of
 from tune_kd.config.seeds import teacher_seed
 from tune_kd.data.batches import Batch, steps_per_epoch
 from tune_kd.data.shared_memory import pack, unpack
@@ -72,6 +72,7 @@ def teacher_id(scenario: Scenario, data: Data) -> str:
         "model": scenario.teacher,
         "model_origin": models.origin(scenario.teacher),
         **_training_of(scenario),
+        **augmentation_of(scenario),
         "precision": scenario.precision,
         "normalisation": data.normalisation,
         "torch": torch.__version__,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tune_kd.budget.cost import PassCost
-from tune_kd.config.scenario import Scenario
+from tune_kd.config.scenario import Scenario, augmentation_of
 from tune_kd.losses import wide
 from tune_kd.models import fast
 from tune_kd.models.fast import Network
@@ -37,6 +37,7 @@ def outputs_id(teacher_id: str, scenario: Scenario, seed: int, *, cpus: float, g
         "seed": seed,
         "batch_size": recipe.batch_size,
         "augmentation": [recipe.flip, recipe.crop_padding, recipe.rotation_degrees],
+        **augmentation_of(scenario),
         "precision": scenario.precision,
         "compile": scenario.compile,
         "threads": max(1, int(cpus)),
