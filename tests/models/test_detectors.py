@@ -64,6 +64,20 @@ def test_a_network_has_the_size_of_the_table(name: str, expected: tuple[int, flo
     assert (parameters, round(macs(net, 300) / 1e9, 3), len(boxes)) == expected
 
 
+def test_the_page_has_the_figures_of_every_network() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "detection.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `ssd")]
+    assert [row[0].strip("`") for row in rows] == list(DETECTORS)
+    for name, size, *figures in (
+        (row[0].strip("`"), int(row[1][:2]) if "to" in row[1] else 300, *row[2:]) for row in rows
+    ):
+        classes = 21 if size == 300 else 11
+        net = made(name, classes, size, "meta")
+        parameters = sum(parameter.numel() for parameter in net.parameters())
+        boxes = len(default_boxes(name, classes=classes, image_size=size))
+        assert figures == [f"{boxes:,}", f"{parameters:,}", f"{macs(net, size) / 1e9:.3f}"]
+
+
 @pytest.mark.parametrize("size", [64, 96])
 @pytest.mark.parametrize(
     ("name", "least", "most"), [("ssd-small", 200_000, 500_000), ("ssdlite-small", 10_000, 60_000)]

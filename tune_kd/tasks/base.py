@@ -48,6 +48,7 @@ class Task(Protocol):
     name: str  # the scenario's field ``task``
     metric: str  # what a score measures; larger is better. The column ``metric`` of ``runs``
     anchors: bool  # are logits [B, A, n], or [B, n]?
+    data_names: tuple[str, ...]  # data sets that are no folders
 
     @property
     def shares_teacher(self) -> bool:

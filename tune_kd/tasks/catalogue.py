@@ -6,8 +6,9 @@ from tune_kd.config.scenario import Scenario
 from tune_kd.errors import unknown
 from tune_kd.tasks.base import Task
 from tune_kd.tasks.classification import Classification
+from tune_kd.tasks.detection.detection import Detection
 
-TASKS: dict[str, Task] = {task.name: task for task in (Classification(),)}
+TASKS: dict[str, Task] = {task.name: task for task in (Classification(), Detection())}
 
 
 def task_of(scenario: Scenario) -> Task:

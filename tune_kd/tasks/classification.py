@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from tune_kd import models
 from tune_kd.config.scenario import Recipe, Scenario
-from tune_kd.data import ImageData, ImageSet, Loading, load, split
+from tune_kd.data import NAMES, ImageData, ImageSet, Loading, load, split
 from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
 from tune_kd.data.official import official_root
 from tune_kd.losses import Mean, cross_entropy
@@ -32,6 +32,7 @@ class Classification:
     name = "classification"
     metric = "accuracy"
     anchors = False
+    data_names: tuple[str, ...] = NAMES
     shares_teacher = True
 
     def of(self, scenario: Scenario) -> Classification:

@@ -74,7 +74,7 @@ def teacher_id(scenario: Scenario, data: Data) -> str:
         **_training_of(scenario),
         **augmentation_of(scenario),
         "precision": scenario.precision,
-        "normalisation": data.normalisation,
+        "normalisation": scenario.normalisation and tuple(scenario.normalisation.model_dump().values()),
         "torch": torch.__version__,
         "code": metadata.version("tune-kd"),
     }

@@ -111,6 +111,14 @@ def default_boxes(name: str, *, classes: int, image_size: int) -> Tensor:
     return _known_boxes(DETECTORS[name].boxes(image_size), image_size)
 
 
+def most_boxes(name: str) -> int | None:
+    """The number of default boxes of one of our detectors, on the largest images that it takes; None of another."""
+    if name not in DETECTORS:
+        return None
+    model = DETECTORS[name]
+    return model.boxes(model.sizes[-1]).count
+
+
 def pairs(teacher: str, student: str, *, classes: int, image_size: int) -> None:
     """See that two detectors speak of the same default boxes, in the same order. Raises InputError naming both."""
     of_teacher, of_student = (
@@ -189,4 +197,15 @@ def _own_boxes(name: str, classes: int, image_size: int) -> Tensor:
     return found.detach().float().cpu()
 
 
-__all__ = ["DETECTORS", "ELSEWHERE", "DetectorModel", "build", "check", "default_boxes", "pairs", "try_out"]
+__all__ = [
+    "CHANNELS",
+    "DETECTORS",
+    "ELSEWHERE",
+    "DetectorModel",
+    "build",
+    "check",
+    "default_boxes",
+    "most_boxes",
+    "pairs",
+    "try_out",
+]

@@ -26,6 +26,11 @@ class DefaultBoxes:
         """How many boxes a cell has, grid by grid."""
         return [2 + 2 * len(ratios) for ratios in self.ratios]
 
+    @property
+    def count(self) -> int:
+        """A, the number of boxes."""
+        return sum(grid**2 * boxes for grid, boxes in zip(self.grids, self.a_cell, strict=True))
+
     def tensor(self, image_size: int) -> Tensor:
         """The boxes, float32 [A, 4]: x1, y1, x2, y2 in pixels of an image of that side; they may reach beyond it."""
         from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
