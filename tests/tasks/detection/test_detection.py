@@ -20,6 +20,7 @@ from tune_kd.config.scenario import Scenario
 from tune_kd.data.detection import DetectionData
 from tune_kd.data.detection.batches import epoch_batches, eval_batches
 from tune_kd.errors import InputError
+from tune_kd.history.records import RunRow
 from tune_kd.models.detectors import default_boxes
 from tune_kd.planning.plan import plan_study
 from tune_kd.tasks.base import Outputs, with_rest
@@ -176,6 +177,13 @@ def test_a_test_fills_the_score_and_figures_that_a_record_can_keep(
     kept = json.loads(json.dumps(columns["metrics"], allow_nan=False))
     assert tuple(kept["per_class"]) == scenes.classes
     assert sum(of_class["objects"] for of_class in kept["per_class"].values()) == len(scenes.test.labels)
+
+
+def test_a_runs_row_names_the_metric_and_has_no_share_of_a_class_that_could_be_named(scenes: DetectionData) -> None:
+    study = plan_study(policies=["fixed"], scenario="digit-scenes")
+    columns = RunRow.planned(study, study.runs[0], scenes).columns
+    assert (columns["task"], columns["metric"]) == ("detection", "mAP")
+    assert (columns["val_images"], columns["val_prevalence"]) == (len(scenes.validation), None)
 
 
 def test_a_trial_gets_no_test_images(scenes_scenario: Scenario, scenes: DetectionData) -> None:

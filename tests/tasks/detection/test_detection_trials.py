@@ -12,17 +12,21 @@ import torch
 
 from policies import POLICIES
 from tune_kd.budget.cost import PassCost
-from tune_kd.config.scenario import Scenario
+from tune_kd.config.catalogue import make_policy
+from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.data.detection import DetectionData
 from tune_kd.losses import DISTILLATIONS
+from tune_kd.meter.carbon import Carbon
+from tune_kd.meter.energy import Meter
 from tune_kd.models import fast
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.teacher import Teacher
 from tune_kd.training.teacher_outputs import TeacherOutputs, teach
-from tune_kd.training.trial import Trial
+from tune_kd.training.trial import Place, Trial, TrialSpec
 
 MakeDetectionTrial = Callable[..., Trial]
+CARBON = Carbon(intensity_g_per_kwh=500.0, source="chosen for the tests", pue=1.0)
 CPU = torch.device("cpu")
 ONE = {"recipe.epochs": 1, "recipe.batch_size": 44}
 RESULTS = ("epoch", "train_loss", "val_loss", "val_score", "tau_mean", "flops_executed")
@@ -114,3 +118,19 @@ def test_flops_are_those_of_the_images_that_passed(
     assert last.flops_teacher == scenes_counted.teacher.forward * images
     assert last.flops_eval == scenes_counted.student.forward * 2 * len(scenes.validation)
     assert last.flops_uncounted_ops == ""
+
+
+@pytest.mark.slow
+def test_the_student_of_the_embedded_scenes_learns_to_find_digits_on_its_own(
+    tmp_path: Path, meters: Callable[..., Meter]
+) -> None:
+    scenario = load_scenario("digit-scenes")
+    task, policy = task_of(scenario), make_policy("student")
+    data = task.load(scenario, tmp_path)
+    spec = TrialSpec(
+        run_id="run", trial_id="run-0000", index=0, replicate_seed=0, scenario=scenario, policy=policy, params={}
+    )
+    place = Place(device=CPU, meter=meters(), carbon=CARBON, node_id="node")
+    reports = list(Trial(spec, task.for_trials(data), None, place).fit())
+    assert reports[0].val_score < 0.1
+    assert reports[-1].val_score > 0.3
