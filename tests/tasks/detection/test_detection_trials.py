@@ -124,7 +124,7 @@ def test_flops_are_those_of_the_images_that_passed(
 def test_the_student_of_the_embedded_scenes_learns_to_find_digits_on_its_own(
     tmp_path: Path, meters: Callable[..., Meter]
 ) -> None:
-    scenario = load_scenario("digit-scenes")
+    scenario = load_scenario("digit-scenes").changed({"recipe.epochs": 20})
     task, policy = task_of(scenario), make_policy("student")
     data = task.load(scenario, tmp_path)
     spec = TrialSpec(
