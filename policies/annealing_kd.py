@@ -15,7 +15,7 @@ the best weights of phase 1; here the recipe's schedule runs through both.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -29,9 +29,18 @@ if TYPE_CHECKING:
     from search_spaces import Space
 
 
-def annealed_matching(student_logits: Tensor, teacher_logits: Tensor, tau: Tensor, tau_max: int) -> Tensor:
-    """The mean over batch, anchors and classes of (z_s − Φ(τ)·z_t)², a scalar; τ is ()."""
-    return F.mse_loss(student_logits, teacher_logits * (1 - (tau - 1) / tau_max))
+def annealed_matching(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    tau: Tensor,
+    tau_max: int,
+    distance: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
+) -> Tensor:
+    """The ``distance`` of z_s and Φ(τ)·z_t, a scalar: the mean over batch, anchors and classes of (z_s − Φ(τ)·z_t)².
+
+    τ is ().
+    """
+    return distance(student_logits, teacher_logits * (1 - (tau - 1) / tau_max))
 
 
 class Steps(Temperature):
@@ -61,7 +70,8 @@ class Steps(Temperature):
         if step.teacher_logits is None:
             return StepLoss(step.cross_entropy(), None)
         tau = self.taus[step.number]
-        return StepLoss(annealed_matching(step.student_logits, step.teacher_logits, tau, self.tau_max), tau)
+        logits = step.student_logits, step.teacher_logits
+        return StepLoss(annealed_matching(*logits, tau, self.tau_max, step.squared_distance), tau)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,10 +46,17 @@ class TrainingStep(Protocol):
     learning_rate: float  # of the step that follows
 
     def cross_entropy(self) -> Tensor:
-        """The student's hard loss on the batch, a scalar."""
+        """The student's hard loss on the batch, a scalar: that of its logits.
+
+        What a task learns besides classes, such as the places of boxes, is in no policy's hands. Its loss is added to
+        whatever loss a policy gives.
+        """
 
     def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of ``logits`` from the labels alone, a scalar: their mean cross-entropy."""
+
+    def squared_distance(self, one: Tensor, other: Tensor) -> Tensor:
+        """The mean of (one − other)², a scalar, over the softmaxes of the batch that the task distils."""
 
     def distillation(self, softening: Softening) -> Tensor:
         """The mean of weight·KL(q_t ‖ q_s) by the scenario's reduction, a scalar."""

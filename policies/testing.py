@@ -143,6 +143,9 @@ class ToyStep:
     def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits.flatten(end_dim=-2), labels.flatten())
 
+    def squared_distance(self, one: Tensor, other: Tensor) -> Tensor:
+        return F.mse_loss(one, other)
+
     def distillation(self, softening: Softening) -> Tensor:
         assert self.teacher_logits is not None, "there is no distillation in an epoch that needs no teacher"
         for what, part in softening._asdict().items():

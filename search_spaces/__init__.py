@@ -11,7 +11,8 @@
 from search_spaces.space import Dimension, Space, SpaceError, read_space
 from search_spaces.tau import TAU
 from search_spaces.tau_alpha import TAU_ALPHA
+from search_spaces.tau_from_1 import TAU_FROM_1
 
-SPACES: dict[str, Space] = {space.name: space for space in (TAU, TAU_ALPHA)}
+SPACES: dict[str, Space] = {space.name: space for space in (TAU, TAU_ALPHA, TAU_FROM_1)}
 
 __all__ = ["SPACES", "Dimension", "Space", "SpaceError", "read_space"]

@@ -63,10 +63,16 @@ def s3() -> Iterator[s3_server.FlakyServer]:
         yield server
 
 
-@pytest.fixture
-def meter() -> Callable[..., Meter]:
-    """meter(marks): a meter that says what was recorded; meter(): one that cannot measure."""
+@pytest.fixture(scope="session")
+def meters() -> Callable[..., Meter]:
+    """meters(marks): a meter that says what was recorded; meters(): one that cannot measure."""
     return RecordedMeter
+
+
+@pytest.fixture
+def meter(meters: Callable[..., Meter]) -> Callable[..., Meter]:
+    """The same for one test."""
+    return meters
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,10 @@ def test_the_papers_space_has_its_19_levels() -> None:
     assert SPACES["tau"].tau.levels() == list(range(2, 21))
 
 
+def test_a_space_for_detection_begins_at_1() -> None:
+    assert SPACES["tau-from-1"].tau.levels() == list(range(1, 21))
+
+
 def test_the_catalogue_goes_by_the_spaces_own_names() -> None:
     assert SPACES.keys() >= {"tau", "tau-alpha"}
     assert all(space.name == name for name, space in SPACES.items())

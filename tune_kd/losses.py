@@ -49,17 +49,18 @@ def cross_entropy(student: Tensor, labels: Tensor) -> Tensor:
 
 def logit_matching(student: Tensor, teacher: Tensor, _: Softening, reduction: str, mean: Mean = torch.mean) -> Tensor:
     """CMC: the mean of (z_s − z_t)², a scalar. A mean over batch and classes by definition, whatever the reduction."""
-    return _squared_distance(wide(student), wide(teacher), mean)
+    return squared_distance(wide(student), wide(teacher), mean)
 
 
 def softened_logit_matching(
     student: Tensor, teacher: Tensor, softening: Softening, reduction: str, mean: Mean = torch.mean
 ) -> Tensor:
     """CMC-τ: the mean of (z_s/τ_s − z_t/τ_t)², a scalar. Its gradient goes as 1/τ²: to tune τ is to tune a weight."""
-    return _squared_distance(wide(student) / softening.tau_student, wide(teacher) / softening.tau_teacher, mean)
+    return squared_distance(wide(student) / softening.tau_student, wide(teacher) / softening.tau_teacher, mean)
 
 
-def _squared_distance(one: Tensor, other: Tensor, mean: Mean) -> Tensor:
+def squared_distance(one: Tensor, other: Tensor, mean: Mean = torch.mean) -> Tensor:
+    """The mean of (one − other)², a scalar, over the classes of each softmax and then by ``mean``."""
     if mean is torch.mean:
         return F.mse_loss(one, other)  # the same, but for the rounding of its gradient
     return mean((one - other).square().mean(dim=-1))

@@ -18,6 +18,7 @@ from tune_kd.cli import command_line
 from tune_kd.cli.commands import list as listing
 from tune_kd.config.scenario import scenario_names
 from tune_kd.models import MODELS
+from tune_kd.models.detectors import DETECTORS
 from tune_kd.store import create_store
 
 
@@ -189,7 +190,7 @@ def test_list_runs_shows_every_run_with_its_trials(store: str, capsys: pytest.Ca
 
 @pytest.mark.parametrize(
     ("what", "names"),
-    [("policies", POLICIES), ("scenarios", scenario_names()), ("spaces", SPACES), ("models", MODELS)],
+    [("policies", POLICIES), ("scenarios", scenario_names()), ("spaces", SPACES), ("models", [*MODELS, *DETECTORS])],
 )
 def test_list_names_everything(what: str, names: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     first_words = [line.split()[0] for line in said(capsys, "list", what).splitlines() if line.strip()]

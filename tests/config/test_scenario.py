@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_kd import models
 from tune_kd.config.scenario import (
     Normalisation,
     Recipe,
@@ -22,6 +21,7 @@ from tune_kd.config.scenario import (
     to_record,
 )
 from tune_kd.errors import InputError
+from tune_kd.tasks.catalogue import task_of
 
 DIGITS = load_scenario("digits")
 
@@ -61,7 +61,7 @@ def test_every_preset_loads_under_its_name_and_with_models_that_exist(name: str)
     scenario = load_scenario(name)
     assert scenario.name == name
     assert scenario.description
-    assert {scenario.teacher, scenario.student} <= models.MODELS.keys()
+    task_of(scenario).check(scenario)
 
 
 def test_the_papers_alpha_and_loss_are_the_defaults() -> None:

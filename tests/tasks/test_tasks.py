@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from training_steps import step_of
 
 from policies.base import Softening
 from tune_kd.config.scenario import from_record, load_scenario, to_record
+from tune_kd.data.batches import Batch
 from tune_kd.errors import InputError
 from tune_kd.losses import DISTILLATIONS
 from tune_kd.planning.plan import plan_study
-from tune_kd.tasks.base import Outputs, Task
+from tune_kd.tasks.base import Outputs, Task, with_rest
 from tune_kd.tasks.catalogue import TASKS, task_of
 from tune_kd.tasks.classification import Classification
 
@@ -76,7 +79,7 @@ def test_the_plain_mean_is_the_mean_of_the_values_of_each_softmax() -> None:
     student, teacher = torch.randn(2, 7, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     softening = Softening(*(torch.tensor(value, dtype=torch.float64) for value in (2.0, 2.0, 4.0)))
     for term in DISTILLATIONS.values():
-        plain = term(student, teacher, softening, "batchmean", Classification().mean(torch.empty(0)))
+        plain = term(student, teacher, softening, "batchmean", Classification().mean(Outputs(student), torch.empty(0)))
         assert plain.item() == pytest.approx(
             term(student, teacher, softening, "batchmean", lambda each: each.mean()).item()
         )
@@ -85,3 +88,17 @@ def test_the_plain_mean_is_the_mean_of_the_values_of_each_softmax() -> None:
 def test_the_hard_loss_of_classification_is_the_mean_cross_entropy() -> None:
     logits, labels = torch.tensor([[0.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 1])
     assert Classification().hard_loss(Outputs(logits), labels).item() == pytest.approx(0.34657359)  # (ln 2 + 0) / 2
+
+
+def test_classification_has_no_options_and_no_loss_beside_that_of_its_logits() -> None:
+    task, outputs = Classification(), Outputs(torch.zeros(2, 3))
+    batch = Batch(torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.int64), torch.arange(2))
+    assert task.of(load_scenario("digits")) is task
+    loss = task.hard_loss(outputs, batch.labels)
+    assert with_rest(loss, task.rest_loss(outputs, batch, None)) is loss
+
+
+def test_the_squared_distance_of_logits_in_classification_is_the_plain_mean() -> None:
+    one, other = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
+    step = step_of(one, other, torch.zeros(5, dtype=torch.int64))
+    assert torch.equal(step.squared_distance(one, other), F.mse_loss(one, other))

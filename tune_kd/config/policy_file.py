@@ -181,8 +181,11 @@ def label(kind: type[Policy], name: str) -> str:
     return ":".join([kind.name, *read(name)[1]])
 
 
-def rehearse(policy: Policy, space: Space) -> None:
-    """Ask a user's policy once for all that a run asks of it, before Ray starts. Raises InputError or PolicyError."""
+def rehearse(policy: Policy, space: Space, *, anchors: bool = False) -> None:
+    """Ask a user's policy once for all that a run asks of it, before Ray starts. Raises InputError or PolicyError.
+
+    With ``anchors`` the logits are [B, A, n], else [B, n].
+    """
     if source_of(type(policy)) is None:
         return
     with explained():
@@ -195,9 +198,24 @@ def rehearse(policy: Policy, space: Space) -> None:
             raise InputError(f"temperature() of policy {policy.name} must give a Temperature, got {temperature!r}")
         temperature.begin_epoch(0, 1, 1)
         if type(temperature).loss is Temperature.loss and temperature.needs_teacher:
-            softening = temperature(0, torch.zeros(2, 3), torch.zeros(2, 3))
+            logits = torch.zeros(2, 4, 3) if anchors else torch.zeros(2, 3)
+            softening = temperature(0, logits, logits)
             if not isinstance(softening, Softening):
                 raise InputError(f"forward() of policy {policy.name} must give a Softening, got {softening!r}")
+            if anchors:
+                _check_parts(softening, policy.name)
+
+
+def _check_parts(softening: Softening, name: str) -> None:
+    """Do the parts fit logits [2, 4, 3]? What was made for [B, n] may fit by chance, and mean something else."""
+    for what, part in softening._asdict().items():
+        if part.ndim and not (
+            part.ndim == 3 and part.shape[0] in (1, 2) and part.shape[1] in (1, 4) and part.shape[2] == 1
+        ):
+            raise InputError(
+                f"policy {name} cannot soften logits [B, A, n], which this task has: {what} must be (), [B, 1, 1] or "
+                f"[B, A, 1], got {list(part.shape)} for B = 2 and A = 4"
+            )
 
 
 @contextmanager

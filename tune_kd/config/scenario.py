@@ -27,7 +27,10 @@ ALPHA = {"hkd": 0.95, "cmc": 1.0, "cmc-tau": 1.0, "dml": 1.0, "dml-tau": 1.0, "c
 """By loss, the weight of its distillation term in the paper's text: what a scenario without alpha has."""
 
 
-ADDED_LATER = ("task", "compile", "image_column", "label_column")
+OF_DETECTION = ("augmentation", "distilled_boxes", "background_weight", "bounded_regression")
+"""Fields that classification does not have."""
+
+ADDED_LATER = ("task", "compile", "image_column", "label_column", *OF_DETECTION)
 """Fields that older records lack: at its default, such a field is not recorded, so that the scenario stays the same."""
 
 
@@ -95,6 +98,10 @@ class Scenario(_Frozen):
     student: str
     recipe: Recipe = Recipe()
     recipe_name: str = "default"  # whose recipe: settles the fields of recipes.SETTLED
+    augmentation: Literal["none", "ssd", "ssdlite"] = "none"  # of images with boxes, by torchvision's name of it
+    distilled_boxes: Literal["mined", "positives", "all"] = "mined"  # whose softmaxes the distillation term is of
+    background_weight: NotNegative = 1.0  # in that term, of a box without an object
+    bounded_regression: Annotated[bool, Field(strict=True)] = False  # Chen et al.'s, beside the smooth L1 distance
     loss: Literal["hkd", "cmc", "cmc-tau", "dml", "dml-tau", "ce"] = "hkd"
     alpha: Fraction | None = None  # the weight of the distillation term; None: the loss's own
     reduction: Literal["batchmean", "classmean"] = "batchmean"  # of a KL term
@@ -107,6 +114,18 @@ class Scenario(_Frozen):
     def _cross_entropy_has_no_alpha(self) -> Scenario:
         if self.loss == "ce" and self.alpha:
             raise ValueError(f"loss 'ce' has no distillation term, so alpha must be left out, got {self.alpha:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _fields_fit_the_task(self) -> Scenario:
+        given = [name for name in OF_DETECTION if getattr(self, name) != Scenario.model_fields[name].default]
+        if given and self.task == "classification":
+            raise ValueError(
+                f"{given[0]} is of task 'detection', so task 'classification' leaves it out, got "
+                f"{getattr(self, given[0])!r}"
+            )
+        if self.bounded_regression and self.loss == "ce":
+            raise ValueError("bounded_regression asks the teacher, which loss 'ce' does not have; leave it out")
         return self
 
     @property
@@ -130,10 +149,11 @@ class Scenario(_Frozen):
         Raises InputError, naming the field, what was given and what would be right.
         """
         fields, settings = self.model_dump(), dict(settings)
-        if named := settings.pop("recipe_name", ""):
-            about = (settings.get("data", self.data), settings.get("name", self.name))
-            settled = recipes.settled_by(named, *about)
-            fields |= {**settled, "recipe_name": named} if settled else {}
+        named = settings.pop("recipe_name", "")
+        about = (settings.get(name, getattr(self, name)) for name in ("data", "name", "task"))
+        settled = recipes.settled_by(named or recipes.base_and_changed(self.recipe_name)[0], *about)
+        if named and settled:
+            fields |= {**settled, "recipe_name": named}
         before = _dotted(fields)
         for key, value in sorted(settings.items(), key=lambda item: not item[0].endswith(".epochs")):
             table, name = _reach(fields, key)
@@ -142,7 +162,8 @@ class Scenario(_Frozen):
             table[name] = value
         scenario = _validated(fields, f"scenario {self.name!r}")
         after = _dotted(scenario.model_dump())
-        on_top = [key for key in settings if key.split(".")[0] in recipes.SETTLED and after[key] != before.get(key)]
+        settles = {*recipes.SETTLED, *settled}
+        on_top = [key for key in settings if key.split(".")[0] in settles and after[key] != before.get(key)]
         return scenario.model_copy(update={"recipe_name": recipes.name_after(scenario.recipe_name, on_top)})
 
 
@@ -167,8 +188,11 @@ def load_scenario(name: str) -> Scenario:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the scenario file {path}: {error}") from error
     scenario = _validated({"name": path.stem, **fields, **_with_milestones(fields)}, f"scenario file {path}")
-    own = _dotted({name: value for name, value in fields.items() if name in recipes.SETTLED})
-    return scenario.changed({"recipe_name": scenario.recipe_name, **own}) if "recipe_name" in fields else scenario
+    if "recipe_name" not in fields:
+        return scenario
+    settled = {*recipes.SETTLED, *recipes.settled_by(scenario.recipe_name, scenario.data, scenario.name, scenario.task)}
+    own = _dotted({name: value for name, value in fields.items() if name in settled})
+    return scenario.changed({"recipe_name": scenario.recipe_name, **own})
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
@@ -195,6 +219,11 @@ def to_record(scenario: Scenario) -> str:
 def from_record(text: str) -> Scenario:
     """The inverse of :func:`to_record`."""
     return _validated(json.loads(text), "the recorded scenario")
+
+
+def augmentation_of(scenario: Scenario) -> dict[str, str]:
+    """The augmentation where there is one, as an ingredient of a hash: without it hashes stay as they were."""
+    return {} if scenario.augmentation == "none" else {"boxes": scenario.augmentation}
 
 
 def _with_milestones(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Batch(NamedTuple, Generic[Labels]):
     images: Tensor
     labels: Labels
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody calls on a batch
+    rest: tuple[Tensor, ...] = ()  # what the task alone reads of the labels, such as targets of boxes [B, A, 4]
 
 
 class DeviceImages:

@@ -69,7 +69,7 @@ class RunRow:
                 "budget_limit": plan.budget.limit,
                 "budget_text": plan.budget_text,
                 "target_accuracy": plan.target_accuracy,
-                **_of_data(data),
+                **_of_data(data, plan.scenario),
                 "status": "planned",
                 **code(),
             }
@@ -233,11 +233,12 @@ def largest_share(labels: NDArray[np.int64]) -> float:
     return float(np.bincount(labels).max() / len(labels))
 
 
-def _of_data(data: ImageData) -> Mapping[str, Any]:
+def _of_data(data: ImageData, scenario: Scenario) -> Mapping[str, Any]:
+    accuracy = task_of(scenario).metric == ACCURACY  # of another metric nothing is known by naming one class
     return {
         "split_sha256": data.split_sha256,
         "val_images": len(data.validation),
-        "val_prevalence": largest_share(data.validation.labels),
+        "val_prevalence": largest_share(data.validation.labels) if accuracy else None,
         "skipped_images": data.skipped_images,
         "left_out_json": json.dumps(data.left_out, ensure_ascii=False, sort_keys=True),
     }

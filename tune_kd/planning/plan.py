@@ -10,14 +10,12 @@ from pathlib import Path
 from policies import Policy
 from policies.base import Temperature
 from search_spaces import Space
-from tune_kd import models
 from tune_kd.budget.amount import EQUIVALENT, Budget, parse_budget
 from tune_kd.budget.target_track import check_target
 from tune_kd.config import catalogue, policy_file
 from tune_kd.config.keywords import from_keywords
 from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.config.seeds import replicate_seed
-from tune_kd.data import NAMES
 from tune_kd.data.misread import check_whole
 from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
@@ -99,7 +97,7 @@ def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run"
         raise InputError(f"space {where.name!r} searches α, which loss 'ce' does not have; use --space tau")
     made = _distinct(policies)
     for label, policy in made:
-        _check_pair(label, policy, where)
+        _check_pair(label, policy, where, anchors=task_of(chosen).anchors)
     study_id = new_study_id(utc_now())
     runs = tuple(
         RunPlan(
@@ -138,18 +136,17 @@ def _scenario(planning: Planning) -> Scenario:
     """The named scenario, on the given data; a folder without a scenario gets the one for image sets."""
     scenario = load_scenario(planning.scenario or ("images" if planning.data is not None else "digits"))
     scenario = scenario.changed(planning.fields())
-    task_of(scenario)  # an unknown one is refused here
-    for role in ("teacher", "student"):
-        models.check(getattr(scenario, role), f"{role} model")
+    task = task_of(scenario)
+    task.check(scenario)
     if scenario.teacher_checkpoint is not None:
         read_weights(scenario.teacher_checkpoint)
         scenario = scenario.changed({"teacher_checkpoint": str(Path(scenario.teacher_checkpoint).resolve())})
-    if scenario.data not in NAMES and not Path(scenario.data).is_dir():
+    if scenario.data not in task.data_names and not Path(scenario.data).is_dir():
         raise InputError(
             f"there is no data folder {scenario.data!r}; give one with --data DIR, or one of these names as data: "
-            f"{', '.join(NAMES)}"
+            f"{', '.join(task.data_names)}"
         )
-    if scenario.data not in NAMES:
+    if scenario.data not in task.data_names:
         check_whole(Path(scenario.data))
     return scenario.settled()
 
@@ -168,15 +165,15 @@ def _distinct(labels: Sequence[str]) -> list[tuple[str, Policy]]:
     return list(made.values())
 
 
-def _check_pair(label: str, policy: Policy, space: Space) -> None:
-    """Can this policy work in this space at all? Asked before Ray starts."""
+def _check_pair(label: str, policy: Policy, space: Space, *, anchors: bool) -> None:
+    """Can this policy work in this space, and with such logits, at all? Asked before Ray starts."""
     with policy_file.explained():
         try:
             policy.native_trials(space)
             policy.temperature({"tau": space.tau.low, **policy.restart_params(space)}, seed=0)
         except ValueError as error:
             raise InputError(f"policy {label!r} in space {space.name!r}: {error}") from error
-    policy_file.rehearse(policy, space)
+    policy_file.rehearse(policy, space, anchors=anchors)
 
 
 def space_record(space: Space) -> str:

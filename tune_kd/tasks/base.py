@@ -47,6 +47,18 @@ class Task(Protocol):
 
     name: str  # the scenario's field ``task``
     metric: str  # what a score measures; larger is better. The column ``metric`` of ``runs``
+    anchors: bool  # are logits [B, A, n], or [B, n]?
+    data_names: tuple[str, ...]  # data sets that are no folders
+
+    @property
+    def shares_teacher(self) -> bool:
+        """May trials share the teacher's logits of an epoch? Not where they are too large, or not all that is read."""
+
+    def of(self, scenario: Scenario) -> Task:
+        """This task under the scenario's options; itself, where it has none."""
+
+    def check(self, scenario: Scenario) -> None:
+        """Refuse networks that there are not, and fields that the task does not have. Raises InputError."""
 
     def load(self, scenario: Scenario, cache: Path, data_root: str | Path | None = None) -> Data:
         """The scenario's data, split. Raises InputError; RunFailed where a download fails."""
@@ -59,6 +71,9 @@ class Task(Protocol):
 
     def try_out(self, model: str, data: Data) -> None:
         """Refuse a network of the user's own whose outputs do not fit the data. Raises InputError."""
+
+    def pair(self, teacher: str, student: str, data: Data) -> None:
+        """Refuse two networks whose outputs are not about the same. Raises InputError."""
 
     def image_shape(self, data: Data) -> tuple[int, int, int]:
         """(C, H, W) of one image: what FLOPs are counted on."""
@@ -79,13 +94,30 @@ class Task(Protocol):
         """What the network says of images, [B, C, H, W]."""
 
     def hard_loss(self, outputs: Outputs, labels: Any) -> Tensor:
-        """The loss on a batch's labels, a scalar: the cross-entropy of classification."""
+        """The loss of the logits on a batch's labels, a scalar, which α weighs against distillation: a cross-entropy.
 
-    def mean(self, labels: Any) -> Mean:
-        """How a value of each softmax of a batch, [B] or [B, A], becomes a scalar: by ``torch.mean``, or otherwise."""
+        It reads the logits alone: a policy may ask it about logits at other weights.
+        """
+
+    def rest_loss(self, outputs: Outputs, batch: Batch, teacher: Outputs | None) -> Tensor | None:
+        """The loss of the rest of the outputs, a scalar, added to every policy's loss with weight 1; None: no rest.
+
+        ``teacher`` is what the teacher says of the batch, where it is asked.
+        """
+
+    def mean(self, outputs: Outputs, labels: Any) -> Mean:
+        """How a value of each softmax of a batch, [B] or [B, A], becomes a scalar: by ``torch.mean``, or otherwise.
+
+        Some tasks choose by the student's ``outputs`` which softmaxes count.
+        """
 
     def evaluate(self, network: nn.Module, part: Part, data: Data, precision: str) -> Evaluation:
         """One pass in evaluation mode over a part, in its order. Outputs that are not finite are never right."""
 
     def test_columns(self, predictions: Any, data: Data) -> dict[str, Any]:
         """The columns of ``trials`` that a test of these predictions fills."""
+
+
+def with_rest(loss: Tensor, rest: Tensor | None) -> Tensor:
+    """A loss and that of the rest of the outputs (:meth:`Task.rest_loss`)."""
+    return loss if rest is None else loss + rest

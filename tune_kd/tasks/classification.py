@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from tune_kd import models
 from tune_kd.config.scenario import Recipe, Scenario
-from tune_kd.data import ImageData, ImageSet, Loading, load, split
+from tune_kd.data import NAMES, ImageData, ImageSet, Loading, load, split
 from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
 from tune_kd.data.official import official_root
 from tune_kd.losses import Mean, cross_entropy
@@ -31,6 +31,16 @@ class Classification:
 
     name = "classification"
     metric = "accuracy"
+    anchors = False
+    data_names: tuple[str, ...] = NAMES
+    shares_teacher = True
+
+    def of(self, scenario: Scenario) -> Classification:
+        return self
+
+    def check(self, scenario: Scenario) -> None:
+        for role in ("teacher", "student"):
+            models.check(getattr(scenario, role), f"{role} model")
 
     def load(self, scenario: Scenario, cache: Path, data_root: str | Path | None = None) -> ImageData:
         """Data sets with a name lie in ``data_root``, by default in the cache, or are downloaded to there."""
@@ -61,6 +71,9 @@ class Classification:
 
     def try_out(self, model: str, data: ImageData) -> None:
         models.try_out(model, classes=len(data.classes), channels=data.channels, image_size=data.image_size)
+
+    def pair(self, teacher: str, student: str, data: ImageData) -> None:
+        """Any two do: both have one logit a class."""
 
     def image_shape(self, data: ImageData) -> tuple[int, int, int]:
         return data.channels, data.image_size, data.image_size
@@ -106,7 +119,10 @@ class Classification:
     def hard_loss(self, outputs: Outputs, labels: Tensor) -> Tensor:
         return cross_entropy(outputs.logits, labels)
 
-    def mean(self, labels: Tensor) -> Mean:
+    def rest_loss(self, outputs: Outputs, batch: Batch[Tensor], teacher: Outputs | None) -> None:
+        return None
+
+    def mean(self, outputs: Outputs, labels: Tensor) -> Mean:
         return torch.mean
 
     def evaluate(self, network: nn.Module, part: DeviceImages, data: ImageData, precision: str) -> Evaluation:

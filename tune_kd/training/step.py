@@ -12,10 +12,10 @@ from torch.func import functional_call
 from policies.base import HeldOut, Softening, Temperature
 from tune_kd.config.scenario import Scenario
 from tune_kd.data.batches import Batch
-from tune_kd.losses import DISTILLATIONS, wide
+from tune_kd.losses import DISTILLATIONS, squared_distance, wide
 from tune_kd.models import fast
 from tune_kd.models.fast import Network
-from tune_kd.tasks.base import Outputs, Task
+from tune_kd.tasks.base import Outputs, Task, with_rest
 from tune_kd.training.phases import Phases
 from tune_kd.training.student import Student
 from tune_kd.training.teacher_outputs import ask
@@ -39,7 +39,7 @@ class Step:
     rest: tuple[Tensor, ...] = ()  # of the student's outputs: what the task alone reads
 
     def cross_entropy(self) -> Tensor:
-        return self.task.hard_loss(Outputs(self.student_logits, self.rest), self.labels)
+        return self.task.hard_loss(self._outputs, self.labels)
 
     def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return self.task.hard_loss(Outputs(logits), labels)
@@ -50,8 +50,11 @@ class Step:
             return self.student_logits.new_zeros(())
         if self.teacher_logits is None:
             raise ValueError("there is no distillation in an epoch that says it needs no teacher")
-        mean = self.task.mean(self.labels)
+        mean = self.task.mean(self._outputs, self.labels)
         return term(self.student_logits, self.teacher_logits, softening, self.scenario.reduction, mean)
+
+    def squared_distance(self, one: Tensor, other: Tensor) -> Tensor:
+        return squared_distance(one, other, self.task.mean(self._outputs, self.labels))
 
     def loss(self, softening: Softening) -> Tensor:
         return self.alpha * self.distillation(softening) + (1 - self.alpha) * self.cross_entropy()
@@ -59,13 +62,21 @@ class Step:
     def logits_at(self, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
         # Batch norm in training writes to its statistics: to copies of them.
         buffers = {name: buffer.clone() for name, buffer in self.student.named_buffers()}
+
+        def moved(given: Tensor) -> Tensor:
+            said: Tensor = functional_call(self.student, {**weights, **buffers}, (given,))
+            return said
+
         with fast.autocast(images.device, self.scenario.precision):
-            logits: Tensor = functional_call(self.student, {**weights, **buffers}, (images,))
-        return wide(logits)
+            return wide(self.task.outputs(moved, images).logits)
 
     def held_out(self) -> HeldOut:
         batch = next(self.held_out_batches)
         return HeldOut(batch.images, batch.labels)
+
+    @property
+    def _outputs(self) -> Outputs:
+        return Outputs(self.student_logits, self.rest)
 
 
 def asks_teacher(temperature: Temperature, scenario: Scenario) -> bool:
@@ -101,7 +112,7 @@ class Distillation:
     def __call__(self, number: int, batch: Batch) -> Tensor:
         """The loss of batch ``number`` of the epoch, a scalar."""
         asks = asks_teacher(self._temperature, self._scenario)
-        teacher_logits = self._teacher_logits(number, batch) if asks else None
+        taught = self._taught(number, batch) if asks else None
         with fast.autocast(batch.images.device, self._scenario.precision):
             outputs = self.task.outputs(self.student.forward, batch.images)
         step = Step(
@@ -110,7 +121,7 @@ class Distillation:
             labels=batch.labels,
             student=self.student.network,
             student_logits=wide(outputs.logits),
-            teacher_logits=teacher_logits,
+            teacher_logits=None if taught is None else taught.logits,
             learning_rate=self.student.learning_rate(),
             task=self.task,
             scenario=self._scenario,
@@ -121,16 +132,18 @@ class Distillation:
         loss, tau = self._temperature.loss(step)
         if tau is not None:
             self._taus.append(tau.detach().reshape(-1))
-        return loss
+        return with_rest(loss, self.task.rest_loss(outputs, batch, taught))
 
     def taus(self) -> Tensor:
         """Every τ of the student in this epoch, in order; none where the objective used none."""
         return torch.cat(self._taus) if self._taus else torch.empty(0)
 
-    def _teacher_logits(self, number: int, batch: Batch) -> Tensor:
+    def _taught(self, number: int, batch: Batch) -> Outputs:
+        """What the teacher says of a batch; where its logits are shared, those alone."""
         if self.shared_logits is not None:
             start = number * self._scenario.recipe.batch_size
-            return self.shared_logits[start : start + len(batch.index)].to(batch.images.device, non_blocking=True)
+            logits = self.shared_logits[start : start + len(batch.index)]
+            return Outputs(logits.to(batch.images.device, non_blocking=True))
         if self.teacher is None:
             raise ValueError("the teacher is asked in this trial, but not in one at the lowest τ: none was trained")
         with self.phases.within_step("teacher"):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tune_kd import models
-from tune_kd.config.scenario import Scenario
+from tune_kd.config.scenario import Scenario, augmentation_of
 from tune_kd.config.seeds import teacher_seed
 from tune_kd.data.batches import Batch, steps_per_epoch
 from tune_kd.data.shared_memory import pack, unpack
@@ -28,7 +28,7 @@ from tune_kd.models import fast
 from tune_kd.storage import checkpoints
 from tune_kd.storage.cache import Cache
 from tune_kd.storage.lease import Lease
-from tune_kd.tasks.base import Data, Outputs
+from tune_kd.tasks.base import Data, Outputs, with_rest
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training import loop
 from tune_kd.training.teacher_weights import file_sha256, fitted, read_weights, some
@@ -72,8 +72,9 @@ def teacher_id(scenario: Scenario, data: Data) -> str:
         "model": scenario.teacher,
         "model_origin": models.origin(scenario.teacher),
         **_training_of(scenario),
+        **augmentation_of(scenario),
         "precision": scenario.precision,
-        "normalisation": data.normalisation,
+        "normalisation": scenario.normalisation and tuple(scenario.normalisation.model_dump().values()),
         "torch": torch.__version__,
         "code": metadata.version("tune-kd"),
     }
@@ -150,6 +151,7 @@ def check_networks(scenario: Scenario, data: Data) -> None:
     task = task_of(scenario)
     for name in (scenario.teacher, scenario.student):
         task.try_out(name, data)
+    task.pair(scenario.teacher, scenario.student, data)
     if scenario.teacher_checkpoint is not None:
         _given_weights(scenario, task.build(scenario.teacher, data))
 
@@ -208,7 +210,7 @@ def train_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter
     def loss_of(step: int, batch: Batch) -> Tensor:
         with fast.autocast(device, scenario.precision):
             outputs: Outputs = task.outputs(model, batch.images)
-        return task.hard_loss(outputs, batch.labels)
+        return with_rest(task.hard_loss(outputs, batch.labels), task.rest_loss(outputs, batch, None))
 
     for epoch in range(recipe.epochs):
         batches = task.batches(part, data, recipe, seed=seed, epoch=epoch)

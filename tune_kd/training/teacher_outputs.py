@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from tune_kd.budget.cost import PassCost
-from tune_kd.config.scenario import Scenario
+from tune_kd.config.scenario import Scenario, augmentation_of
 from tune_kd.losses import wide
 from tune_kd.models import fast
 from tune_kd.models.fast import Network
 from tune_kd.storage import checkpoints
 from tune_kd.storage.checkpoints import Slot
-from tune_kd.tasks.base import Data, Part, Task
+from tune_kd.tasks.base import Data, Outputs, Part, Task
 from tune_kd.tasks.catalogue import task_of
 
 MAPPED_FROM_BYTES = 256 * 2**20
@@ -41,6 +41,7 @@ def outputs_id(teacher_id: str, scenario: Scenario, seed: int, *, cpus: float, g
         "seed": seed,
         "batch_size": recipe.batch_size,
         "augmentation": [recipe.flip, recipe.crop_padding, recipe.rotation_degrees],
+        **augmentation_of(scenario),
         "precision": scenario.precision,
         "compile": scenario.compile,
         "threads": max(1, int(cpus)),
@@ -60,7 +61,7 @@ class TeacherOutputs:
     awaited: frozenset[int] = frozenset()
 
     def write(self, epoch: int, logits: Tensor) -> None:
-        """Keep the logits of ``epoch``, float32 [images, n]; they count once their cost is written, too."""
+        """Keep the logits of ``epoch``, float32 [images, n] or [images, A, n]; they count once their cost is, too."""
         checkpoints.save(self.place(f"{epoch:05d}.logits.pt"), {"logits": logits.cpu()})
 
     def write_cost(self, epoch: int, cost: PassCost) -> None:
@@ -101,14 +102,19 @@ class TeacherOutputs:
 
 
 def teach(teacher: Network, part: Part, data: Data, scenario: Scenario, *, seed: int, epoch: int) -> Tensor:
-    """The logits, float32 [images, n], of all batches of an epoch, one after the other, as a trial asks for them."""
+    """The logits of all batches of an epoch, one after the other, as a trial asks for them.
+
+    They are float32, [images, n] or [images, A, n].
+    """
     task = task_of(scenario)
     batches = task.batches(part, data, scenario.recipe, seed=seed, epoch=epoch)
-    return torch.cat([ask(task, teacher, batch.images, scenario.precision) for batch in batches])
+    return torch.cat([ask(task, teacher, batch.images, scenario.precision).logits for batch in batches])
 
 
-def ask(task: Task, teacher: Network, images: Tensor, precision: str) -> Tensor:
-    """The logits, float32 [B, n], that a teacher made by :func:`tune_kd.models.fast.for_inference` gives."""
+def ask(task: Task, teacher: Network, images: Tensor, precision: str) -> Outputs:
+    """What a teacher made by :func:`tune_kd.models.fast.for_inference` says; its logits are float32."""
     with torch.inference_mode(), fast.autocast(images.device, precision):
-        logits: Tensor = wide(task.outputs(teacher, images).logits)
-    return logits.clone()  # an ordinary tensor, which a backward pass may keep: τ may be learned
+        logits, rest = task.outputs(teacher, images)
+        logits = wide(logits)
+    # Ordinary tensors, which a backward pass may keep: τ may be learned.
+    return Outputs(logits.clone(), tuple(part.clone() for part in rest))

@@ -128,11 +128,13 @@ def level_count(dimension: Dimension) -> int | None:
 
 
 def models() -> Listing:
-    """The networks: ours, and how others are named."""
+    """The networks: ours, how others are named, and the detectors."""
     from tune_kd.models import ELSEWHERE, MODELS
+    from tune_kd.models.detectors import DETECTORS
 
     ours = {name: model.description for name, model in MODELS.items()}
-    return Listing(headers=("model", "what it is"), rows=list((ours | ELSEWHERE).items()))
+    detectors = {name: f"detector: {model.description}" for name, model in DETECTORS.items()}
+    return Listing(headers=("model", "what it is"), rows=list((ours | detectors | ELSEWHERE).items()))
 
 
 def runs(store: str) -> Listing:
