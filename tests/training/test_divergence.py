@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,12 +19,12 @@ from policies import Policy
 from policies.base import Softening, Temperature, hinton
 from search_spaces import SPACES
 from tune_kd.config.catalogue import make_policy
-from tune_kd.config.scenario import Scenario
+from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.data.batches import DeviceImages
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.events import EpochReport, TrialEnded, from_json, to_json
-from tune_kd.history.records import largest_share
+from tune_kd.history.records import largest_class
 from tune_kd.history.run_history import KnownTrial
 from tune_kd.meter.energy import Meter
 from tune_kd.store.writing.fold import fold
@@ -247,4 +248,7 @@ def test_what_is_no_better_than_naming_the_largest_class_is_said(
 
 
 def test_the_largest_class_is_counted() -> None:
-    assert largest_share(np.array([0, 2, 2, 1, 2])) == pytest.approx(3 / 5)
+    images = np.zeros((5, 1, 8, 8), dtype=np.uint8)
+    labelled = SimpleNamespace(validation=ImageSet(images=images, labels=np.array([0, 2, 2, 1, 2])))
+    assert largest_class(labelled, load_scenario("digits")) == (pytest.approx(3 / 5), 5)
+    assert largest_class(labelled, load_scenario("digit-scenes")) is None, "its score is no accuracy"

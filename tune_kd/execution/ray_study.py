@@ -14,18 +14,18 @@ from tune_kd.cluster.nodes import Cluster
 from tune_kd.cluster.session import Resources, resources
 from tune_kd.cluster.worker import Shared
 from tune_kd.config import catalogue, policy_file
-from tune_kd.data import ImageData
 from tune_kd.data.batches import steps_per_epoch
 from tune_kd.execution.ray_tasks import RayTasks
 from tune_kd.execution.teacher_pass import asks
 from tune_kd.execution.teachers import Teachers
-from tune_kd.history.records import largest_share
+from tune_kd.history.records import largest_class
 from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import RunPlan, Study
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache
 from tune_kd.storage.scratch import own_folder
+from tune_kd.tasks.base import Data
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.teacher import kept_or_trained, teacher_id
@@ -68,7 +68,9 @@ class RayPart:
     teacher_id: str
     taught: bool  # does a run of it need the teacher?
     counted: NetworkFlops
-    largest_class: tuple[float, int]  # its share of the validation images, a fraction, and their number
+    largest_class: (
+        tuple[float, int] | None
+    )  # its share of the validation images, and their number; None without classes
 
     def share(self, plan: RunPlan, teacher: Any, *, outputs: bool) -> Any:
         """A reference to what the workers of one run get.
@@ -110,7 +112,7 @@ def outputs_folder(cache: Cache) -> Path:
 
 
 def parts_on_ray(
-    study: RayStudy, parts: Sequence[tuple[Study, ImageData]], execution: Execution, progress: Progress
+    study: RayStudy, parts: Sequence[tuple[Study, Data]], execution: Execution, progress: Progress
 ) -> list[RayPart]:
     """Put on Ray what the runs of each part share, and ask for the teachers: of parts with a run that needs one."""
     tasks, counting = study.tasks, []
@@ -135,7 +137,7 @@ def parts_on_ray(
                 teacher_id=identity,
                 taught=taught,
                 counted=study.ray.get(counted),
-                largest_class=(largest_share(data.validation.labels), len(data.validation)),
+                largest_class=largest_class(data, scenario),
             )
         )
     return on_ray

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from tune_kd.cluster.interruption import interruptible, terminable
 from tune_kd.cluster.session import ray_session
 from tune_kd.config import policy_file
-from tune_kd.data import ImageData
 from tune_kd.errors import Interrupted, RunFailed
 from tune_kd.execution.outputs_in_use import OutputsInUse
 from tune_kd.history.records import RunRow
@@ -22,6 +21,7 @@ from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
 from tune_kd.store import Store
 from tune_kd.store.ids import base_id
+from tune_kd.tasks.base import Data
 from tune_kd.tasks.chance import no_better
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 WAIT_S = 0.1
 """How often it is asked whether the first run's teacher is there, in seconds."""
 
-Part = tuple[Study, ImageData]
+Part = tuple[Study, Data]
 """A part of a study: runs with one scenario, and its data. Most studies have one."""
 
 
@@ -160,9 +160,11 @@ def _fit(pool: Pool, parts: Sequence[RayPart], execution: Execution, progress: P
 
 def _note_a_bad_teacher(part: RayPart, progress: Progress) -> None:
     """A line about a teacher that is no better than always naming the largest class; none about a better one."""
+    if part.largest_class is None:
+        return
     with suppress(RunFailed):  # said when the study ends
         teacher = part.study.teachers.get(part.teacher_id)
-        if (score := teacher.val_score) is not None and (chance := no_better(score, *part.largest_class)):
+        if chance := no_better(teacher.val_score, *part.largest_class):
             progress.note(f"teacher: {chance}")
 
 

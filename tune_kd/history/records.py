@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from policies import Policy
 from search_spaces import Space
@@ -21,7 +20,6 @@ from tune_kd.cluster.machine import added_up
 from tune_kd.cluster.session import Resources
 from tune_kd.config import catalogue
 from tune_kd.config.scenario import Scenario, from_record, scenario_sha256, to_record
-from tune_kd.data import ImageData
 from tune_kd.errors import unknown
 from tune_kd.events import utc_now
 from tune_kd.meter.carbon import Carbon
@@ -29,6 +27,7 @@ from tune_kd.planning.plan import RunPlan, Study, space_record
 from tune_kd.store import Store
 from tune_kd.store.columns import ACCURACIES, ACCURACY
 from tune_kd.store.reading.plain_rows import plain_rows
+from tune_kd.tasks.base import Data
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.teacher import Teacher
 
@@ -43,7 +42,7 @@ class RunRow:
     columns: dict[str, Any]
 
     @classmethod
-    def planned(cls, study: Study, plan: RunPlan, data: ImageData) -> RunRow:
+    def planned(cls, study: Study, plan: RunPlan, data: Data) -> RunRow:
         """The row of a run before it starts. It is not written yet."""
         return cls(
             {
@@ -179,7 +178,7 @@ class RunRow:
             target_accuracy=columns["target_accuracy"],
         )
 
-    def changes(self, data: ImageData, teacher_id: str | None) -> dict[str, str]:
+    def changes(self, data: Data, teacher_id: str | None) -> dict[str, str]:
         """What is not as recorded, here and now: by column a line with both values.
 
         Compared are the data, the policy's source, the code and, unless None, the teacher.
@@ -207,7 +206,7 @@ class NodeRows:
         self._store.write_nodes(self._run_id, added_up(self._before, now))
 
 
-def plan_rows(study: Study, data: ImageData, store: Store) -> dict[str, RunRow]:
+def plan_rows(study: Study, data: Data, store: Store) -> dict[str, RunRow]:
     """Write the whole plan before anything of it is run; the rows by run id."""
     rows = {plan.run_id: RunRow.planned(study, plan, data) for plan in study.runs}
     for row in rows.values():
@@ -228,17 +227,23 @@ def run_rows(runs: pd.DataFrame) -> list[RunRow]:
     return [RunRow(columns) for columns in plain_rows(runs)]
 
 
-def largest_share(labels: NDArray[np.int64]) -> float:
-    """The share of the largest class among ``labels``, a fraction: the accuracy of always naming it."""
-    return float(np.bincount(labels).max() / len(labels))
+def largest_class(data: Data, scenario: Scenario) -> tuple[float, int] | None:
+    """The share of the largest class among the validation images, a fraction, and the number of these.
+
+    The share is the accuracy of always naming that class. None where the metric is another one: nothing is known then.
+    """
+    if task_of(scenario).metric != ACCURACY:
+        return None
+    labels = data.validation.labels
+    return float(np.bincount(labels).max() / len(labels)), len(labels)
 
 
-def _of_data(data: ImageData, scenario: Scenario) -> Mapping[str, Any]:
-    accuracy = task_of(scenario).metric == ACCURACY  # of another metric nothing is known by naming one class
+def _of_data(data: Data, scenario: Scenario) -> Mapping[str, Any]:
+    largest = largest_class(data, scenario)
     return {
         "split_sha256": data.split_sha256,
         "val_images": len(data.validation),
-        "val_prevalence": largest_share(data.validation.labels) if accuracy else None,
+        "val_prevalence": None if largest is None else largest[0],
         "skipped_images": data.skipped_images,
         "left_out_json": json.dumps(data.left_out, ensure_ascii=False, sort_keys=True),
     }
