@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
@@ -34,6 +34,10 @@ from tune_kd.training.teacher import Teacher
 
 Job = dict[str, Any]
 """What a worker is to do: ``job``, a name in :data:`tune_kd.cluster.worker.JOBS`, and what that takes."""
+
+
+class _Left(Exception):
+    """A run is left as it is."""
 
 
 class Run:
@@ -217,8 +221,12 @@ class Run:
         self._held.close()
 
     def leave(self) -> None:
-        """Give up the lease of a run that something went wrong with: its row still says that it is running."""
-        self._held.close()
+        """Give up the lease of a run that was not closed: its row still says that it is running.
+
+        The lease's file stays, for the next command looks at this run because of it.
+        """
+        with suppress(_Left), self._held:
+            raise _Left
 
     def _note_problems(self) -> None:
         trials = self.trials
