@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tune_kd.meter.attribution import Beside, GpuInterval, Interval, Methods, NodeLedger, Use, split
+from tune_kd.meter.attribution import Beside, GpuInterval, Interval, Methods, Use, split
+from tune_kd.meter.node_ledger import NodeLedger
 
 MODEL = Methods(cpu="model", ram="model")
 TRIALS = ("a", "b", "c")

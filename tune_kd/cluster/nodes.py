@@ -20,7 +20,7 @@ from tune_kd.cluster.session import Resources
 from tune_kd.errors import InputError
 from tune_kd.events import Event, TrialStarted
 from tune_kd.meter.actor import NodeMeters
-from tune_kd.meter.attribution import NodeTotals
+from tune_kd.meter.node_ledger import NodeTotals
 from tune_kd.meter.options import Metering
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache

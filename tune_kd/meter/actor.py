@@ -13,9 +13,9 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tune_kd.meter.attribution import NodeTotals
 from tune_kd.meter.beside import Registry
 from tune_kd.meter.node import NodeMeter, NodeSnapshot, TrialEnergy
+from tune_kd.meter.node_ledger import NodeTotals
 from tune_kd.meter.power_model import detect
 from tune_kd.meter.probe import open_readers
 

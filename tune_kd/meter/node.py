@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tune_kd.errors import InputError
-from tune_kd.meter.attribution import NOBODY, Beside, NodeLedger, NodeTotals, Use
+from tune_kd.meter.attribution import NOBODY, Beside, Use
 from tune_kd.meter.beside import Registry, Reservations
 from tune_kd.meter.energy import Energy
+from tune_kd.meter.node_ledger import NodeLedger, NodeTotals
 from tune_kd.meter.processes import ProcessTimes
 from tune_kd.meter.readings import NodeReaders
 from tune_kd.meter.tree import ProcessTree

@@ -1,0 +1,148 @@
+"""What a node's intervals come to: for the node since its meter began, and for every run from its start to its end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tune_kd.meter.attribution import NOBODY, Beside, Interval, Methods, Split, Use, split
+from tune_kd.meter.energy import Energy
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeTotals:
+    """A node over the time of a run, or since its meter began, as in the store's ``nodes`` table.
+
+    ``other_runs_j`` is the energy of trials of other runs, ``idle_j`` the unreserved idle and RAM energy. What
+    conservation misses by rounding is ``residual_j``. ``coverage`` is the share of the time with readings at the asked
+    rate and without a gap. ``meters_beside_s`` is the time with trials of other meters on the node; None if they cannot
+    be seen.
+    """
+
+    total_j: float
+    trials_j: float
+    other_runs_j: float
+    other_j: float
+    idle_j: float
+    samples: int
+    longest_gap_s: float
+    coverage: float
+    meters_beside_s: float | None
+
+    @property
+    def residual_j(self) -> float:
+        """Node − (trials + trials of other runs + other + unreserved idle)."""
+        return self.total_j - math.fsum((self.trials_j, self.other_runs_j, self.other_j, self.idle_j))
+
+    def row(self) -> dict[str, float | int | None]:
+        """As columns of the store's ``nodes`` table."""
+        return {
+            "energy_total_j": self.total_j,
+            "energy_trials_j": self.trials_j,
+            "energy_other_runs_j": self.other_runs_j,
+            "energy_other_j": self.other_j,
+            "energy_idle_j": self.idle_j,
+            "energy_residual_j": self.residual_j,
+            "samples": self.samples,
+            "longest_gap_s": self.longest_gap_s,
+            "coverage": self.coverage,
+            "meters_beside_s": self.meters_beside_s,
+        }
+
+
+@dataclass
+class _Period:
+    """Adds up the intervals of a time: the node's total on its own, and what trials, others and nobody paid of it."""
+
+    total_j: float = 0.0
+    trials_j: float = 0.0
+    other_runs_j: float = 0.0
+    other_j: float = 0.0
+    idle_j: float = 0.0
+    elapsed_s: float = 0.0
+    covered_s: float = 0.0
+    longest_gap_s: float = 0.0
+    beside_s: float | None = 0.0
+    samples: int = 0
+
+    def add(self, interval: Interval, paid: Split, own_j: float, *, covered: bool, beside: Beside | None) -> None:
+        """Add an interval. ``own_j`` is what those trials paid whose energy the period's ``trials_j`` is."""
+        self.total_j += interval.cpu_j + interval.ram_j + sum(gpu.total_j for gpu in (interval.gpus or {}).values())
+        self.trials_j += own_j
+        self.other_runs_j += math.fsum(energy.total_j or 0.0 for energy in paid.trials.values()) - own_j
+        self.other_j += paid.other_j
+        self.idle_j += paid.idle_j
+        self.samples += 1
+        self.elapsed_s += interval.duration_s
+        self.covered_s += interval.duration_s if covered else 0.0
+        self.longest_gap_s = max(self.longest_gap_s, interval.duration_s)
+        if beside is None or self.beside_s is None:
+            self.beside_s = None
+        elif beside.trials:
+            self.beside_s += interval.duration_s
+
+    @property
+    def totals(self) -> NodeTotals:
+        return NodeTotals(
+            total_j=self.total_j,
+            trials_j=self.trials_j,
+            other_runs_j=self.other_runs_j,
+            other_j=self.other_j,
+            idle_j=self.idle_j,
+            samples=self.samples,
+            longest_gap_s=self.longest_gap_s,
+            coverage=self.covered_s / self.elapsed_s if self.elapsed_s else 1.0,
+            meters_beside_s=self.beside_s,
+        )
+
+
+class NodeLedger:
+    """Adds up intervals: for the node since its meter began, and for every run from its start to its end."""
+
+    def __init__(self, *, cpus: int, methods: Methods, period_s: float) -> None:
+        self.cpus = cpus
+        self.methods = methods
+        self.trials: dict[str, Energy] = {}
+        self._longest_sample_s = 2.5 * period_s  # later than that, a reading was missed
+        self._node = _Period()
+        self._runs: dict[str, _Period] = {}
+
+    def begin(self, run: str) -> None:
+        """Add up for a run from the next interval on."""
+        self._runs[run] = _Period()
+
+    def end(self, run: str) -> NodeTotals:
+        """The node over the time of the run, which ends here. KeyError for a run that has not begun."""
+        return self._runs.pop(run).totals
+
+    def preview(
+        self, trial: str, interval: Interval, uses: Mapping[str, Use], beside: Beside | None = NOBODY
+    ) -> Energy:
+        """The trial's energy if the interval were closed now."""
+        open_now = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
+        return self.trials.get(trial, Energy()) + open_now.trials[trial]
+
+    def close(
+        self, interval: Interval, uses: Mapping[str, Use], *, gap: bool = False, beside: Beside | None = NOBODY
+    ) -> None:
+        """Charge an interval. ``gap`` flags one in which a reading failed; ``beside`` is None if unknown."""
+        paid = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
+        for trial, energy in paid.trials.items():
+            self.trials[trial] = self.trials.get(trial, Energy()) + energy
+        covered = not gap and interval.duration_s <= self._longest_sample_s
+        joules = {trial: energy.total_j or 0.0 for trial, energy in paid.trials.items()}
+        self._node.add(interval, paid, math.fsum(joules.values()), covered=covered, beside=beside)
+        for run, period in self._runs.items():
+            own_j = math.fsum(joules[trial] for trial, use in uses.items() if use.run == run)
+            period.add(interval, paid, own_j, covered=covered, beside=beside)
+
+    @property
+    def totals(self) -> NodeTotals:
+        """The node since the meter began: all trials are its own."""
+        return self._node.totals
+
+    @property
+    def of_runs(self) -> dict[str, NodeTotals]:
+        """The node over the time so far of each run that has begun and not ended."""
+        return {run: period.totals for run, period in self._runs.items()}
