@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tune_kd.meter.attribution import Beside, GpuInterval, Interval, Methods, Use, split
-from tune_kd.meter.node_ledger import NodeLedger
+from tune_kd.meter.node_ledger import NodeLedger, NodeTotals
 
 MODEL = Methods(cpu="model", ram="model")
 TRIALS = ("a", "b", "c")
@@ -40,6 +40,7 @@ uses = st.dictionaries(
         cpu_s=amount,
         gpu_shares=st.dictionaries(st.integers(0, 3), st.floats(0, 2)),
         exclusive=st.frozensets(st.integers(0, 3)),
+        run=st.sampled_from(["r", "s", None]),
     ),
 )
 
@@ -64,6 +65,46 @@ def test_trials_and_other_and_unreserved_idle_are_the_node_whatever_is_read(
     assert abs(totals.residual_j) <= 1e-9 * max(1.0, totals.total_j)
     for part in (totals.other_j, totals.idle_j, totals.trials_j):
         assert part >= -1e-9 * max(1.0, totals.total_j)
+
+
+@settings(deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(intervals(), uses, beside, st.sampled_from(["", "begin r", "begin s", "end r", "end s"])), max_size=9
+    )
+)
+def test_every_run_adds_up_over_its_own_time_and_pays_for_its_own_trials(
+    steps: list[tuple[Interval, dict[str, Use], Beside | None, str]],
+) -> None:
+    ledger = NodeLedger(cpus=4, methods=MODEL, period_s=1)
+    under_way: dict[str, list[tuple[Interval, dict[str, Use], Beside | None]]] = {}
+    for step, used, others, happens in steps:
+        ledger.close(step, used, beside=others)
+        for seen in under_way.values():
+            seen.append((step, used, others))
+        word, _, run = happens.partition(" ")
+        if word == "begin":
+            ledger.begin(run)
+            under_way[run] = []
+        elif word == "end" and run in under_way:
+            check(ledger.end(run), run, under_way.pop(run))
+    assert ledger.of_runs.keys() == under_way.keys()
+    for run, totals in ledger.of_runs.items():
+        check(totals, run, under_way[run])
+
+
+def check(totals: NodeTotals, run: str, seen: list[tuple[Interval, dict[str, Use], Beside | None]]) -> None:
+    """The totals of a run are what its trials, and those of others, paid in the intervals of its time."""
+    own = others = 0.0
+    for step, used, around in seen:
+        for trial, energy in split(step, used, cpus=4, methods=MODEL, beside=around or Beside()).trials.items():
+            own += (energy.total_j or 0.0) if used[trial].run == run else 0.0
+            others += (energy.total_j or 0.0) if used[trial].run != run else 0.0
+    close = 1e-9 * max(1.0, totals.total_j)
+    assert abs(totals.trials_j - own) <= close
+    assert abs(totals.other_runs_j - others) <= close
+    assert abs(totals.residual_j) <= close
+    assert totals.samples == len(seen)
 
 
 @settings(deadline=None)
