@@ -62,7 +62,7 @@ class Simulator:
             self.ledger(event)
         self.charged = self.ledger.spent
         searcher = self.plan.policy.searcher(self.plan.space, self.plan.seed)
-        self.history.replay_searcher(searcher)
+        self.history = self.history.replay_searcher(searcher)
         self.scheduler = self.plan.policy.scheduler() or FIFOScheduler()
         self.history.replay_scheduler(self.scheduler)
         listeners = [self.ledger, self.events.append]

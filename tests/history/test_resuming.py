@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import run_events
 import torch
+from tune_simulator import Simulator
 
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
+from tune_kd.events import TrialStarted
 from tune_kd.history import resume
 from tune_kd.history.records import plan_rows
-from tune_kd.history.run_history import history_of
+from tune_kd.history.run_history import KnownTrial, RunHistory, history_of
 from tune_kd.planning.plan import Study, plan_study
 from tune_kd.storage import checkpoints
 from tune_kd.store import Store, create_store
@@ -127,3 +129,19 @@ def test_a_trial_whose_driver_did_not_live_to_try_it_again_is_unfinished(
             store.seal("run", "run-0000", attempt)
     [trial] = history_of(store, "run", max_failures).trials
     assert trial.unfinished == unfinished
+
+
+@pytest.mark.parametrize("policy", ["grid", "random", "tpe"])
+def test_a_trial_that_was_suggested_and_had_not_started_is_trained_by_the_next_driver(policy: str) -> None:
+    """Workers come up in any order: a driver may die when the second trial has started and the first has not."""
+    [plan] = plan_study(policies=[policy], budget="4trials", settings={"recipe.epochs": 2}).runs
+    whole = Simulator(plan=plan, workers=2, seed=1)
+    whole.run()
+    second = next(event for event in whole.of(TrialStarted) if event.index == 1)
+    lost = KnownTrial(trial_id=second.trial_id, index=1, params=second.params, attempt=0, status="lost")
+    resumed = Simulator(plan=plan, workers=2, seed=2, history=RunHistory(trials=(lost,)))
+    resumed.run()
+    assert resumed.started == whole.started
+    assert resumed.ledger.spent == 4
+    expected = {event.trial_id: event.params for event in whole.of(TrialStarted)}
+    assert {event.trial_id: event.params for event in resumed.of(TrialStarted)} == expected

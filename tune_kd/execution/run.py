@@ -102,7 +102,7 @@ class Run:
         """Connect the stream of the run's events to all that consume it; have tested what was left untested before."""
         plan, study = self.plan, self.part.study
         searcher: Searcher = plan.policy.searcher(plan.space, plan.seed)
-        history.replay_searcher(searcher)
+        history = history.replay_searcher(searcher)
         self.scheduler = plan.policy.scheduler()
         if self.scheduler:
             history.replay_scheduler(self.scheduler)

@@ -23,7 +23,7 @@ from tune_kd.tasks.catalogue import task_of
 class RunTrials:
     """The trials of one run. ``listeners`` must charge the ``ledger``; an exception of theirs is raised to the caller.
 
-    ``searcher`` is the policy's, and knows the run's ``history``.
+    ``searcher`` is the policy's, and knows the run's ``history``, which it has replayed.
     """
 
     def __init__(
@@ -59,7 +59,6 @@ class RunTrials:
             return None
         trial = KnownTrial(trial_id=trial_id, index=self._count, params=params)
         self._count += 1
-        self._ledger.reserve(trial_id)
         return self._assign(tune_id, trial)
 
     @property
@@ -71,6 +70,7 @@ class RunTrials:
 
     def _assign(self, tune_id: str, trial: KnownTrial) -> dict[str, Any]:
         self._trials[tune_id] = trial
+        self._ledger.reserve(trial.trial_id)
         return {"trial_id": trial.trial_id, "index": trial.index, "params": trial.params, **self.next_attempt(tune_id)}
 
     def next_attempt(self, tune_id: str) -> dict[str, int]:

@@ -79,8 +79,16 @@ class KnownTrial:
 
     @property
     def unfinished(self) -> bool:
-        """Was its last attempt lost (killed), or failed with tries left? Then it is resumed from its checkpoint."""
-        return self.status == "lost" or (self.status == "failed" and self.tries_left)
+        """Was its last attempt lost (killed), or failed with tries left? Then it is resumed from its checkpoint.
+
+        One that was suggested and never started is unfinished, too.
+        """
+        return self.attempt < 0 or self.status == "lost" or (self.status == "failed" and self.tries_left)
+
+    @property
+    def run_id(self) -> str:
+        """The run that it belongs to."""
+        return self.trial_id.rpartition("-")[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +99,17 @@ class RunHistory:
     events: tuple[Event, ...] = ()
     untested: tuple[tuple[Event, ...], ...] = ()  # the events of each attempt with a student that is not tested yet
 
-    def replay_searcher(self, searcher: Searcher) -> None:
+    def replay_searcher(self, searcher: Searcher) -> RunHistory:
         """Bring a fresh searcher to the state of the old one: it makes the same suggestions and gets the same results.
 
-        Raises StoreError if it suggests other parameters than were run.
+        The history that is returned has also the trials that were suggested and had not started when the driver died,
+        while a later one had. Raises StoreError if the searcher suggests other parameters than were run.
         """
-        for trial in self.trials:
-            params = searcher.suggest(trial.trial_id)
+        recorded, trials = {trial.index: trial for trial in self.trials}, []
+        for index in range(max(recorded, default=-1) + 1):
+            trial_id = f"{self.trials[0].run_id}-{index:04d}"
+            params = searcher.suggest(trial_id)
+            trial = recorded.get(index) or KnownTrial(trial_id=trial_id, index=index, params=params)
             if params != trial.params:
                 raise StoreError(
                     f"trial {trial.trial_id} was run with {trial.params}, but its searcher now suggests {params}: "
@@ -105,6 +117,8 @@ class RunHistory:
                 )
             if not trial.unfinished:
                 give_result(searcher, trial)
+            trials.append(trial)
+        return dataclasses.replace(self, trials=tuple(trials))
 
     def replay_scheduler(self, scheduler: TrialScheduler) -> None:
         """Give a fresh scheduler the reports of ended trials: it compares later trials with them.
