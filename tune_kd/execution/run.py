@@ -85,18 +85,20 @@ class Run:
         has_begun = self._row.has_begun  # of a new run there is nothing to read
         history = history_of(self._store, plan.run_id, self._execution.max_failures) if has_begun else RunHistory()
         self.ledger = _ledger(plan, history)
+        self._connect(history)
         self._row.start(self._store, teacher, study.resources, study.carbon)
         study.cluster.begin(plan.run_id)
         self._nodes = NodeRows(self._store, plan.run_id, new=not has_begun)
         # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
         self._nodes.write(study.cluster.rows(plan.run_id))
         self._progress.run_started(plan, self.ledger)
-        self._connect(history)
         self._pass = self._teacher_pass()
         reference = study.teachers.reference(self.part.teacher_id) if teacher else study.ray.put(None)
         self.shared = self.part.share(plan, reference, outputs=self._pass is not None)
         if self._pass:
             self._pass.begin(self._row.shared_cost, study.room())
+            if not self._pass.handed_out:
+                self._progress.stage("asking the teacher, once for all trials")
 
     def _connect(self, history: RunHistory) -> None:
         """Connect the stream of the run's events to all that consume it; have tested what was left untested before."""
