@@ -18,6 +18,8 @@ import pandas as pd
 from analysis import across, sensitivity, tables, target
 from analysis.figures import charts
 from analysis.figures.data import confusions
+from analysis.figures.detections import detections
+from analysis.pages.detections import detections_page
 from analysis.pages.headline import headline
 from analysis.pages.provenance import learned_parameters, measured, teacher_notes, versions
 from analysis.paper import numbers
@@ -30,7 +32,7 @@ from analysis.runs.reading import Records, read
 from analysis.summary import comparison_title, format_table, screening, tabulate
 
 LARGEST_MATRIX = 25  # classes; above, the most frequent confusions are listed instead
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 METHODS = """Validation chooses, test reports: a policy's accuracy is the test accuracy, read once, of the trial with
 the best validation accuracy of a run, of equals the first by its index. Costs are those of all attempts, failed ones
 included, and of what the trials share; the test evaluation and the teacher are left out unless said. Policies are
@@ -108,6 +110,8 @@ def _comparison(records: Records, comparison: int, rows: pd.DataFrame, currency:
     yield from _target(one, currency)
     yield from _parts(one, comparison)
     yield from _confusions(one)
+    found = detections(mine, records.trials)
+    yield from detections_page({label: seen for (_, label), seen in found.items()})
 
 
 def _charts(records: Records, comparison: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tune_kd.config.scenario import load_scenario
 from tune_kd.data.batches import Batch
-from tune_kd.tasks.classification import Classification
+from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.step import Step
 
 
@@ -27,8 +27,13 @@ def step_of(
     images: Tensor | None = None,
     learning_rate: float = 0.1,
     held_out: tuple[Tensor, Tensor] | None = None,
+    scenario: str = "digits",
 ) -> Step:
-    """Batch ``number``: logits [B, n], labels [B]; ``held_out``, images and labels, comes round and round."""
+    """Batch ``number``: logits [B, n], labels [B]; ``held_out``, images and labels, comes round and round.
+
+    Logits and labels are those of the task that ``scenario`` is about.
+    """
+    what = load_scenario(scenario).changed(settings or {})
     batches = itertools.repeat(Batch(*held_out, torch.arange(len(held_out[1])))) if held_out else iter(())
     return Step(
         number=number,
@@ -38,8 +43,8 @@ def step_of(
         student_logits=student_logits,
         teacher_logits=teacher_logits,
         learning_rate=learning_rate,
-        task=Classification(),
-        scenario=load_scenario("digits").changed(settings or {}),
+        task=task_of(what),
+        scenario=what,
         alpha=alpha,
         held_out_batches=batches,
     )

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from numpy_losses import Array, slope
+from numpy_policies import ALPHA, VARIANTS, cross_entropy, distillation, loss_by_numpy
 from policy_sequences import TAU, first_params
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from torch import nn
 from training_steps import step_of
 
@@ -17,18 +18,7 @@ from policies.meta_kd import MetaLearned, meta_gradient
 from tune_kd.config.catalogue import make_policy
 from tune_kd.losses import softened_kl
 
-ALPHA = 0.9
 SHAPES = [(3, 4), (3, 2, 4)]
-VARIANTS = (
-    "annealing-kd:temperature_only",
-    "dtkd:temperature_only",
-    "logit-standardization:temperature_only",
-    "normkd:temperature_only",
-    "stochastic-per-sample:continuous=true",
-)
-# The weights of distillation and cross-entropy that a publication fixes; else the scenario's α.
-PUBLISHED = {"normkd": (0.9, 0.1), "logit-standardization": (9.0, 1.0), "dtkd": (1.0, 1.0)}
-DTKD_RAMP = 1 / 20  # in the first epoch
 
 
 def example(shape: tuple[int, ...]) -> tuple[Array, Array, np.ndarray]:
@@ -36,54 +26,6 @@ def example(shape: tuple[int, ...]) -> tuple[Array, Array, np.ndarray]:
     generator = np.random.default_rng(3)
     student, teacher = generator.normal(size=shape), 3 * generator.normal(size=shape)
     return student, teacher, generator.integers(shape[-1], size=shape[:-1])
-
-
-def cross_entropy(student: Array, labels: np.ndarray) -> float:
-    return float(-np.take_along_axis(log_softmax(student, -1), labels[..., None], -1).mean())
-
-
-def distillation(student: Array, teacher: Array, taus: tuple[Array, Array, Array]) -> float:
-    """The mean over every softmax of weight·KL(q_t ‖ q_s)."""
-    tau_student, tau_teacher, weight = taus
-    log_student, log_teacher = log_softmax(student / tau_student, -1), log_softmax(teacher / tau_teacher, -1)
-    kl = (np.exp(log_teacher) * (log_teacher - log_student)).sum(-1, keepdims=True)
-    return float((weight * kl).mean())
-
-
-def deviation(logits: Array) -> Array:
-    found: Array = logits.std(-1, ddof=1, keepdims=True)
-    return found
-
-
-def taus_of(name: str, student: Array, teacher: Array, own: Array) -> tuple[Array, Array, Array]:
-    """τ_s, τ_t and the weight by the method's formula; ``own`` is the τ that a policy drew or was given."""
-    if name == "normkd":
-        return 2 * deviation(student), 2 * deviation(teacher), (2 * deviation(teacher)) ** 2
-    if name == "logit-standardization":
-        return 2 * deviation(student), 2 * deviation(teacher), np.array(4.0)
-    if name == "dtkd":
-        highest = student.max(-1, keepdims=True), teacher.max(-1, keepdims=True)
-        shares = [8 * one / (highest[0] + highest[1]) for one in highest]
-        return shares[0], shares[1], shares[0] * shares[1]
-    return own, own, own**2
-
-
-def loss_by_numpy(label: str, student: Array, teacher: Array, labels: np.ndarray, own: Array) -> float:
-    name, alone, _ = label.partition(":temperature_only")
-    name = name.partition(":")[0]
-    hard = cross_entropy(student, labels)
-    if name == "student":
-        return hard
-    if label == "annealing-kd":  # τ is at its maximum, 10
-        return float(((student - (1 - 9 / 10) * teacher) ** 2).mean())
-    soft = distillation(student, teacher, taus_of(name, student, teacher, own))
-    if alone or name not in PUBLISHED:
-        return ALPHA * soft + (1 - ALPHA) * hard
-    if name == "dtkd":
-        four = np.array(4.0)
-        soft = DTKD_RAMP * (3 * soft + distillation(student, teacher, (four, four, four**2)))
-    of_soft, of_hard = PUBLISHED[name]
-    return of_soft * soft + of_hard * hard
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
@@ -16,6 +18,10 @@ from tune_kd.storage.cache import cache_at
 from tune_kd.storage.checkpoints import checkpoint_name
 from tune_kd.store import Store
 from tune_kd.tasks.catalogue import task_of
+from tune_kd.tasks.detection.parts import ssd
+
+DETECTED = ("class_logits", "box_regressions")
+"""The names of a detector's outputs in ONNX."""
 
 
 def export_best(
@@ -23,7 +29,8 @@ def export_best(
 ) -> list[Path]:
     """Write a run's incumbent student to ``folder``: ``student.pt``, ``student.onnx`` and ``record.json``.
 
-    ``student.pt`` is a state_dict; the ONNX model takes normalised images, float32 [B, channels, size, size].
+    ``student.pt`` is a state_dict; the ONNX model takes normalised images, float32 [B, channels, size, size]. A
+    detector gives ``class_logits`` [B, A, n] and ``box_regressions`` [B, A, 4]; what they are about is in the record.
     Raises InputError where the run has no incumbent or its checkpoint is gone, or where ONNX is not installed.
     """
     run = store.show_run(run_id).run
@@ -44,7 +51,8 @@ def export_best(
     _check_onnx()
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(student.state_dict(), folder / "student.pt")
-    _export_onnx(student, (data.channels, data.image_size), folder / "student.onnx")
+    names = DETECTED if task.anchors else None
+    _export_onnx(student, (data.channels, data.image_size), folder / "student.onnx", names)
     trial = trial_row(store, trial_id)
     record = {
         "trial_id": trial_id,
@@ -53,6 +61,7 @@ def export_best(
         "params": json.loads(trial["params_json"]),
         "classes": data.classes,
         "normalisation": {"mean": data.mean, "std": data.std, "of": "pixel values in 0..1"},
+        **(_boxes(student) if task.anchors else {}),
         **results(trial),
         **code.code(),
     }
@@ -67,10 +76,29 @@ def _check_onnx() -> None:
         raise InputError("ONNX is not installed; install it with: pip install 'tune-kd[onnx]'") from error
 
 
-def _export_onnx(student: torch.nn.Module, shape: tuple[int, int], path: Path) -> None:
+def _boxes(student: torch.nn.Module) -> dict[str, Any]:
+    """What nobody could use a detector's outputs without: its default boxes, and how they are moved."""
+    return {
+        "logits": "class 0 is the background, class i is classes[i - 1]",
+        "regressions": "offsets from the default boxes as torchvision's BoxCoder writes them",
+        "box_coder_weights": list(ssd().box_coder.weights),
+        "default_boxes": cast(torch.Tensor, student.default_boxes).tolist(),
+    }
+
+
+def _export_onnx(
+    student: torch.nn.Module, shape: tuple[int, int], path: Path, outputs: Sequence[str] | None = None
+) -> None:
     channels, size = shape
     example = torch.zeros(2, channels, size, size)
     batch = {0: torch.export.Dim("batch", min=1)}
     torch.onnx.export(
-        student, (example,), str(path), dynamo=True, dynamic_shapes=(batch,), external_data=False, verbose=False
+        student,
+        (example,),
+        str(path),
+        output_names=outputs,
+        dynamo=True,
+        dynamic_shapes=(batch,),
+        external_data=False,
+        verbose=False,
     )

@@ -26,10 +26,16 @@ MakeDetectionTrial = Callable[..., Trial]
 
 
 @pytest.fixture(scope="session")
-def scenes_scenario() -> Scenario:
-    """The embedded scenario, cut down to 44 scenes to train on and two epochs of three batches."""
+def scenes_settings() -> dict[str, Any]:
+    """What cuts the embedded scenario down to 44 scenes to train on and two epochs of three batches."""
     small = {"train_limit": 52, "test_limit": 12, "teacher_recipe.epochs": 1, "recipe.epochs": 2}
-    return load_scenario("digit-scenes").changed({**small, "recipe.batch_size": 16})
+    return {**small, "recipe.batch_size": 16}
+
+
+@pytest.fixture(scope="session")
+def scenes_scenario(scenes_settings: dict[str, Any]) -> Scenario:
+    """The embedded scenario, cut down."""
+    return load_scenario("digit-scenes").changed(scenes_settings)
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from tune_kd.models.fast import Network, autocast
 from tune_kd.tasks.base import Evaluation, Outputs
 from tune_kd.tasks.detection.average_precision import curves
 from tune_kd.tasks.detection.detections import Detections, Truth, detect, truth
+from tune_kd.tasks.detection.examples import examples
 from tune_kd.tasks.detection.losses import bounded_box_loss, box_loss, class_loss, mean_over, positives
 from tune_kd.tasks.detection.matching import match
 from tune_kd.tasks.detection.scores import figures_of_test, mean_average_precision
@@ -208,7 +209,10 @@ class Detection:
         )
 
     def test_columns(self, predictions: Predictions, data: DetectionData) -> dict[str, Any]:
-        return figures_of_test(curves(*predictions, len(data.classes)), data.classes)
+        """With them come a few images and what was found in them; their pictures, too, if the data set is public."""
+        found = figures_of_test(curves(*predictions, len(data.classes)), data.classes)
+        shown = examples(*predictions, data, pictures=self.scenario.data in NAMES)
+        return {**found, "metrics": {**found["metrics"], "examples": shown}}
 
     def _boxes(self, data: DetectionData, device: torch.device) -> Tensor:
         """The student's default boxes, which are the teacher's, too."""
