@@ -105,7 +105,7 @@ def cost_blocks(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame
 def format_across(result: Across) -> Table:
     """Mean ranks as text, with what the tests say or why there are none."""
     data = result.mean_ranks.rename_axis("label").rename("mean_rank").reset_index()
-    notes = [f"over {result.scenarios} scenarios, by mean test accuracy; 1 is best"]
+    notes = [f"over {result.scenarios} scenarios, by mean test score; 1 is best"]
     if result.p_friedman is None:
         notes.append(f"no test below {SCENARIOS_TO_TEST} scenarios or 3 policies")
     else:

@@ -14,10 +14,12 @@ import pandas as pd
 from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, attempt_costs, run_overheads
+from analysis.runs.metric import in_percent
 from analysis.runs.outcomes import each_policy
 from analysis.runs.reading import Records
 from analysis.statistics.intervals import step, t_interval
 from tune_kd.formats import percentage
+from tune_kd.store.columns import ACCURACY
 from tune_kd.store.reading.incumbents import standing
 
 COLUMNS = ("comparison", "label", "replicate", "run_id", "cost", "val_score", "test_score", "trial_id")
@@ -74,15 +76,15 @@ def mean_curves(curves: pd.DataFrame, value: str = "test_score") -> pd.DataFrame
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
 
 
-def curve_table(curves: pd.DataFrame, currency: str) -> Table:
-    """Mean curves (of :func:`mean_curves`) as a table: the accuracy after every step of a policy's mean."""
+def curve_table(curves: pd.DataFrame, currency: str, metric: str = ACCURACY) -> Table:
+    """Mean curves (of :func:`mean_curves`) as a table: the score after every step of a policy's mean."""
     rows = []
     for row in as_rows(curves):
         accuracies = [percentage(row[name], 2) for name in ("mean", "low", "high")]
         rows.append([str(row["label"]), number(row["cost"], 4), *accuracies])
     return Table(
-        title=f"Test accuracy of the incumbent over {currency}",
-        headers=["policy", f"{currency} {CURRENCIES[currency].unit}", "test %", "low", "high"],
+        title=f"Test {metric} of the incumbent over {currency}",
+        headers=["policy", f"{currency} {CURRENCIES[currency].unit}", in_percent("test", metric), "low", "high"],
         rows=rows,
         data=curves,
         notes=["95 % t interval over replicates; steps, never interpolated"],
@@ -93,7 +95,8 @@ def tables(records: Records, currency: str) -> list[Table]:
     """One table of mean curves per comparison."""
     rule = Accounting(currency=currency)
     curves = mean_curves(run_curves(records.outcomes, records.runs, records.trials, rule))
-    return [curve_table(mine, currency) for _, mine in curves.groupby("comparison")]
+    metrics = records.outcomes.groupby("comparison")["metric"].first()
+    return [curve_table(mine, currency, metrics[comparison]) for comparison, mine in curves.groupby("comparison")]
 
 
 if __name__ == "__main__":

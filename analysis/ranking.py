@@ -17,6 +17,7 @@ import pandas as pd
 from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES
+from analysis.runs.metric import in_percent, metric_of
 from analysis.runs.outcomes import notices
 from analysis.runs.reading import Records
 from analysis.statistics.paired import VERDICTS, paired, replicates_needed, verdicts
@@ -211,10 +212,19 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
         cost, ratio = row[CURRENCIES[currency].trial] / base, 1.0 if verdict == "reference" else row["ratio"]
         cells = [str(row["label"]), _ranks(row), str(row["replicates"]), accuracy, interval(row), verdict]
         body.append([*cells, number(cost), number(ratio)])
-    legend = f"{order_in_words(order)}; verdict and Δ against {first['reference']}"
+    legend = f"{order_in_words(order, metric_of(rows))}; verdict and Δ against {first['reference']}"
     return Table(
         title=comparison_title(first),
-        headers=["policy", "rank", "n", "test %", "Δ pp [95 %]", "verdict", unit, f"× {first['reference']}"],
+        headers=[
+            "policy",
+            "rank",
+            "n",
+            in_percent("test", metric_of(rows)),
+            "Δ pp [95 %]",
+            "verdict",
+            unit,
+            f"× {first['reference']}",
+        ],
         rows=body,
         data=rows,
         notes=[legend, *filter(None, [screening(rows)]), *notes],

@@ -27,14 +27,15 @@ from analysis.ranking import format_pairs, pair_table, ranking_tables
 from analysis.rendering.markup import bar, folded, html_table, matrix_table, most_confused_table, plain_table, tag
 from analysis.rendering.table import as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting
+from analysis.runs.metric import at_start, metric_of
 from analysis.runs.outcomes import notices
 from analysis.runs.reading import Records, read
 from analysis.summary import comparison_title, format_table, screening, tabulate
 
 LARGEST_MATRIX = 25  # classes; above, the most frequent confusions are listed instead
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-METHODS = """Validation chooses, test reports: a policy's accuracy is the test accuracy, read once, of the trial with
-the best validation accuracy of a run, of equals the first by its index. Costs are those of all attempts, failed ones
+METHODS = """Validation chooses, test reports: a policy's {metric} is the test {metric}, read once, of the trial with
+the best validation {metric} of a run, of equals the first by its index. Costs are those of all attempts, failed ones
 included, and of what the trials share; the test evaluation and the teacher are left out unless said. Policies are
 paired by replicate: the same seeds, the same batches. Verdicts: t tests of the paired differences; better and worse by
 a two-sided test, equivalent by two one-sided tests (TOST) within the scenario's margin, each corrected over all pairs
@@ -115,17 +116,21 @@ def _comparison(records: Records, comparison: int, rows: pd.DataFrame, currency:
 
 
 def _charts(records: Records, comparison: int) -> Iterator[str]:
+    metric = metric_of(records.outcomes)
     captions = {
-        "What accuracy costs": (
+        f"What {metric} costs": (
             charts.curve_chart,
             "mean over replicates with its 95 % t interval; a step where a trial ends",
         ),
-        "Accuracy over cost": (charts.pareto_chart, "mean ± standard deviation; left and up is better"),
+        f"{at_start(metric)} over cost": (charts.pareto_chart, "mean ± standard deviation; left and up is better"),
         "What a target costs": (
             charts.target_chart,
             "Kaplan and Meier's estimate; a run that misses stays until its end",
         ),
-        "Accuracy by τ": (charts.tau_chart, "all trials at a constant τ; on the test set, so not a way to choose τ"),
+        f"{at_start(metric)} by τ": (
+            charts.tau_chart,
+            "all trials at a constant τ; on the test set, so not a way to choose τ",
+        ),
     }
     for title, (make, caption) in captions.items():
         chart = make(records, comparison)
@@ -209,7 +214,7 @@ def _provenance(records: Records) -> Iterator[str]:
         intensity = f"{number(row['carbon_g_per_kwh'])} g CO2e/kWh, PUE {number(row['pue'])}"
         yield tag("p", f"Carbon: {intensity}; source: {row['carbon_source']}", "note")
     yield tag("h2", "Methods")
-    yield tag("p", " ".join(METHODS.split()))
+    yield tag("p", " ".join(METHODS.format(metric=metric_of(records.outcomes)).split()))
     yield tag("h2", "Versions and hardware")
     known = as_rows(versions(records.runs, records.nodes))
     yield plain_table(["", ""], [(row["what"], row["value"]) for row in known])

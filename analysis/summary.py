@@ -1,4 +1,4 @@
-"""The ranking table that ends ``compare`` and ``report``: each policy's accuracy and cost, means over replicates.
+"""The ranking table that ends ``compare`` and ``report``: each policy's score and cost, means over replicates.
 
 It orders and describes; whether a difference is one is the business of :mod:`analysis.ranking`.
 """
@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import CURRENCIES
+from analysis.runs.metric import in_percent, metric_of
 from analysis.runs.outcomes import PLACE, SETTING
 from tune_kd import errors
 from tune_kd.formats import ENERGY_UNITS, MISSING
@@ -117,13 +118,14 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
     units = [unit for unit, _ in shown.values()]
     kept = shown[order][0] if order in shown else ""
     ratio = f"× {first['reference']}"
+    scores = [in_percent(part, metric_of(rows)) for part in ("val", "test")]
     return Table(
         title=comparison_title(first),
-        headers=["policy", "n", "trials", "val %", "test %", *units, ratio],
+        headers=["policy", "n", "trials", *scores, *units, ratio],
         rows=body,
         data=rows,
         notes=[_legend(rows, order), *_broken(rows), *notes],
-        least=[name for name in ("trials", units[0], units[2], "n", "val %", ratio) if name != kept],
+        least=[name for name in ("trials", units[0], units[2], "n", scores[0], ratio) if name != kept],
     )
 
 
@@ -146,12 +148,12 @@ def comparison_title(row: pd.Series) -> str:
 
 
 def _legend(rows: pd.DataFrame, order: str) -> str:
-    return f"{order_in_words(order)}; {screening(rows) or 'n replicates, mean ± standard deviation'}"
+    return f"{order_in_words(order, metric_of(rows))}; {screening(rows) or 'n replicates, mean ± standard deviation'}"
 
 
-def order_in_words(order: str) -> str:
+def order_in_words(order: str, metric: str) -> str:
     """How a table is sorted, for its legend."""
-    words = {"accuracy": "best test accuracy first", "named": "in the order named"}
+    words = {"accuracy": f"best test {metric} first", "named": "in the order named"}
     return words.get(order, f"least {order} first")
 
 

@@ -17,6 +17,7 @@ from analysis.command import main
 from analysis.curves import run_curves
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns
+from analysis.runs.metric import metric_of
 from analysis.runs.outcomes import each_policy
 from analysis.runs.reading import Records
 from analysis.statistics.censored import expected_cost, kaplan_meier, par2, rmst, wilson
@@ -54,7 +55,9 @@ def target_of(outcomes: pd.DataFrame, trials: pd.DataFrame, *, tau: float = REFE
     if accuracy.empty:
         return None
     margin = outcomes["equivalence_margin"].fillna(0.0).iloc[0]
-    source = f"median validation accuracy of τ = {tau:g} over {len(accuracy)} replicates − {100 * margin:g} pp"
+    source = (
+        f"median validation {metric_of(outcomes)} of τ = {tau:g} over {len(accuracy)} replicates − {100 * margin:g} pp"
+    )
     return Target(accuracy=float(accuracy.median() - margin), source=source)
 
 
@@ -104,16 +107,19 @@ def target_table(
 ) -> pd.DataFrame:
     """One row per comparison and policy, by RMST within a comparison. ``target`` overrules :func:`target_of`.
 
-    Columns: comparison, label, target, source, budget, n, reached, success, success_low, success_high (Wilson 95 %),
-    rmst, rmst_low, rmst_high (95 % t interval, cut at 0 and at the budget; NaN where no two runs differ), ert, par2.
+    Columns: comparison, label, metric, target, source, budget, n, reached, success, success_low, success_high (Wilson
+    95 %), rmst, rmst_low, rmst_high (95 % t interval, cut at 0 and at the budget; NaN where no two runs differ), ert,
+    par2.
     Costs in base units. A comparison without a target, or a policy none of whose costs is known, has no rows.
     """
     parts = []
+    metrics = outcomes.groupby("comparison")["metric"].first()
     for found, budget, times in _all_times(outcomes, runs, trials, accounting or Accounting(), target):
         rows = [{"comparison": key, "label": name, **_row(group, budget)} for key, name, group in each_policy(times)]
         frame = pd.DataFrame(rows).assign(target=found.accuracy, source=found.source, budget=budget)
+        frame["metric"] = metrics[frame["comparison"].iloc[0]]
         parts.append(frame.sort_values("rmst", kind="stable"))
-    names = ["comparison", "label", "target", "source", "budget", "n", "reached", "success", "success_low"]
+    names = ["comparison", "label", "metric", "target", "source", "budget", "n", "reached", "success", "success_low"]
     names += ["success_high", "rmst", "rmst_low", "rmst_high", "ert", "par2"]
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
 
@@ -147,7 +153,7 @@ def format_target(table: pd.DataFrame, currency: str) -> Table:
             [row["label"], str(row["n"]), f"{share} [{low}, {high}]", costs[0], f"[{costs[1]}, {costs[2]}]", *costs[3:]]
         )
     return Table(
-        title=f"{currency} to {percentage(first['target'], 2)} % validation accuracy",
+        title=f"{currency} to {percentage(first['target'], 2)} % validation {first['metric']}",
         headers=["policy", "n", "reached %", f"RMST {unit}", "95 %", f"ERT {unit}", f"PAR-2 {unit}"],
         rows=body,
         data=table,

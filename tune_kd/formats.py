@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 MISSING = "—"  # what was not measured
+UNNAMED = "accuracy"  # the metric of scores that are called by their part of the data alone
 
 JOULES_PER_WH = 3600.0
 JOULES_PER_KWH = 1000 * JOULES_PER_WH
@@ -55,6 +56,11 @@ def percent(fraction: float | None) -> str:
     """A fraction 0–1 as ``90.8 %``; an em dash where it is not known."""
     shown = percentage(fraction)
     return shown if shown == MISSING else f"{shown} %"
+
+
+def score_name(part: str, metric: str) -> str:
+    """What stands before a score in percent: ``val`` if it is an accuracy, ``val mAP`` of another metric."""
+    return part if metric == UNNAMED else f"{part} {metric}"
 
 
 def duration(seconds: float | None) -> str:

@@ -15,6 +15,7 @@ from analysis.curves import mean_curves, run_curves
 from analysis.figures.data import accuracy_by_tau, pareto_points, parts_of
 from analysis.rendering.table import as_rows
 from analysis.runs.accounting import CURRENCIES, Accounting
+from analysis.runs.metric import at_start, metric_of
 from analysis.runs.reading import Records
 from analysis.summary import shown_unit
 from analysis.target import survival_table
@@ -45,7 +46,7 @@ def look(labels: list[str]) -> dict[str, dict[str, str]]:
 
 
 def curve_chart(records: Records, comparison: int, value: str = "test_score") -> Chart | None:
-    """The mean accuracy of the incumbent over every currency that was measured, with 95 % t intervals.
+    """The mean score of the incumbent over every currency that was measured, with 95 % t intervals.
 
     And over energy with all of the teacher's training in it, which no policy's cost has elsewhere.
     """
@@ -62,14 +63,15 @@ def curve_chart(records: Records, comparison: int, value: str = "test_score") ->
         for label, mine in curves.groupby("label", sort=False):
             changes = mine[mine["mean"].diff().ne(0) | (mine["cost"] == mine["cost"].max())]
             series[str(label)]["rows"][name] = _rows(changes, ("mean", "low", "high"), base)
-    title = "Test accuracy of the incumbent over what was spent"
-    return _chart("steps", title, axes, [one for one in series.values() if one["rows"]])
+    metric = metric_of(outcomes)
+    title = f"Test {metric} of the incumbent over what was spent"
+    return _chart("steps", title, metric, axes, [one for one in series.values() if one["rows"]])
 
 
 def pareto_chart(records: Records, comparison: int) -> Chart | None:
-    """One point a policy: mean test accuracy ± standard deviation over its mean cost, in every measured currency.
+    """One point a policy: mean test score ± standard deviation over its mean cost, in every measured currency.
 
-    ``front``: by axis, the points [cost, accuracy] that no other point beats in both, the cheapest first.
+    ``front``: by axis, the points [cost, score] that no other point beats in both, the cheapest first.
     """
     outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
     axes: dict[str, Chart] = {}
@@ -85,7 +87,8 @@ def pareto_chart(records: Records, comparison: int) -> Chart | None:
             series[str(label)]["rows"][currency] = _rows(mine, ("accuracy", "low", "high"), base)
         best = _rows(points[points["front"]].sort_values("cost"), ("accuracy", "low", "high"), base)
         front[currency] = [[cost, accuracy] for cost, accuracy, *_ in best]
-    chart = _chart("points", "Accuracy over cost", axes, [one for one in series.values() if one["rows"]])
+    metric, drawn = metric_of(outcomes), [one for one in series.values() if one["rows"]]
+    chart = _chart("points", f"{at_start(metric)} over cost", metric, axes, drawn)
     return chart | {"front": front} if chart else None
 
 
@@ -105,19 +108,21 @@ def target_chart(records: Records, comparison: int) -> Chart | None:
         axes[currency]["log"] = False
         for label, mine in curves.assign(low=np.nan, high=np.nan).groupby("label", sort=False):
             series[str(label)]["rows"][currency] = _rows(mine, ("missing", "low", "high"), base)
-    chart = _chart("steps", "Runs short of the target", axes, [one for one in series.values() if one["rows"]])
-    return chart | {"y": f"runs still below {percentage(target)} % validation accuracy, %"} if chart else None
+    metric, drawn = metric_of(outcomes), [one for one in series.values() if one["rows"]]
+    chart = _chart("steps", "Runs short of the target", metric, axes, drawn)
+    return chart | {"y": f"runs still below {percentage(target)} % validation {metric}, %"} if chart else None
 
 
 def tau_chart(records: Records, comparison: int) -> Chart | None:
-    """Test accuracy by constant τ, with 95 % t intervals over replicates."""
+    """The test score by constant τ, with 95 % t intervals over replicates."""
     by_tau = accuracy_by_tau(records.outcomes, records.trials)
     by_tau = by_tau[by_tau["comparison"] == comparison].rename(columns={"tau": "cost"})
     if by_tau.empty:
         return None
     series = look(["constant τ"])["constant τ"] | {"rows": {"tau": _rows(by_tau, ("mean", "low", "high"), 1.0)}}
     axes: dict[str, Chart] = {"tau": {"label": "τ", "unit": "= τ", "log": False}}
-    return _chart("line", "Test accuracy by τ", axes, [series])
+    metric = metric_of(records.outcomes[records.outcomes["comparison"] == comparison])
+    return _chart("line", f"Test {metric} by τ", metric, axes, [series])
 
 
 def parts_chart(records: Records, comparison: int, what: str) -> Chart | None:
@@ -148,8 +153,8 @@ def _axis(currency: str, costs: pd.Series) -> tuple[Chart, float]:
     return {"label": unit if unit == currency else f"{currency} ({unit})", "unit": unit, "log": True}, base
 
 
-def _chart(kind: str, title: str, axes: dict[str, Chart], series: list[Chart]) -> Chart | None:
-    return {"kind": kind, "title": title, "y": "accuracy %", "axes": axes, "series": series} if series else None
+def _chart(kind: str, title: str, metric: str, axes: dict[str, Chart], series: list[Chart]) -> Chart | None:
+    return {"kind": kind, "title": title, "y": f"{metric} %", "axes": axes, "series": series} if series else None
 
 
 def _rows(frame: pd.DataFrame, names: tuple[str, str, str], base: float) -> list[list[float | None]]:

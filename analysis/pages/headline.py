@@ -9,12 +9,13 @@ import pandas as pd
 
 from analysis.ranking import interval, pair_table, ranking
 from analysis.rendering.table import as_rows, number
+from analysis.runs.metric import metric_of
 from analysis.summary import REPLICATES_TO_CONCLUDE, fewest_replicates
 from tune_kd.formats import plural
 
 
 def headline(outcomes: pd.DataFrame, comparison: int, currency: str = "energy") -> str:
-    """What one comparison says about accuracy and cost, in its own margin, and no more than its verdicts allow."""
+    """What one comparison says about scores and costs, in its own margin, and no more than its verdicts allow."""
     mine = outcomes[outcomes["comparison"] == comparison]
     table = ranking(mine, currency=currency)
     known = table[table["replicates"] > 0]
@@ -32,7 +33,7 @@ def headline(outcomes: pd.DataFrame, comparison: int, currency: str = "energy") 
 
 
 def _sentence(rivals: list[dict[str, Any]], reference: str, pairs: pd.DataFrame, currency: str) -> str:
-    """The cheapest policy that holds the reference's accuracy; else the cheapest that may; else the closest.
+    """The cheapest policy that holds the reference's score; else the cheapest that may; else the closest.
 
     Where a cheaper one may hold it too, both are said: a dearer policy is no answer to what could be saved.
     """
@@ -46,7 +47,7 @@ def _sentence(rivals: list[dict[str, Any]], reference: str, pairs: pd.DataFrame,
         return known + _cannot_tell(open_yet, reference, pairs, currency)
     closest = max(rivals, key=lambda row: row["difference"])
     return (
-        f"No policy reaches {reference}'s accuracy: the closest, {closest['label']}, differs by"
+        f"No policy reaches {reference}'s {closest['metric']}: the closest, {closest['label']}, differs by"
         f" {interval(closest)} pp{_at_cost(closest, currency)}."
     )
 
@@ -57,7 +58,7 @@ def _holds(row: dict[str, Any], reference: str, pairs: pd.DataFrame, currency: s
         found = f"is better than {reference} ({interval(row)} pp, p = {number(pair['p_difference_holm'], 2)})"
     else:
         within = f"equivalent within {100 * pair['margin']:g} pp, p = {number(pair['p_equivalence_holm'], 2)}"
-        found = f"reaches {reference}'s accuracy ({within})"
+        found = f"reaches {reference}'s {row['metric']} ({within})"
     return f"{row['label']} {found}{_at_cost(row, currency)}."
 
 
@@ -76,7 +77,8 @@ def _cannot_tell(row: dict[str, Any], reference: str, pairs: pd.DataFrame, curre
             more = f"about {missing} more would, if that is the real difference"
         if pair["std"] == 0:
             more = "the replicates do not differ at all, so chance cannot be judged"
-    start = f"The data cannot tell yet whether {row['label']} reaches {reference}'s accuracy{_at_cost(row, currency)}"
+    reached = f"{row['label']} reaches {reference}'s {row['metric']}{_at_cost(row, currency)}"
+    start = f"The data cannot tell yet whether {reached}"
     return f"{start}: {reason}; {more}."
 
 
@@ -88,10 +90,10 @@ def _at_cost(row: dict[str, Any], currency: str) -> str:
 
 
 def _failures(outcomes: pd.DataFrame) -> str:
-    """What the accuracies leave out: runs of the comparison that ended with nothing to show."""
+    """What the scores leave out: runs of the comparison that ended with nothing to show."""
     failed = outcomes.loc[outcomes["status"] == "failed", "label"].value_counts(sort=False)
     named = ", ".join(f"{count} of {label}" for label, count in failed.items())
-    return f" Runs that failed are in no accuracy and no cost here: {named}." if named else ""
+    return f" Runs that failed are in no {metric_of(outcomes)} and no cost here: {named}." if named else ""
 
 
 def _pair(pairs: pd.DataFrame, label: str, reference: str) -> pd.Series:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from analysis.rendering.table import as_rows, number
 from analysis.runs.accounting import as_float, columns
+from analysis.runs.metric import metric_of
 from analysis.summary import shown_unit
-from tune_kd.formats import percentage
+from tune_kd.formats import percentage, score_name
 from tune_kd.tasks.chance import no_better
 
 
@@ -19,12 +20,13 @@ def teacher_notes(runs: pd.DataFrame) -> list[str]:
 
     Another one where it reached no more than always naming the largest class does.
     """
-    lines = []
+    lines, metric = [], metric_of(runs)
     for row in as_rows(teachers(runs)):
         costs = {"energy": row["teacher_energy_j"], "flops": row["teacher_flops"], "co2e": row["teacher_co2e_g"]}
         shown = [_in_words(name, cost) for name, cost in costs.items() if np.isfinite(cost)]
         training = f"; its training, {', '.join(shown)}, is in no policy's cost" if shown else ""
-        lines.append(f"teacher: test {percentage(row['teacher_test_score'])} %, not ranked{training}")
+        reached = f"{score_name('test', metric)} {percentage(row['teacher_test_score'])} %"
+        lines.append(f"teacher: {reached}, not ranked{training}")
         if chance := no_better(row["teacher_val_score"], row["val_prevalence"], row["val_images"]):
             lines.append(f"teacher: {chance}")
     return lines
@@ -44,7 +46,7 @@ def learned_parameters(outcomes: pd.DataFrame, trials: pd.DataFrame) -> dict[str
 
 
 def teachers(runs: pd.DataFrame) -> pd.DataFrame:
-    """The teachers that some runs had, each once: teacher_id, accuracies, and the costs of their training.
+    """The teachers that some runs had, each once: teacher_id, scores, and the costs of their training.
 
     With the size of the validation set and the share of its largest class.
     They are no policy's, so nothing ranks them; columns as in ``runs``, NaN where nothing is on record.

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-TEACHER, STUDENT = "resnet18", "mobilenetv2"  # of all rows below
+CLASSIFIERS = (("resnet18", "mobilenetv2"),)
+# Which of the two pairs of detectors the paper had is not known: its text fits the first, its FLOPs the second.
+DETECTORS = (("ssd300vgg16", "ssdlitemobilenetv2"), ("ssd300vgg163000", "ssdlitemobilenetv23000"))
 
 
 class PaperRow(NamedTuple):
-    """One row: accuracy (VOC: mAP) and its spread in percent, cost in the paper's units; None where it has none."""
+    """One row: score (accuracy, VOC: mAP) and its spread in percent, cost in the paper's units; None where none is."""
 
     dataset: str
     loss: str
     method: str
-    accuracy: float
+    score: float
     spread: float | None
     gflops_m: float | None
     energy_kwh: float
@@ -48,8 +50,16 @@ PAPER = tuple(
         ("tinyimagenet", "", "student alone", 59.64, None, None, 0.68, 182.53),
         ("tinyimagenet", "hkd", "tuned", 60.46, 0.07, 975, 19.09, 5595.31),
         ("tinyimagenet", "hkd", "stochastic", 60.53, 0.31, 48.75, 1.04, 304.88),
+        ("tinyimagenet", "cmc", "tuned", 62.76, 0.17, 975, 20.21, 5949.93),
+        ("tinyimagenet", "cmc", "stochastic", 59.84, 0.11, 48.75, 1.00, 293.10),
+        ("tinyimagenet", "dml", "tuned", 63.30, 0.11, 975, 19.38, 5748.64),
+        ("tinyimagenet", "dml", "stochastic", 63.35, 0.07, 48.75, 1.02, 302.56),
         ("voc", "hkd", "tuned", 65.45, 0.07, 1371, 31.25, 9235.39),
         ("voc", "hkd", "stochastic", 65.48, 0.15, 72.17, 1.69, 499.21),
+        ("voc", "cmc", "tuned", 64.87, 0.13, 1371, 32.27, 9527.55),
+        ("voc", "cmc", "stochastic", 64.67, 0.12, 72.17, 1.70, 501.45),
+        ("voc", "dml", "tuned", 65.10, 0.09, 1371, 30.24, 8903.52),
+        ("voc", "dml", "stochastic", 64.98, 0.24, 72.17, 1.68, 494.64),
     )
 )
 DATASETS = {
@@ -59,9 +69,19 @@ DATASETS = {
     "voc": ("voc", "pascalvoc"),
 }
 """The paper's datasets, and how each and its folder are called, in letters and digits alone."""
-PIXELS = {"cifar10": 32, "cifar100": 32, "tinyimagenet": 64}
+PIXELS = {"cifar10": 32, "cifar100": 32, "tinyimagenet": 64, "voc": 300}
+EPOCHS = {"cifar10": 100, "cifar100": 100, "tinyimagenet": 100, "voc": 70}
 METHODS = {"grid": "tuned", "stochastic": "stochastic", "student": "student alone"}  # the paper's names for ours
 COMPARED = ("tuned", "stochastic")  # what the tables over losses and over networks have
+
+
+PUBLIC_STUDENT = 68.6
+"""mAP of a public SSDLite-MobileNetV2 trained on VOC without a teacher (qfgaohao/pytorch-ssd)."""
+
+
+def is_papers_pair(dataset: str, teacher: str, student: str) -> bool:
+    """Whether the paper has these networks, their names in letters and digits alone, on the dataset."""
+    return (teacher, student) in (DETECTORS if dataset == "voc" else CLASSIFIERS)
 
 
 def paper_row(dataset: str, loss: str, method: str) -> PaperRow | None:

@@ -17,6 +17,7 @@ from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, 
 from analysis.runs.company import company_notes
 from analysis.runs.diverged import diverged_notes, diverged_trials
 from tune_kd.formats import energy, plural
+from tune_kd.store.columns import ACCURACY
 from tune_kd.store.reading.incumbents import incumbents
 
 COUNTED = ("completed",)  # a run that can be a replicate; a stopped one was interrupted and can be resumed
@@ -29,6 +30,7 @@ SETTING = (
     "budget_currency",
     "budget_limit",
     "target_accuracy",
+    "metric",
 )
 # Of a scenario: words, and what has a column of its own. Data in another place are the same if their split is.
 NOT_THE_RECIPE = ("name", "description", "data", "image_column", "label_column", "equivalence_margin")
@@ -69,6 +71,7 @@ def _settings(runs: pd.DataFrame) -> pd.DataFrame:
     rows = columns(runs, (*wanted, "replicate", "status", *(key for key in SETTING if key != "recipe")))
     rows = rows.drop_duplicates("run_id").reset_index(drop=True)
     rows = rows.assign(**{name: as_float(rows[name]) for name in ("equivalence_margin", "budget_limit")})
+    rows["metric"] = rows["metric"].astype(object).where(rows["metric"].notna(), ACCURACY)
     rows["recipe"] = [_canonical(text, drop=NOT_THE_RECIPE) for text in rows["scenario_json"]]
     return rows
 

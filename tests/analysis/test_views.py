@@ -259,7 +259,7 @@ def test_other_networks_or_data_get_no_number_of_the_paper() -> None:
     for changes in ({"scenario": "flowers"}, {"scenario_json": '{"teacher": "wrn-40-2", "student": "wrn-16-1"}'}):
         records = paper_records(**changes)
         frame = tables.paper_frame(records.outcomes, records.runs, records.trials)
-        assert frame["paper_accuracy"].isna().all()
+        assert frame["paper_score"].isna().all()
 
 
 @pytest.mark.parametrize(

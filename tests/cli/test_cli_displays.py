@@ -396,7 +396,7 @@ def test_a_resumed_run_counts_the_trials_of_before(clock: Clock) -> None:
     display.event(ended(plan.runs[0], 2, attempt=1))
     display.run_ended(plan.runs[0], "completed")
     lines = output.getvalue().splitlines()
-    assert lines[1] == "grid r0: goes on after 3 trials; accuracy, energy and time are shown from here on"
+    assert lines[1] == "grid r0: goes on after 3 trials; scores, energy and time are shown from here on"
     assert lines[-1].startswith("grid r0: completed, 3 trials, ")
 
 

@@ -180,7 +180,7 @@ def test_a_shell_can_complete_an_option() -> None:
         "COMP_CWORD": "3",
     }
     done = subprocess.run([ENTRY_POINT], capture_output=True, text=True, env=environment, check=False)
-    assert done.stdout.split() == ["tau", "tau-alpha"]
+    assert done.stdout.split() == ["tau", "tau-alpha", "tau-from-1"]
 
 
 def test_the_reference_is_current() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tune_kd.api import study
+from tune_kd.config.scenario import load_scenario
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.execution.study import joined
@@ -58,6 +59,32 @@ def test_table_4_has_the_losses_in_which_the_temperature_counts_on_both_cifars_a
     assert found == [*both, ("tiny-imagenet", "hkd")]
 
 
+def test_table_4_on_voc_is_the_text_with_the_student_alone_beside_the_first_loss() -> None:
+    parts = plan_parts("table4-voc")
+    assert [part.scenario.loss for part in parts] == ["hkd", "cmc-tau", "dml-tau"]
+    assert [labels(part) for part in parts] == [["student", "grid", "stochastic"]] + [["grid", "stochastic"]] * 2
+    for part in parts:
+        scenario = part.scenario
+        assert (scenario.task, scenario.data, scenario.image_size, scenario.train_limit) == (
+            "detection",
+            "voc",
+            300,
+            None,
+        )
+        assert (scenario.teacher, scenario.student) == ("ssd300-vgg16", "ssdlite-mobilenetv2")
+        recipe = scenario.recipe
+        assert (recipe.optimizer, recipe.lr, recipe.epochs, recipe.batch_size) == ("adam", 0.1, 70, 128)
+        assert len({plan.replicate for plan in part.runs}) == 5
+
+
+def test_a_data_set_has_the_name_that_its_own_task_knows() -> None:
+    (first, *_) = plan_parts("table4-voc", scale="small", sources={"voc": "digit-scenes"}, settings={"image_size": 64})
+    assert (first.scenario.name, first.scenario.data) == ("digit-scenes",) * 2
+    assert not planned_protocol("table4-voc", "small", [first]).papers
+    with pytest.raises(InputError, match="there is no data folder 'digits' for voc"):
+        plan_parts("table4-voc", sources={"voc": "digits"})
+
+
 def test_table_7_pairs_every_teacher_with_every_student() -> None:
     networks = ("resnet18", "shufflenetv2")
     pairs = {(part.scenario.teacher, part.scenario.student) for part in plan_parts("table7")}
@@ -78,9 +105,11 @@ def test_small_scale_is_a_part_of_the_data_with_small_networks_and_says_so(name:
     for part in plan_parts(name, scale="small"):
         scenario = part.scenario
         assert (scenario.train_limit, scenario.test_limit) == (1000, 1000)
-        assert {scenario.teacher, scenario.student} <= {"wrn-16-1", "wrn-16-2"}
+        assert {scenario.teacher, scenario.student} <= {"wrn-16-1", "wrn-16-2", "ssd-small", "ssdlite-small"}
         assert scenario.recipe.epochs <= 5
-        assert max(scenario.recipe.milestones) <= scenario.recipe.epochs
+        full = load_scenario(scenario.name).recipe
+        reached = [sum(at <= recipe.epochs for at in recipe.milestones) for recipe in (scenario.recipe, full)]
+        assert reached[0] == reached[1], "as many drops as at full scale"
         assert len({plan.replicate for plan in part.runs}) == 1
         assert part.name == f"{name}-small"
         assert f"1,000 images × {scenario.recipe.epochs} epochs, batch " in in_words(part)

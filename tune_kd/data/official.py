@@ -81,9 +81,19 @@ OFFICIAL: dict[str, Callable[[], OfficialSet]] = {
 }
 
 
+def _voc() -> Published:
+    from tune_kd.data.detection.voc import Voc
+
+    return Voc()
+
+
+PUBLISHED: dict[str, Callable[[], Published]] = {**OFFICIAL, "voc": _voc}
+"""The same and those of other tasks: all that may be downloaded."""
+
+
 def is_here(name: str, root: Path) -> bool:
     """Is there a copy of the data set ``name`` in ``root``, whole or not?"""
-    return (root / OFFICIAL[name]().folder).exists() or (root / name).is_dir()
+    return (root / PUBLISHED[name]().folder).exists() or (root / name).is_dir()
 
 
 def list_official(name: str, root: Path, columns: Columns | None = None) -> Source:

@@ -22,7 +22,7 @@ def read_data(study: Study, execution: Execution, progress: Progress) -> ImageDa
     if study.scenario.compile:
         compiler.compiler()
     name, root = study.scenario.data, official_root(execution.home.folder, execution.data_root)
-    missing = name in official.OFFICIAL and not official.is_here(name, root)
+    missing = name in official.PUBLISHED and not official.is_here(name, root)
     progress.stage(f"downloading {name} into {root}" if missing else "reading the data")
     data = task_of(study.scenario).load(study.scenario, execution.home.folder, execution.data_root)
     check_networks(study.scenario, data)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tune_kd.config.recipes import base_and_changed
 from tune_kd.planning.plan import Study
+from tune_kd.tasks.catalogue import task_of
 
 WITHOUT_TAU = {
     "cmc": "its form with τ is --loss cmc-tau",
@@ -13,6 +14,9 @@ WITHOUT_TAU = {
     "ce": "policy student trains so without a teacher",
 }
 """The losses that τ does not enter, and what to use instead."""
+
+CODE = {"classification": "its code uses SGD", "detection": "the code that it names uses 0.000125"}
+"""By task, what the paper's code does in place of its text's Adam at learning rate 0.1."""
 
 IMPLAUSIBLE_ADAM_LR = 0.03  # thirty times Adam's usual 0.001
 
@@ -36,8 +40,9 @@ def _implausible_adam(study: Study) -> list[str]:
     if recipe.optimizer != "adam" or recipe.lr < IMPLAUSIBLE_ADAM_LR:
         return []
     texts_own = name == "paper" and "recipe.lr" not in changed
-    source = ", which is what the paper's text says; its code uses SGD, --recipe authors" if texts_own else ""
-    return [f"Adam at learning rate {recipe.lr:g} is implausible{source}: expect poor accuracy"]
+    code = CODE.get(study.scenario.task)
+    source = f", which is what the paper's text says; {code}, --recipe authors" if texts_own and code else ""
+    return [f"Adam at learning rate {recipe.lr:g} is implausible{source}: expect poor {task_of(study.scenario).metric}"]
 
 
 def _uncompiled(study: Study) -> list[str]:

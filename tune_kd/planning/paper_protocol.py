@@ -8,10 +8,10 @@ from typing import Any
 
 from tune_kd.config.recipes import base_and_changed
 from tune_kd.config.scenario import Scenario, load_scenario
-from tune_kd.data import NAMES
 from tune_kd.planning.paper_studies import REPLICATES, STUDIES, Part, own_settings
 from tune_kd.planning.plan import Study
 from tune_kd.store.ids import base_id, slug
+from tune_kd.tasks.catalogue import TASKS
 
 LEADING = ("name", "data", "recipe_name", "loss", "recipe.epochs", "teacher_recipe.epochs")
 """Fields that others follow: milestones the epochs, α the loss, a recipe's values its name."""
@@ -42,7 +42,8 @@ def protocol(name: str, scale: str, scenarios: Mapping[str, Scenario], replicate
         found |= {_word(key, value): (key, value) for key, value in _changes(_part(name, study_id), scale, scenario)}
     if replicates != REPLICATES[scale]:
         found[f"replicates={replicates}"] = ("replicates", replicates)
-    papers = scale == "full" and all(key == "data" and value not in NAMES for key, value in found.values())
+    names = {name for task in TASKS.values() for name in task.data_names}
+    papers = scale == "full" and all(key == "data" and value not in names for key, value in found.values())
     return Protocol(scale=scale, changed=tuple(found), papers=papers)
 
 

@@ -46,7 +46,7 @@ class LineProgress(Watching):
         parts = [
             status,
             formats.plural(run.trials_done, "trial"),
-            f"best val {formats.percent(run.best)}",
+            f"best {formats.score_name('val', run.metric)} {formats.percent(run.best)}",
             formats.energy(run.energy_j),
             f"took {formats.duration(run.duration_s)}",
         ]
@@ -64,7 +64,7 @@ def trial_line(run: RunView, attempt: AttemptView) -> str:
         f"trial {number} of {most}" if most else f"trial {number}",
         f"τ {formats.tau(low, high)}",
         formats.plural(attempt.epochs, "epoch"),
-        f"val {formats.percent(attempt.accuracy)}",
+        f"{formats.score_name('val', attempt.started.metric)} {formats.percent(attempt.score)}",
         formats.energy(attempt.energy_j),
         formats.duration(attempt.duration_s),
     ]

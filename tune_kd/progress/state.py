@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted
+from tune_kd.formats import UNNAMED
 
 if TYPE_CHECKING:
     from tune_kd.budget.ledger import Ledger
@@ -32,8 +33,8 @@ class AttemptView:
                 self.tau_high = tau if self.tau_high is None else max(self.tau_high, tau)
 
     @property
-    def accuracy(self) -> float | None:
-        """Validation accuracy of the checkpoint that is chosen so far."""
+    def score(self) -> float | None:
+        """Validation score of the checkpoint that is chosen so far."""
         if self.last is not None:
             return self.last.chosen_score
         return None if self.ended is None else self.ended.val_score
@@ -124,9 +125,14 @@ class RunView:
         return len(self.before - {trial_id for trial_id, _ in self.attempts})
 
     @property
+    def metric(self) -> str:
+        """What its scores measure, which the first attempt says."""
+        return next((attempt.started.metric for attempt in self.attempts.values()), UNNAMED)
+
+    @property
     def best(self) -> float | None:
-        """The best validation accuracy so far, of the checkpoints that would be handed in."""
-        return max((trial.accuracy for trial in self.trials if trial.accuracy is not None), default=None)
+        """The best validation score so far, of the checkpoints that would be handed in."""
+        return max((trial.score for trial in self.trials if trial.score is not None), default=None)
 
     @property
     def energy_j(self) -> float | None:

@@ -52,7 +52,7 @@ class Watching(NotesOnly):
         self.runs[plan.run_id] = run
         if run.before:
             known = formats.plural(len(run.before), "trial")
-            self.note(f"{run.name}: goes on after {known}; accuracy, energy and time are shown from here on")
+            self.note(f"{run.name}: goes on after {known}; scores, energy and time are shown from here on")
 
     def teacher_asked(self, plan: RunPlan, cost: PassCost) -> None:
         self.runs[plan.run_id].teacher_asked(cost.energy_j)

@@ -16,7 +16,7 @@ from tune_kd.cli.choices import one_of
 from tune_kd.cli.options import OPTIONS, STORE, option
 from tune_kd.cli.shown.ranking_tables import Listing, show, table_of
 from tune_kd.errors import unknown
-from tune_kd.formats import MISSING, energy, percentage
+from tune_kd.formats import MISSING, UNNAMED, energy, percentage, score_name
 
 if TYPE_CHECKING:
     from policies import Policy
@@ -148,4 +148,6 @@ def runs(store: str) -> Listing:
     for row in plain_rows(ordered):
         reached = percentage(row["best_val_score"]), energy(row["energy_j"])
         rows.append((row["run_id"], row["scenario"], row["status"], str(row["trials"] or 0), *reached))
-    return Listing(headers=("run", "scenario", "status", "trials", "val %", "energy"), rows=rows, gap=1, least=LEAST)
+    metrics = set(frame["metric"].dropna())
+    val = score_name("val", "score" if len(metrics) > 1 else metrics.pop() if metrics else UNNAMED)
+    return Listing(headers=("run", "scenario", "status", "trials", f"{val} %", "energy"), rows=rows, gap=1, least=LEAST)

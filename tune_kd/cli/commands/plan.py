@@ -70,11 +70,13 @@ class Resolution:
     pairs: int
     found: Detectable
     spread: str  # where the standard deviation comes from
+    metric: str  # what the differences are in
 
 
 def resolution(study: Study, earlier: Store | None) -> Resolution | None:
     """By the spread in earlier records of the scenario, else by the paper's; None for one policy alone."""
     from analysis.statistics.detectable import USUAL_SD, detectable
+    from tune_kd.tasks.catalogue import task_of
 
     replicates = 1 + max(run.replicate for run in study.runs)
     pairs = math.comb(len({run.label for run in study.runs}), 2)
@@ -88,7 +90,7 @@ def resolution(study: Study, earlier: Store | None) -> Resolution | None:
         pairs=pairs,
     )
     spread = "as in the paper's scenario" if sd is None or earlier is None else f"as recorded in {earlier.location}"
-    return Resolution(pairs=pairs, found=found, spread=spread)
+    return Resolution(pairs=pairs, found=found, spread=spread, metric=task_of(study.scenario).metric)
 
 
 def _recorded_sd(earlier: Store, study: Study) -> float | None:
@@ -130,16 +132,16 @@ def _in_words(shown: Resolution) -> str:
     found = shown.found
     replicates = plural(found.replicates, "replicate")
     if found.difference is None:
-        return f"{replicates} cannot show any difference in accuracy: give --replicates 2 or more, better 10."
+        return f"{replicates} cannot show any difference in {shown.metric}: give --replicates 2 or more, better 10."
     return (
-        f"{replicates} can show a difference in test accuracy of {significant(100 * found.difference, 2)} percentage "
-        f"points or more (power 80 %, level 5 % over {plural(shown.pairs, 'pair')}; differences spread by "
+        f"{replicates} can show a difference in test {shown.metric} of {significant(100 * found.difference, 2)} "
+        f"percentage points or more (power 80 %, level 5 % over {plural(shown.pairs, 'pair')}; differences spread by "
         f"{significant(100 * found.sd, 2)}, {shown.spread})."
     )
 
 
 def document(rows: list[Forecast], cost: TrialCost | None, shown: Resolution | None) -> dict[str, Any]:
-    """What ``--json`` prints, in base units and fractions of accuracy; null where something is unknown."""
+    """What ``--json`` prints, in base units and fractions of the metric; null where something is unknown."""
     return {
         "policies": [dataclasses.asdict(row) for row in rows],
         "all": totals(rows),

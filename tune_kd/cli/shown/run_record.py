@@ -12,15 +12,19 @@ from tune_kd.store.columns import NODES, RUNS, Column
 from tune_kd.store.reading.plain_rows import plain_rows
 from tune_kd.store.reading.run_list import RunRecord
 
-TRIALS = ("trial", "attempt", "status", "τ", "epochs", "val %", "test %", "energy", "took")
-LEAST = ("attempt", "took", "epochs", "val %")
-
 
 def listings(record: RunRecord) -> Iterator[Listing]:
     """The run's own row, its trials, and its nodes."""
     yield _fields("run", record.run, RUNS)
     if len(record.trials):
-        yield Listing(headers=TRIALS, rows=[_trial(row) for row in plain_rows(record.trials)], least=LEAST)
+        val, test = (
+            f"{formats.score_name(part, record.run['metric'] or formats.UNNAMED)} %" for part in ("val", "test")
+        )
+        yield Listing(
+            headers=("trial", "attempt", "status", "τ", "epochs", val, test, "energy", "took"),
+            rows=[_trial(row) for row in plain_rows(record.trials)],
+            least=("attempt", "took", "epochs", val),
+        )
     for row in plain_rows(record.nodes):
         yield _fields("node", row, NODES)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RUNS = """
-    SELECT run_id, study_id, scenario, policy, replicate, status, started_at, trials, failed, epochs,
+    SELECT run_id, study_id, scenario, metric, policy, replicate, status, started_at, trials, failed, epochs,
            energy_j, best_val_score
     FROM runs LEFT JOIN (
         SELECT run_id, count(DISTINCT trial_id) AS trials, sum(epochs)::BIGINT AS epochs, sum(energy_j) AS energy_j,
