@@ -106,50 +106,6 @@ def test_the_loss_of_a_network_without_a_teacher_is_torchvisions(
     assert found.item() == pytest.approx(sum(expected.values()).item(), rel=1e-5)
 
 
-class Knowing(nn.Module):
-    """Says of the images of an evaluation, batch after batch, what it has been told."""
-
-    def __init__(self, told: list[tuple[Tensor, Tensor]]) -> None:
-        super().__init__()
-        self.told = iter(told)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return next(self.told)
-
-
-def told(scenes: DetectionData, part: Any) -> list[tuple[Tensor, Tensor]]:
-    """For each batch of 32, logits and regressions that are right about every default box."""
-    answers = []
-    for batch in eval_batches(part, image_size=SIZE, batch_size=32, mean=scenes.mean, std=scenes.std):
-        classes, regressions = match(batch.labels, boxes())
-        answers.append((20 * nn.functional.one_hot(classes, CLASSES).float(), regressions))
-    return answers
-
-
-def test_a_network_that_knows_everything_scores_1_and_its_loss_is_0(
-    scenes_scenario: Scenario, scenes: DetectionData
-) -> None:
-    task = task_of(scenes_scenario)
-    part = task.on_device(scenes.train, CPU)
-    found = task.evaluate(Knowing(told(scenes, part)), part, scenes, "float32")
-    assert found.score == pytest.approx(1)
-    assert found.loss == pytest.approx(0, abs=1e-4)
-    assert found.finite
-
-
-@pytest.mark.parametrize("which", [0, 1], ids=["logits", "regressions"])
-def test_a_network_whose_outputs_are_not_finite_finds_nothing_and_is_said_to_be_so(
-    which: int, scenes_scenario: Scenario, scenes: DetectionData
-) -> None:
-    task = task_of(scenes_scenario)
-    part = task.on_device(scenes.train, CPU)
-    answers = [list(answer) for answer in told(scenes, part)]
-    for answer in answers:
-        answer[which] = torch.full_like(answer[which], torch.nan)
-    found = task.evaluate(Knowing([(logits, places) for logits, places in answers]), part, scenes, "float32")
-    assert (found.score, found.finite) == (0, False)
-
-
 def test_the_loss_of_an_evaluation_is_that_of_the_part_as_one_batch(
     scenes_scenario: Scenario, scenes: DetectionData
 ) -> None:
