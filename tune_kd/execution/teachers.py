@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from tune_kd.training.teacher import Teacher
 
+STOP_S = 5.0
+"""How long the end of a training that was cancelled is waited for, in seconds."""
+
 
 class Teachers:
-    """Obtains teachers in a thread, one at a time, in the order in which they were asked for."""
+    """Obtains teachers in a thread, one at a time, in the order in which they were asked for.
+
+    The thread does not outlive the process: it may be waiting for another command that trains the same teacher.
+    """
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="teachers")
+        self._asked: SimpleQueue[tuple[Future[Teacher], Callable[[], Teacher]] | None] = SimpleQueue()
         self._obtained: dict[str, Future[Teacher]] = {}
         self._references: dict[str, Any] = {}
+        self._thread = Thread(target=self._obtain, name="teachers", daemon=True)
 
     def ask(self, identity: str, obtain: Callable[[], Teacher]) -> None:
         """Have ``obtain`` called for the teacher of this id, unless it was asked for before."""
-        if identity not in self._obtained:
-            self._obtained[identity] = self._thread.submit(obtain)
+        if identity in self._obtained:
+            return
+        self._obtained[identity] = Future()
+        self._asked.put((self._obtained[identity], obtain))
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def there(self, identity: str) -> bool:
         """Has the teacher been obtained, or failed?"""
@@ -44,4 +57,18 @@ class Teachers:
 
     def stop(self) -> None:
         """Obtain no other teacher. One that is being trained must have been cancelled."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        for teacher in self._obtained.values():
+            teacher.cancel()
+        self._asked.put(None)
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
+
+    def _obtain(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            teacher, obtain = asked
+            if not teacher.set_running_or_notify_cancel():
+                continue
+            try:
+                teacher.set_result(obtain())
+            except BaseException as error:
+                teacher.set_exception(error)
