@@ -22,7 +22,7 @@ EACH = PassCost(flops=7, duration_s=0.5, energy_j=3.0, co2e_g=0.25)
 class Pass:
     """A pass of a run in ``folder``, with what it has told."""
 
-    def __init__(self, folder: Path, computing: set[int], budget: str = "5trials") -> None:
+    def __init__(self, folder: Path, computing: dict[int, bool], budget: str = "5trials") -> None:
         [plan] = plan_study(policies=["random"], settings={"recipe.epochs": EPOCHS}).runs
         self.ledger, self.told = Ledger(budget=parse_budget(budget)), list[PassCost]()
         self.made = TeacherPass(plan, folder, self.ledger, computing, steps=4, told=self.told.append)
@@ -41,14 +41,14 @@ def compute(folder: Path, epochs: list[int]) -> None:
 
 
 def test_every_epoch_is_in_one_part_and_charged_once(tmp_path: Path) -> None:
-    one = Pass(tmp_path, computing=set())
+    one = Pass(tmp_path, computing={})
     one.made.begin(None, room=1)
     parts = one.parts()
     assert sorted(epoch for part in parts for epoch in part) == list(range(EPOCHS))
     assert 4 <= len(parts) <= 5, "as many as pay for their start"
     for part in reversed(parts):
         assert not one.made.complete
-        assert one.made.first_is_there == (0 not in one.made.awaited)
+        assert not one.made.first_is_there, "nobody has begun to compute the others"
         compute(tmp_path, part)
         one.made.computed(part)
         one.made.computed(part)  # told twice
@@ -57,20 +57,44 @@ def test_every_epoch_is_in_one_part_and_charged_once(tmp_path: Path) -> None:
     assert sum((cost.flops for cost in one.told), 0) == 70
 
 
+def test_a_trial_begins_when_the_first_epoch_is_there_and_all_others_are_with_workers(tmp_path: Path) -> None:
+    """If it waited for one that no worker has begun, it could keep the only worker from it."""
+    one = Pass(tmp_path, computing={})
+    one.made.begin(None, room=1)
+    first, *others = one.parts()
+    one.made.started(first)
+    compute(tmp_path, first)
+    one.made.computed(first)
+    for part in others:
+        assert not one.made.first_is_there
+        one.made.started(part)
+    assert one.made.first_is_there
+    assert one.made.awaited == sorted(epoch for part in others for epoch in part)
+
+
 def test_a_run_that_comes_later_awaits_what_another_has_computed_and_pays_the_same(tmp_path: Path) -> None:
-    computing: set[int] = set()
+    computing: dict[int, bool] = {}
     first, second = Pass(tmp_path, computing), Pass(tmp_path, computing)
     first.made.begin(None, room=2)
-    begun = first.made.next_part()
-    assert begun is not None
+    begun = [*(first.made.next_part() or ()), *(first.made.next_part() or ())]
+    assert begun == [0, 1]
     second.made.begin(None, room=2)
     assert second.made.awaited == begun
+    assert not second.made.first_is_there
     others = second.parts()
+    compute(tmp_path, [0])
+    second.made.computed([0])
+    for part in others:
+        second.made.started(part)
+    assert not second.made.first_is_there, "no worker has begun what the first run has handed out"
+    first.made.started(begun)
+    assert second.made.first_is_there
     assert first.made.next_part() is None, "the second run has handed out the rest"
     assert first.made.handed_out
     for part in [begun, *others]:
         compute(tmp_path, part)
-        computing.difference_update(part)
+        for epoch in part:
+            del computing[epoch]
         for run in (first, second):
             run.made.computed(part)
     assert second.made.total.flops == 70
@@ -82,7 +106,7 @@ def test_a_run_that_comes_later_awaits_what_another_has_computed_and_pays_the_sa
 
 
 def test_a_part_that_is_given_up_is_not_charged_and_nobody_waits_for_it(tmp_path: Path) -> None:
-    one = Pass(tmp_path, computing=set())
+    one = Pass(tmp_path, computing={})
     one.made.begin(None, room=10)
     parts = one.parts()
     one.made.not_computed(parts[0])
@@ -106,7 +130,7 @@ def test_an_awaited_epoch_is_there_when_it_is_read_and_only_that_is_waited_for(
 
 
 def test_no_other_part_is_handed_out_once_half_of_the_budget_is_spent(tmp_path: Path) -> None:
-    one = Pass(tmp_path, computing=set(), budget="20J")
+    one = Pass(tmp_path, computing={}, budget="20J")
     one.made.begin(None, room=10)
     computed = []
     while (part := one.made.next_part()) is not None:
@@ -120,7 +144,7 @@ def test_no_other_part_is_handed_out_once_half_of_the_budget_is_spent(tmp_path: 
 
 def test_a_resumed_run_is_charged_the_rest_beyond_what_is_recorded(tmp_path: Path) -> None:
     compute(tmp_path, [0, 1])
-    one = Pass(tmp_path, computing=set())
+    one = Pass(tmp_path, computing={})
     one.made.begin(PassCost(flops=14, duration_s=2.0, energy_j=8.0, co2e_g=1.0), room=1)
     assert one.told == [], "it was told before"
     for part in one.parts():

@@ -111,8 +111,7 @@ class Pool:
     def started(self, tune_id: str) -> None:
         """A job begins on a worker."""
         run, job = self._at_work[tune_id]
-        if job["job"] == "trial":
-            run.trials.started(tune_id)
+        run.started(tune_id, job)
 
     @_kept
     def reported(self, tune_id: str, result: dict[str, Any]) -> bool:
@@ -150,7 +149,8 @@ class Pool:
     def _computed(self, run: Run, job: Job, *, well: bool) -> None:
         """A part of a replicate's outputs is there, or will not come: tell all runs that share them."""
         name = run.part.outputs_name(run.plan)
-        run.part.study.computing[name].difference_update(job["epochs"])
+        for epoch in job["epochs"]:
+            run.part.study.computing[name].pop(epoch, None)
         for other in self._open:
             if other.part.outputs_name(other.plan) == name:
                 other.outputs_there(job["epochs"], well=well)

@@ -44,8 +44,8 @@ class RayStudy:
     tune_folder: Path
     tasks: RayTasks
     teachers: Teachers
-    computing: dict[str, set[int]] = field(default_factory=dict)
-    """The epochs of a replicate, by the name of its outputs, that some job computes at this moment."""
+    computing: dict[str, dict[int, bool]] = field(default_factory=dict)
+    """By the name of a replicate's outputs the epochs that a job is to compute, and whether its worker has begun."""
 
     def room(self) -> int:
         """How many jobs may run at a time, on the nodes that are there now."""

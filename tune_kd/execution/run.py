@@ -130,7 +130,7 @@ class Run:
             self.plan,
             outputs_folder(study.cache) / name,
             self.ledger,
-            study.computing.setdefault(name, set()),
+            study.computing.setdefault(name, {}),
             steps=self.part.steps,
             told=lambda cost: self._progress.teacher_asked(self.plan, cost),
         )
@@ -160,6 +160,13 @@ class Run:
         self._tests.append({"trial_id": trial_id, "attempt": attempt})
 
     # What comes of it.
+
+    def started(self, tune_id: str, job: Job) -> None:
+        """A worker begins a job, or begins it again."""
+        if job["job"] == "trial":
+            self.trials.started(tune_id)
+        elif self._pass is not None and job["job"] == "teacher outputs":
+            self._pass.started(job["epochs"])
 
     def tested(self, job: Job, columns: Mapping[str, Any]) -> None:
         """A test has ended well."""

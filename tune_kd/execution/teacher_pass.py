@@ -37,10 +37,11 @@ def charged(found: PassCost, recorded: PassCost | None) -> PassCost:
 class TeacherPass:
     """The teacher's pass over all batches that the trials of one run will see.
 
-    ``folder`` is that of the replicate's outputs. ``computing`` are the epochs that are being computed in it at this
-    moment, by this run or by another one of the replicate, which have it in common. ``told`` is called with each cost
-    that the run is charged. The pass stops once half of the budget is spent: the rest would not pay for two trials,
-    and then sharing does not pay either. Trials ask the teacher themselves about epochs that are missing.
+    ``folder`` is that of the replicate's outputs. ``computing`` are the epochs that jobs of this run, or of another one
+    of the replicate, are to compute in it, and whether a worker has begun; these runs have it in common. ``told`` is
+    called with each cost that the run is charged. The pass stops once half of the budget is spent: the rest would not
+    pay for two trials, and then sharing does not pay either. Trials ask the teacher themselves about epochs that are
+    missing.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class TeacherPass:
         plan: RunPlan,
         folder: Path,
         ledger: Ledger,
-        computing: set[int],
+        computing: dict[int, bool],
         *,
         steps: int,
         told: Callable[[PassCost], object],
@@ -91,9 +92,13 @@ class TeacherPass:
         part, self._missing = self._missing[: self._size], self._missing[self._size :]
         for epoch in part:
             (self._folder / f"{epoch:05d}.given-up.pt").unlink(missing_ok=True)
-        self._computing.update(part)
+        self._computing.update(dict.fromkeys(part, False))
         self._awaited.update(part)
         return part
+
+    def started(self, epochs: Iterable[int]) -> None:
+        """A worker has begun to compute outputs that this run has handed out."""
+        self._computing.update(dict.fromkeys(epochs, True))
 
     def computed(self, epochs: Iterable[int]) -> None:
         """Outputs of the replicate are there: charge those that the run awaits."""
@@ -123,8 +128,12 @@ class TeacherPass:
 
     @property
     def first_is_there(self) -> bool:
-        """May a trial begin? The outputs of its later epochs are waited for as it comes to them."""
-        return self.handed_out and (not self._epochs or self._epochs[0] not in self._awaited)
+        """May a trial begin? The outputs of its later epochs are waited for as it comes to them.
+
+        All of them must be with a worker: a trial that waits for others would keep the worker that they need.
+        """
+        with_workers = self.handed_out and all(self._computing.get(epoch, True) for epoch in self._awaited)
+        return with_workers and (not self._epochs or self._epochs[0] not in self._awaited)
 
     @property
     def awaited(self) -> list[int]:
