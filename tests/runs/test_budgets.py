@@ -86,7 +86,9 @@ def test_an_extended_study_is_the_study_that_had_all_replicates_from_the_start(r
 def test_a_budget_in_trials_equivalent_is_that_many_times_the_energy_of_one_measured_trial(
     ray_running, cache, tmp_path
 ):
-    plan = {"budget": "2.5trials-equivalent", "track": "budget", "settings": SMALL, "cache": cache}
+    # Modelled energy grows with the machine's load: what trials share could take the whole of so small a budget.
+    plan = {"budget": "2.5trials-equivalent", "track": "budget", "settings": SMALL, "share_teacher": False}
+    plan |= {"cache": cache}
     runs = [tune_kd.run("stochastic", store=tmp_path / "runs", **plan).store.runs() for _ in range(2)][-1]
     [kept] = (cache / "calibrations").iterdir()
     measured = json.loads(kept.read_text())["calibration"]
@@ -97,6 +99,5 @@ def test_a_budget_in_trials_equivalent_is_that_many_times_the_energy_of_one_meas
     assert runs.budget_limit.tolist() == [2.5 * measured["energy_j"]] * 2, "it is measured once"
     assert (runs.spent - runs.overshoot <= runs.budget_limit).all()
     trials = tune_kd.open_store(tmp_path / "runs").trials()
-    charged = trials.energy_j.sum() + runs.shared_energy_j.sum()
-    assert runs.spent.sum() == pytest.approx(charged, rel=1e-9)
+    assert runs.spent.sum() == pytest.approx(trials.energy_j.sum(), rel=1e-9)
     assert not [folder for folder in (cache / "checkpoints").iterdir() if "calibration" in folder.name]
