@@ -142,6 +142,16 @@ def test_no_other_part_is_handed_out_once_half_of_the_budget_is_spent(tmp_path: 
     assert one.ledger.shared == 12
 
 
+def test_a_resumed_run_without_a_trial_left_has_nothing_computed_and_keeps_its_charge(tmp_path: Path) -> None:
+    recorded = PassCost(flops=70, duration_s=5.0, energy_j=30.0, co2e_g=2.5)
+    one = Pass(tmp_path, computing={}, budget="99J")  # its outputs are gone
+    one.made.begin(recorded, room=1)
+    one.made.stop()
+    assert one.parts() == []
+    assert one.made.complete
+    assert (one.made.total, one.ledger.spent) == (recorded, 30.0)
+
+
 def test_a_resumed_run_is_charged_the_rest_beyond_what_is_recorded(tmp_path: Path) -> None:
     compute(tmp_path, [0, 1])
     one = Pass(tmp_path, computing={})

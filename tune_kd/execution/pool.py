@@ -8,6 +8,7 @@ Tune's calls through to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -29,6 +30,16 @@ def _kept(method: Callable[..., Result]) -> Callable[..., Result | None]:
             return None
 
     return wrapped
+
+
+@contextmanager
+def _left_if_it_fails(run: Run) -> Iterator[None]:
+    """Give up the run's lease if what is done with it fails, so that another command can go on with it."""
+    try:
+        yield
+    except BaseException:
+        run.leave()
+        raise
 
 
 class Pool:
@@ -95,11 +106,8 @@ class Pool:
             except RunFailed as failure:  # runs with another teacher go on
                 self.teacher_failures[run.part.teacher_id] = failure
                 continue
-            try:
+            with _left_if_it_fails(run):
                 run.begin()
-            except BaseException:
-                run.leave()
-                raise
             self._open.append(run)
             yield run
 
@@ -162,7 +170,8 @@ class Pool:
             return
         for run in [run for run in self._open if run.complete]:
             self._open.remove(run)
-            run.close()
+            with _left_if_it_fails(run):
+                run.close()
 
     def close(self) -> None:
         """No worker is at work any more: close the runs that are under way. Raises the ``failure``, if there is one."""

@@ -97,6 +97,8 @@ class Run:
         self.shared = self.part.share(plan, reference, outputs=self._pass is not None)
         if self._pass:
             self._pass.begin(self._row.shared_cost, study.room())
+            if self.trials.over:  # of a resumed run, tests may be all that is left
+                self._pass.stop()
             if not self._pass.handed_out:
                 self._progress.stage("asking the teacher, once for all trials")
 

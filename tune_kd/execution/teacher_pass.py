@@ -87,7 +87,7 @@ class TeacherPass:
         """The epochs of the next part to compute; None if none is left, or none would pay."""
         self._missing = [epoch for epoch in self._missing if epoch not in self._computing]
         if not self._missing or self._ledger.half_spent:
-            self._missing = []
+            self.stop()
             return None
         part, self._missing = self._missing[: self._size], self._missing[self._size :]
         for epoch in part:
@@ -95,6 +95,10 @@ class TeacherPass:
         self._computing.update(dict.fromkeys(part, False))
         self._awaited.update(part)
         return part
+
+    def stop(self) -> None:
+        """Hand out no other part: no trial is left that would read it."""
+        self._missing = []
 
     def started(self, epochs: Iterable[int]) -> None:
         """A worker has begun to compute outputs that this run has handed out."""
