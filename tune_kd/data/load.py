@@ -18,7 +18,7 @@ from tune_kd.data.image_set import Channels, ImageData, ImageSet
 from tune_kd.data.layout import list_folder
 from tune_kd.data.listing import Listing, Source
 from tune_kd.data.official import OFFICIAL, list_official
-from tune_kd.data.split import Indices, limit, split
+from tune_kd.data.split import Indices, check_loading, limit, split
 from tune_kd.errors import InputError
 
 NAMES = ("digits", *OFFICIAL)  # sources that are no folders
@@ -59,14 +59,7 @@ class Loading:
     label_column: str | None = None
 
     def __post_init__(self) -> None:
-        if self.image_size is not None and self.image_size < 1:
-            raise InputError(f"image_size must be > 0 pixels, got {self.image_size}")
-        if not 0 < self.validation_fraction < 1:
-            raise InputError(
-                f"validation_fraction must be between 0 and 1, both excluded, got {self.validation_fraction}"
-            )
-        if self.split_seed < 0:
-            raise InputError(f"split_seed must be ≥ 0, got {self.split_seed}")
+        check_loading(self.image_size, self.validation_fraction, self.split_seed)
 
     @property
     def name(self) -> str:

@@ -19,6 +19,16 @@ from tune_kd.errors import InputError
 Indices = NDArray[np.int64]
 
 
+def check_loading(image_size: int | None, validation_fraction: float, split_seed: int) -> None:
+    """See that data can be read and split so, whatever they are of. Raises InputError."""
+    if image_size is not None and image_size < 1:
+        raise InputError(f"image_size must be > 0 pixels, got {image_size}")
+    if not 0 < validation_fraction < 1:
+        raise InputError(f"validation_fraction must be between 0 and 1, both excluded, got {validation_fraction}")
+    if split_seed < 0:
+        raise InputError(f"split_seed must be ≥ 0, got {split_seed}")
+
+
 def stratified_part(labels: NDArray[np.int64], size: int, seed: Sequence[int]) -> Indices:
     """``size`` indices into ``labels``, ascending, each class in its share (largest remainders round up).
 

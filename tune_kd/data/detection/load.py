@@ -18,6 +18,7 @@ from tune_kd.data.detection.survey import Survey, channel_statistics, survey
 from tune_kd.data.detection.voc import Voc, list_voc
 from tune_kd.data.detection.voc_layout import list_voc_folder
 from tune_kd.data.image_set import Channels
+from tune_kd.data.split import check_loading
 from tune_kd.errors import InputError
 
 NAMES = ("digit-scenes", "voc")  # sources that are no folders
@@ -59,14 +60,7 @@ class DetectionLoading:
     voc: Voc | None = None  # how VOC is published; None: as it is
 
     def __post_init__(self) -> None:
-        if self.image_size is not None and self.image_size < 1:
-            raise InputError(f"image_size must be > 0 pixels, got {self.image_size}")
-        if not 0 < self.validation_fraction < 1:
-            raise InputError(
-                f"validation_fraction must be between 0 and 1, both excluded, got {self.validation_fraction}"
-            )
-        if self.split_seed < 0:
-            raise InputError(f"split_seed must be ≥ 0, got {self.split_seed}")
+        check_loading(self.image_size, self.validation_fraction, self.split_seed)
         if self.normalisation and len(self.normalisation[0]) != 3:
             raise InputError(f"normalisation is for {len(self.normalisation[0])} channels; images with boxes have 3")
 
