@@ -18,14 +18,16 @@ from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.metric import in_percent, metric_of
-from analysis.runs.outcomes import notices
+from analysis.runs.outcomes import notices, with_images
 from analysis.runs.reading import Records
 from analysis.statistics.paired import VERDICTS, paired, replicates_needed, verdicts
 from analysis.statistics.paired import holm as holm_adjusted
 from analysis.statistics.ratios import CostRatio, cost_ratio
 from analysis.summary import (
+    IMAGES,
     REPLICATES_TO_CONCLUDE,
     comparison_title,
+    images_unit,
     order_in_words,
     rank,
     screening,
@@ -204,14 +206,16 @@ def _turned(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str]) -> Table:
     first, (unit, base) = rows.iloc[0], shown_unit(currency, rows[CURRENCIES[currency].trial])
+    whole = images_unit(rows, currency)
     digits = 2 if first["equivalence_margin"] < 0.01 else 1
     body = []
     for row in as_rows(rows):
         verdict = "reference" if row["label"] == row["reference"] else row["verdict"] or MISSING
         accuracy = percentage(row["test_score_mean"], digits)
         cost, ratio = row[CURRENCIES[currency].trial] / base, 1.0 if verdict == "reference" else row["ratio"]
-        cells = [str(row["label"]), _ranks(row), str(row["replicates"]), accuracy, interval(row), verdict]
-        body.append([*cells, number(cost), number(ratio)])
+        cells = [str(row["label"]), _ranks(row), str(row["replicates"]), accuracy, interval(row), verdict, number(cost)]
+        cells += [number(row[with_images(CURRENCIES[currency].trial)] / whole[1])] if whole else []
+        body.append([*cells, number(ratio)])
     legend = f"{order_in_words(order, metric_of(rows))}; verdict and Δ against {first['reference']}"
     return Table(
         title=comparison_title(first),
@@ -223,11 +227,12 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
             "Δ pp [95 %]",
             "verdict",
             unit,
+            *([f"{whole[0]} + images"] if whole else []),
             f"× {first['reference']}",
         ],
         rows=body,
         data=rows,
-        notes=[legend, *filter(None, [screening(rows)]), *notes],
+        notes=[legend, *([IMAGES] if whole else []), *filter(None, [screening(rows)]), *notes],
         least=("n", unit, "rank", f"× {first['reference']}", "Δ pp [95 %]"),
     )
 

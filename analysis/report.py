@@ -19,9 +19,11 @@ from analysis import across, sensitivity, tables, target
 from analysis.figures import charts
 from analysis.figures.data import confusions
 from analysis.figures.detections import detections
+from analysis.figures.synthesised import sheets
 from analysis.pages.detections import detections_page
 from analysis.pages.headline import headline
 from analysis.pages.provenance import learned_parameters, measured, teacher_notes, versions
+from analysis.pages.synthesised import synthesised_page
 from analysis.paper import numbers
 from analysis.ranking import format_pairs, pair_table, ranking_tables
 from analysis.rendering.markup import bar, folded, html_table, matrix_table, most_confused_table, plain_table, tag
@@ -111,6 +113,7 @@ def _comparison(records: Records, comparison: int, rows: pd.DataFrame, currency:
     yield from _target(one, currency)
     yield from _parts(one, comparison)
     yield from _confusions(one)
+    yield from synthesised_page(sheets(mine, records.runs).get(comparison))
     found = detections(mine, records.trials)
     yield from detections_page({label: seen for (_, label), seen in found.items()})
 

@@ -20,8 +20,11 @@ from tune_kd.formats import MISSING
 AMORTISED_OVER = 10  # runs that share a teacher, for the rule between leaving it out and charging it in full
 
 
-def rules(currency: str) -> dict[str, Accounting]:
-    """By name, the accounting rules that ``currency`` can be replayed under; the first is the project's own."""
+def rules(currency: str, *, synthesised: bool = False) -> dict[str, Accounting]:
+    """By name, the accounting rules that ``currency`` can be replayed under; the first is the project's own.
+
+    Where images were ``synthesised``, one of them charges their synthesis.
+    """
     known, named = CURRENCIES[currency], {"as recorded": Accounting(currency=currency)}
     if known.test:
         named["test evaluation charged"] = Accounting(currency=currency, test=True)
@@ -29,6 +32,8 @@ def rules(currency: str) -> dict[str, Accounting]:
     if known.teacher:
         named[f"teacher over {AMORTISED_OVER} runs"] = Accounting(currency=currency, teacher_runs=AMORTISED_OVER)
         named["teacher in full"] = Accounting(currency=currency, teacher_runs=1)
+    if known.pool and synthesised:
+        named["synthesis of images charged"] = Accounting(currency=currency, images=True)
     return named
 
 
@@ -41,8 +46,9 @@ def sensitivity_table(
     recorded in joules. What cannot be computed (a cost never measured, no target) has no rows.
     """
     parts = []
+    synthesised = "pool_id" in runs and bool(runs["pool_id"].notna().any())
     for currency in CURRENCIES:
-        for name, rule in rules(currency).items():
+        for name, rule in rules(currency, synthesised=synthesised).items():
             table = target_table(outcomes, runs, trials, accounting=rule, target=target)
             parts.append(table[["comparison", "label", "rmst"]].assign(currency=currency, rule=name))
     names = ["comparison", "currency", "rule", "label", "rmst", "rank", "ratio", "changed"]

@@ -13,13 +13,15 @@ import pandas as pd
 from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.metric import in_percent, metric_of
-from analysis.runs.outcomes import PLACE, SETTING
+from analysis.runs.outcomes import PLACE, SETTING, with_images
 from tune_kd import errors
 from tune_kd.formats import ENERGY_UNITS, MISSING
 
 ORDERS = (*CURRENCIES, "accuracy", "named")
 COSTS = tuple(currency.trial for currency in CURRENCIES.values())
 REPLICATES_TO_CONCLUDE = 10
+
+IMAGES = "+ images: with their synthesis, which is done once a replicate, and charged in no budget"
 
 # What tables show each currency in, and how many of its base unit one of them is.
 SHOWN_UNITS = {
@@ -39,8 +41,8 @@ def tabulate(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), reference:
     what defines it, label, policy, runs (all of them), replicates (counted ones), trials (started, mean per
     replicate), val_score_mean, val_score_std, test_score_mean, test_score_std (of the validation-chosen
     incumbent; sample standard deviation), energy_j, flops_executed, co2e_g, duration_s, epochs (all attempts and what
-    they share), energy_ratio and reference (ratio of mean energies over the replicates both have), failed, lost
-    (attempts, of all runs), diverged (trials, of all runs).
+    they share), the same with the synthesis of images (``…_with_images``), energy_ratio and reference (ratio of mean
+    energies over the replicates both have), failed, lost (attempts, of all runs), diverged (trials, of all runs).
     """
     place = {name: rank for rank, name in enumerate(policies)}
     rows = []
@@ -96,7 +98,8 @@ def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, ob
     for name in ("val_score", "test_score"):
         row |= {f"{name}_mean": counted[name].mean(), f"{name}_std": counted[name].std(ddof=1)}
     # A mean over only those replicates that were measured would compare different things: unknown stays unknown.
-    row |= {cost: counted[cost].mean(skipna=False) if len(counted) else np.nan for cost in COSTS}
+    costs = [*COSTS, *map(with_images, COSTS)]
+    row |= {cost: counted[cost].mean(skipna=False) if len(counted) else np.nan for cost in costs}
     energies = counted.set_index("replicate")["energy_j"], others.set_index("replicate")["energy_j"]
     row |= {"energy_ratio": mean_ratio(*energies), "reference": base}
     return row | {name: int(mine[name].sum()) for name in ("failed", "lost", "diverged")}
@@ -107,13 +110,15 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
     shown = {
         currency: shown_unit(currency, rows[CURRENCIES[currency].trial]) for currency in ("flops", "energy", "co2e")
     }
+    whole = images_unit(rows, order)
     # A margin below 1 pp calls for hundredths, as in the paper's tables.
     digits = 2 if first["equivalence_margin"] < 0.01 else 1
     body = []
     for row in as_rows(rows):
         cells = [str(row["label"]), str(row["replicates"]), _count(row["trials"])]
         cells += [plus_minus(row[f"{part}_score_mean"], row[f"{part}_score_std"], digits) for part in ("val", "test")]
-        costs = (row[CURRENCIES[name].trial] / worth for name, (_, worth) in shown.items())
+        costs = [row[CURRENCIES[name].trial] / worth for name, (_, worth) in shown.items()]
+        costs += [row[with_images(CURRENCIES[order].trial)] / whole[1]] if whole else []
         body.append([*cells, *map(number, costs), number(row["energy_ratio"])])
     units = [unit for unit, _ in shown.values()]
     kept = shown[order][0] if order in shown else ""
@@ -121,10 +126,10 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
     scores = [in_percent(part, metric_of(rows)) for part in ("val", "test")]
     return Table(
         title=comparison_title(first),
-        headers=["policy", "n", "trials", *scores, *units, ratio],
+        headers=["policy", "n", "trials", *scores, *units, *([f"{whole[0]} + images"] if whole else []), ratio],
         rows=body,
         data=rows,
-        notes=[_legend(rows, order), *_broken(rows), *notes],
+        notes=[_legend(rows, order), *([IMAGES] if whole else []), *_broken(rows), *notes],
         least=[name for name in ("trials", units[0], units[2], "n", scores[0], ratio) if name != kept],
     )
 
@@ -133,6 +138,14 @@ def shown_unit(currency: str, costs: pd.Series) -> tuple[str, float]:
     """The one unit in which a table shows its costs, the largest that the largest of them reaches, and its worth."""
     units, largest = SHOWN_UNITS[currency], costs.max()
     return next((unit for unit in units if largest >= unit[1]), units[-1])
+
+
+def images_unit(rows: pd.DataFrame, currency: str) -> tuple[str, float] | None:
+    """The unit of a column with the synthesis of images in ``currency``; None where no images were synthesised."""
+    cost = CURRENCIES[currency].trial if currency in CURRENCIES else ""
+    if not cost or with_images(cost) not in rows or (rows[with_images(cost)] == rows[cost]).all():
+        return None
+    return shown_unit(currency, rows[with_images(cost)]) if (rows[with_images(cost)] > rows[cost]).any() else None
 
 
 def comparison_title(row: pd.Series) -> str:

@@ -76,6 +76,8 @@ class EpochReport:
     peak_memory_bytes: int | None
     co_tenants: int | None
     flops_policy: int = 0
+    flops_synthesis: int = 0
+    synthesis_s: float = 0.0
     policy_parameters: int = 0
     checkpoint_val_score: float | None = None
     checkpoint_val_loss: float | None = None

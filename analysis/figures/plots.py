@@ -28,6 +28,7 @@ from analysis.figures.charts import (
     tau_chart,
 )
 from analysis.figures.data import confusions
+from analysis.figures.synthesised import Sheet, sheets
 from analysis.runs.reading import Records
 from tune_kd import errors
 
@@ -95,6 +96,16 @@ def plot_confusion(matrix: np.ndarray, title: str, ax: Axes) -> None:
     ax.set(xlabel="predicted class", ylabel="true class", title=title)
 
 
+def plot_sheet(sheet: Sheet, ax: Axes) -> None:
+    """Synthesised images, the classes that they were aimed at beside their rows."""
+    pixels, pitch = sheet.pixels(), sheet.size + sheet.gap
+    ax.imshow(pixels, cmap="gray" if pixels.ndim == 2 else None, interpolation="nearest")
+    ax.set(xticks=[], yticks=[sheet.size / 2 + row * pitch for row in range(len(sheet.classes))], title=sheet.method)
+    ax.set_yticklabels(sheet.classes)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+
+
 def plot_ranks(result: Across, ax: Axes) -> None:
     """Mean ranks of policies, best first; where there was a test, scikit-posthocs' critical-difference diagram, whose
     bars join policies that are not told apart (Demšar 2006).
@@ -145,6 +156,10 @@ def figures(records: Records, currency: str = "energy") -> Iterator[tuple[str, F
         figure, ax = _figure(height=COLUMN)
         plot_confusion(matrix, label, ax)
         yield f"confusion-{comparison}-{_file_name(label)}", figure
+    for comparison, sheet in sheets(records.outcomes, records.runs).items():
+        figure, ax = _figure(height=0.3 + 0.3 * len(sheet.classes))
+        plot_sheet(sheet, ax)
+        yield f"synthesised-{comparison}", figure
     yield from across_scenarios(records, currency)
 
 

@@ -1,7 +1,8 @@
 """What a run spent, in any currency and under any accounting rule, replayed from the same records.
 
 The rule is part of a result: charging all trials instead of the fastest has moved winners of benchmarks. The default
-is the project's: everything that was spent, failures included, without the test evaluation and without the teacher.
+is the project's: everything that was spent, failures included, without the test evaluation, without the teacher and
+without a pool of synthesised images, which is made once for all policies.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ ALONE = "student"
 
 @dataclass(frozen=True)
 class Currency:
-    """A cost in base units, and the columns that hold it: of a trial, of what a run's trials share, of the teacher.
+    """A cost in base units, and the columns that hold it.
 
-    ``budget`` is what a budget in it is called in ``runs``; ``test`` is what the test evaluation of a trial cost, where
-    that is recorded.
+    They are those of a trial, of what a run's trials share, of the teacher and of the pool of images. ``budget`` is
+    what a budget in it is called in ``runs``; ``test`` is what the test evaluation of a trial cost, where that is
+    recorded.
     """
 
     name: str
@@ -31,16 +33,19 @@ class Currency:
     trial: str
     shared: str | None = None
     teacher: str | None = None
+    pool: str | None = None
     test: str | None = None
 
 
 CURRENCIES = {
     currency.name: currency
     for currency in (
-        Currency("energy", "J", "joules", "energy_j", "shared_energy_j", "teacher_energy_j", "energy_test_j"),
-        Currency("flops", "FLOP", "flops", "flops_executed", "shared_flops", "teacher_flops"),
-        Currency("co2e", "g", "gco2e", "co2e_g", "shared_co2e_g", "teacher_co2e_g"),
-        Currency("time", "s", "seconds", "duration_s", "shared_s", "teacher_duration_s"),
+        Currency(
+            "energy", "J", "joules", "energy_j", "shared_energy_j", "teacher_energy_j", "pool_energy_j", "energy_test_j"
+        ),
+        Currency("flops", "FLOP", "flops", "flops_executed", "shared_flops", "teacher_flops", "pool_flops"),
+        Currency("co2e", "g", "gco2e", "co2e_g", "shared_co2e_g", "teacher_co2e_g", "pool_co2e_g"),
+        Currency("time", "s", "seconds", "duration_s", "shared_s", "teacher_duration_s", "pool_s"),
         Currency("epochs", "epochs", "epochs", "epochs"),
     )
 }
@@ -48,12 +53,16 @@ CURRENCIES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Accounting:
-    """What is charged to a run; the teacher's cost is spread over ``teacher_runs`` runs, or left out (None)."""
+    """What is charged to a run; the teacher's cost is spread over ``teacher_runs`` runs, or left out (None).
+
+    With ``images`` each run is charged the whole synthesis of its images, as if it had been alone.
+    """
 
     currency: str = "energy"
     failed: bool = True
     test: bool = False
     teacher_runs: int | None = None
+    images: bool = False
 
     def __post_init__(self) -> None:
         if self.currency not in CURRENCIES:
@@ -91,16 +100,18 @@ def attempt_costs(trials: pd.DataFrame, accounting: Accounting) -> pd.Series:
 
 
 def run_overheads(runs: pd.DataFrame, accounting: Accounting) -> pd.Series:
-    """What each run is charged beside its trials, by run_id: what they share, and its part of the teacher."""
+    """What each run is charged beside its trials, by run_id: what they share, their images, its part of the teacher."""
     currency = CURRENCIES[accounting.currency]
-    runs = columns(runs, (currency.shared, currency.teacher, "shared_flops", "policy", "teacher_id")).set_index(
-        "run_id"
-    )
+    known = ("shared_flops", "pool_id", "policy", "teacher_id")
+    runs = columns(runs, (currency.shared, currency.teacher, currency.pool, *known)).set_index("run_id")
     overhead = pd.Series(0.0, index=runs.index)
     if currency.shared:
         shared = as_float(runs[currency.shared])
         # Nothing shared is 0; shared but not measured is unknown.
         overhead += shared.where(shared.notna() | (as_float(runs["shared_flops"]).fillna(0) > 0), 0.0)
+    if accounting.images and currency.pool:
+        pool = as_float(runs[currency.pool])
+        overhead += pool.where(pool.notna() | runs["pool_id"].notna(), 0.0)
     if accounting.teacher_runs and currency.teacher:
         teacher = as_float(runs[currency.teacher]) / accounting.teacher_runs
         taught = runs["teacher_id"].notna() | teacher.notna()  # a run that asked no teacher may have none to pay for

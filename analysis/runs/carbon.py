@@ -39,7 +39,7 @@ def recompute(
     by_attempt = g_per_joule.set_axis(_attempts(trials))
     _refill(reports, by_attempt.reindex(_attempts(reports)).set_axis(reports.index), "")
     by_run = g_per_joule.groupby(trials["run_id"]).first()
-    _refill(runs, runs["run_id"].map(by_run), "shared_", "teacher_")
+    _refill(runs, runs["run_id"].map(by_run), "shared_", "teacher_", "pool_")
     outcomes = run_outcomes(runs, trials, records.nodes)
     return replace(records, runs=runs, trials=trials, reports=reports, outcomes=outcomes)
 

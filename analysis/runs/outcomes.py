@@ -36,7 +36,7 @@ SETTING = (
 NOT_THE_RECIPE = ("name", "description", "data", "image_column", "label_column", "equivalence_margin")
 # What a class says of itself, and of a policy of the user's own: its hash tells it from another one of the same name.
 NOT_AN_OPTION = ("adapts", "class", "file", "source")
-PLACE = ("hardware", "energy_method")
+PLACE = ("hardware", "energy_method", "own_images")  # how a run was executed; own: synthesised by each trial for itself
 MACHINE = ("cpu_model", "cpus", "ram_bytes", "gpu_model", "gpus", "power_limit_w", "mig")  # columns of ``nodes``
 
 
@@ -46,14 +46,17 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     Columns: run_id, comparison (0, 1, …: only rows of one comparison may be compared), the columns of ``SETTING`` and
     ``PLACE``, label (the policy, told apart from its variants), policy, replicate, status, counted, repeated,
     trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_score,
-    test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, g_per_kwh (of the CO2e, PUE included),
-    meters_beside_s (the longest of its nodes), co_tenants (the mean over its trials). Equal replicates have equal
-    seeds. ``counted`` rows are completed, have a tested incumbent and are the latest of their policy and replicate.
+    test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, the same five ``_with_images``, g_per_kwh (of the
+    CO2e, PUE included), meters_beside_s (the longest of its nodes), co_tenants (the mean over its trials). Equal
+    replicates have equal seeds. ``counted`` rows are completed, have a tested incumbent and are the latest of their
+    policy and replicate.
     """
     rows, trials = _settings(runs), columns(trials, ("status", "tau", "test_score", "trial_id", "attempt"))
     _add_trials(rows, trials)
     for name, currency in CURRENCIES.items():
         rows[currency.trial] = rows["run_id"].map(run_costs(rows, trials, Accounting(currency=name)))
+        charged = Accounting(currency=name, images=True)
+        rows[with_images(currency.trial)] = rows["run_id"].map(run_costs(rows, trials, charged))
     rows = _with_place(rows, trials, nodes)
     rows["meters_beside_s"] = rows["run_id"].map(_beside(nodes))
     rows["comparison"] = rows.groupby([*SETTING, *PLACE], dropna=False, sort=False).ngroup()
@@ -63,6 +66,11 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     rows["repeated"] = _repeated(rows, finished)
     rows["counted"] = finished & ~rows["repeated"]
     return rows
+
+
+def with_images(cost: str) -> str:
+    """The column that has a run's ``cost`` with the synthesis of its images; without any it is the same."""
+    return f"{cost}_with_images"
 
 
 def _settings(runs: pd.DataFrame) -> pd.DataFrame:
@@ -156,9 +164,14 @@ def _canonical(text: object, drop: Sequence[str] = ()) -> str:
 
 
 def _with_place(rows: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | None) -> pd.DataFrame:
-    """Adds the hardware that each run used and the way its energy was read; what has no result takes its setting's."""
-    trials = columns(trials, ("node_id", "energy_method"))
+    """Adds the hardware that each run used, the way its energy was read, and whether trials synthesised their images.
+
+    What has no result takes its setting's.
+    """
+    trials = columns(trials, ("node_id", "energy_method", "flops_synthesis"))
     rows["energy_method"] = rows["run_id"].map(_joined(trials["energy_method"], trials["run_id"]))
+    own = as_float(trials["flops_synthesis"]).groupby(trials["run_id"]).max()
+    rows["own_images"] = rows["run_id"].map(own.dropna() > 0)
     rows["hardware"] = None
     if nodes is not None and len(nodes):
         machines = {node["node_id"]: _machine(node) for node in columns(nodes, MACHINE).to_dict("records")}

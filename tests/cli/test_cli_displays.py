@@ -12,7 +12,7 @@ import pytest
 from cli_records import ended, play, report, started, study, trial
 from rich.console import Console
 
-from tune_kd.budget.cost import PassCost
+from tune_kd.budget.cost import Cost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.data import ImageData
 from tune_kd.events import Event
@@ -329,7 +329,7 @@ def test_what_the_trials_share_is_in_the_energy_shown(asked: tuple[float | None,
     display.study_started([plan], "runs")
     display.run_started(plan.runs[0], Ledger(budget=plan.runs[0].budget))
     for energy_j in asked:
-        display.teacher_asked(plan.runs[0], PassCost(energy_j=energy_j))
+        display.teacher_asked(plan.runs[0], Cost(energy_j=energy_j))
     run = display.runs[plan.runs[0].run_id]
     assert run.energy_j is None, "no trial has said anything yet"
     feed(run, *trial(run.plan, 0))

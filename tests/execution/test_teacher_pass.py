@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tune_kd.budget.amount import parse_budget
-from tune_kd.budget.cost import PassCost
+from tune_kd.budget.cost import Cost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.execution.teacher_pass import TeacherPass
 from tune_kd.planning.plan import plan_study
@@ -16,7 +16,7 @@ from tune_kd.training import teacher_outputs
 from tune_kd.training.teacher_outputs import TeacherOutputs
 
 EPOCHS = 10
-EACH = PassCost(flops=7, duration_s=0.5, energy_j=3.0, co2e_g=0.25)
+EACH = Cost(flops=7, duration_s=0.5, energy_j=3.0, co2e_g=0.25)
 
 
 class Pass:
@@ -24,7 +24,7 @@ class Pass:
 
     def __init__(self, folder: Path, computing: dict[int, bool], budget: str = "5trials") -> None:
         [plan] = plan_study(policies=["random"], settings={"recipe.epochs": EPOCHS}).runs
-        self.ledger, self.told = Ledger(budget=parse_budget(budget)), list[PassCost]()
+        self.ledger, self.told = Ledger(budget=parse_budget(budget)), list[Cost]()
         self.made = TeacherPass(plan, folder, self.ledger, computing, steps=4, told=self.told.append)
 
     def parts(self) -> list[list[int]]:
@@ -53,7 +53,7 @@ def test_every_epoch_is_in_one_part_and_charged_once(tmp_path: Path) -> None:
         one.made.computed(part)
         one.made.computed(part)  # told twice
     assert one.made.complete
-    assert one.made.total == PassCost(flops=70, duration_s=5.0, energy_j=30.0, co2e_g=2.5)
+    assert one.made.total == Cost(flops=70, duration_s=5.0, energy_j=30.0, co2e_g=2.5)
     assert sum((cost.flops for cost in one.told), 0) == 70
 
 
@@ -143,7 +143,7 @@ def test_no_other_part_is_handed_out_once_half_of_the_budget_is_spent(tmp_path: 
 
 
 def test_a_resumed_run_without_a_trial_left_has_nothing_computed_and_keeps_its_charge(tmp_path: Path) -> None:
-    recorded = PassCost(flops=70, duration_s=5.0, energy_j=30.0, co2e_g=2.5)
+    recorded = Cost(flops=70, duration_s=5.0, energy_j=30.0, co2e_g=2.5)
     one = Pass(tmp_path, computing={}, budget="99J")  # its outputs are gone
     one.made.begin(recorded, room=1)
     one.made.stop()
@@ -155,7 +155,7 @@ def test_a_resumed_run_without_a_trial_left_has_nothing_computed_and_keeps_its_c
 def test_a_resumed_run_is_charged_the_rest_beyond_what_is_recorded(tmp_path: Path) -> None:
     compute(tmp_path, [0, 1])
     one = Pass(tmp_path, computing={})
-    one.made.begin(PassCost(flops=14, duration_s=2.0, energy_j=8.0, co2e_g=1.0), room=1)
+    one.made.begin(Cost(flops=14, duration_s=2.0, energy_j=8.0, co2e_g=1.0), room=1)
     assert one.told == [], "it was told before"
     for part in one.parts():
         compute(tmp_path, part)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tune_kd.budget.cost import PassCost
+from tune_kd.budget.cost import Cost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.cluster.session import Resources
 from tune_kd.data import ImageData
@@ -28,7 +28,7 @@ TEACHER = Teacher(
     energy_method="model",
     duration_s=3.0,
 )
-COST = PassCost(flops=5, duration_s=2.0, energy_j=None, co2e_g=None)
+COST = Cost(flops=5, duration_s=2.0, energy_j=None, co2e_g=None)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_resumed_run_keeps_its_start_and_what_it_was_charged(run: tuple[RunPla
 
 def test_a_run_that_shares_nothing_has_no_cost_of_it(run: tuple[RunPlan, RunRow, Store]) -> None:
     plan, row, store = run
-    row.share(store, PassCost())
+    row.share(store, Cost())
     assert run_row(store, plan.run_id).shared_cost is None
 
 

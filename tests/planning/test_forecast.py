@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tune_simulator import Simulator, kept
 
-from tune_kd.budget.cost import PassCost
+from tune_kd.budget.cost import Cost
 from tune_kd.config.scenario import load_scenario
 from tune_kd.data import ImageData
 from tune_kd.history.records import RunRow, plan_rows
@@ -54,7 +54,7 @@ def test_costs_are_those_of_all_replicates() -> None:
 
 
 def test_what_the_trials_share_is_paid_once_a_run_and_by_a_trial_alone_in_full() -> None:
-    shared = PassCost(flops=10**12, duration_s=4.0, energy_j=50.0, co2e_g=1.0)
+    shared = Cost(flops=10**12, duration_s=4.0, energy_j=50.0, co2e_g=1.0)
     cost = TrialCost(epochs=8, trials=4, source="measured", shared=shared, **MEASURED)
     grid, random, stochastic = rows("20trials", cost=cost, replicates=2)
     assert (grid.energy_j, grid.co2e_g, grid.duration_s) == (2 * (19 * 100 + 50), 2 * (19 * 2 + 1), 2 * (19 * 10 + 4))
@@ -99,13 +99,13 @@ def test_a_trial_costs_what_whole_fixed_trials_of_the_scenario_did(digits: Image
     assert (cost.trials, cost.epochs) == (len(whole), 5)
     assert cost.energy_j == pytest.approx(whole.energy_j.mean())
     assert cost.flops == pytest.approx(whole.flops_executed.mean())
-    assert cost.shared == PassCost(), "nothing was shared"
+    assert cost.shared == Cost(), "nothing was shared"
     shared = {"shared_flops": 6e9, "shared_s": 2.0, "shared_energy_j": 30.0, "shared_co2e_g": 0.5}
     for row in plain_rows(store.runs()):
         store.write_run({**row, **shared})
     again = trial_cost(store, study.scenario)
     assert again is not None
-    assert again.shared == PassCost(flops=6 * 10**9, duration_s=2.0, energy_j=30.0, co2e_g=0.5)
+    assert again.shared == Cost(flops=6 * 10**9, duration_s=2.0, energy_j=30.0, co2e_g=0.5)
     assert trial_cost(store, load_scenario("digits")) is None, "another number of epochs is another scenario"
 
 

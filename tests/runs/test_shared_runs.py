@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import tune_kd
-from tune_kd.budget.cost import PassCost
+from tune_kd.budget.cost import Cost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.planning.forecast import expected_trials, trial_cost
 from tune_kd.planning.plan import RunPlan, plan_study
@@ -22,12 +22,12 @@ class Heard(Progress):
     """Adds up what it hears that each run's trials share."""
 
     def __init__(self) -> None:
-        self.costs: dict[str, PassCost] = {}
+        self.costs: dict[str, Cost] = {}
 
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
-        self.costs[plan.run_id] = PassCost()
+        self.costs[plan.run_id] = Cost()
 
-    def teacher_asked(self, plan: RunPlan, cost: PassCost) -> None:
+    def teacher_asked(self, plan: RunPlan, cost: Cost) -> None:
         self.costs[plan.run_id] += cost
 
 
@@ -80,7 +80,7 @@ def test_without_distillation_no_teacher_is_asked_charged_or_forecast(ray_runnin
     assert (trials[["flops_teacher", "teacher_s"]] == 0).all(axis=None)
 
     cost = trial_cost(outcome.store, outcome.study.scenario)
-    assert cost.shared == PassCost()
+    assert cost.shared == Cost()
     budget = f"{trials.flops_executed.sum()}flops"
     [plan] = plan_study(policies=["random"], budget=budget, track="budget", settings=settings).runs
     assert expected_trials(plan, cost) == 2

@@ -12,7 +12,7 @@ import torch
 from run_events import report, started
 
 from tune_kd.budget.amount import parse_budget
-from tune_kd.budget.cost import PassCost, recorded_cost
+from tune_kd.budget.cost import Cost, recorded_cost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
@@ -31,7 +31,7 @@ from tune_kd.training.trial import Trial
 MakeTrial = Callable[..., Trial]
 EPOCHS, SEED = 3, 1
 AUGMENTED = {"recipe.flip": True, "recipe.crop_padding": 1, "recipe.rotation_degrees": 10.0}
-COST = PassCost(flops=10, duration_s=1.0, energy_j=2.0, co2e_g=3.0)
+COST = Cost(flops=10, duration_s=1.0, energy_j=2.0, co2e_g=3.0)
 
 # What says that the teacher was asked by somebody else, or how long something took.
 DIFFERENT = {"at", "duration_s", "train_s", "eval_s", "teacher_s", "other_s", "peak_memory_bytes"}
@@ -151,9 +151,10 @@ def test_outputs_are_known_by_what_they_depend_on(changed: dict[str, Any], same:
 
 
 def test_costs_add_up_and_unmeasured_ones_stay_unmeasured() -> None:
-    assert PassCost() + COST + COST == PassCost(flops=20, duration_s=2.0, energy_j=4.0, co2e_g=6.0)
-    assert (COST + PassCost(energy_j=None, co2e_g=None)).energy_j is None
-    assert recorded_cost(COST.columns()) == COST
+    assert Cost() + COST + COST == Cost(flops=20, duration_s=2.0, energy_j=4.0, co2e_g=6.0)
+    assert (COST + Cost(energy_j=None, co2e_g=None)).energy_j is None
+    assert recorded_cost(COST.columns("shared"), "shared") == COST
+    assert recorded_cost(COST.columns("pool"), "shared") is None
     assert recorded_cost({"shared_flops": None}) is None
 
 
@@ -179,8 +180,8 @@ def test_what_is_shared_is_charged_once_in_the_budgets_currency(budget: str, cha
     ids=["at first", "as it was", "its driver died before it wrote that down", "what was computed is gone"],
 )
 def test_a_run_that_goes_on_pays_for_every_epoch_once(found: int, recorded: int | None, pays_for: int) -> None:
-    def of(epochs: int) -> PassCost:
-        return sum([COST] * epochs, PassCost())
+    def of(epochs: int) -> Cost:
+        return sum([COST] * epochs, Cost())
 
     assert charged(of(found), None if recorded is None else of(recorded)) == of(pays_for)
 
@@ -188,14 +189,14 @@ def test_a_run_that_goes_on_pays_for_every_epoch_once(found: int, recorded: int 
 def test_energy_that_nobody_measured_cannot_be_charged() -> None:
     ledger = Ledger(budget=parse_budget("100J"))
     with pytest.raises(RunFailed, match="nothing measured what the teacher's shared outputs spent"):
-        ledger.share(PassCost(flops=10, energy_j=None, co2e_g=None))
+        ledger.share(Cost(flops=10, energy_j=None, co2e_g=None))
 
 
 def test_a_pass_may_take_half_of_the_budget() -> None:
     ledger = Ledger(budget=parse_budget("20flops"))
     ledger.share(COST)
     assert not ledger.half_spent
-    ledger.share(PassCost(flops=11))
+    ledger.share(Cost(flops=11))
     assert ledger.half_spent
     ledger = Ledger(budget=parse_budget("1trials"))
     ledger(started("a", 0))

@@ -1,4 +1,4 @@
-"""What it cost to ask the teacher once for all trials of a run."""
+"""What it cost to make what the trials of a run share: the teacher's outputs, or a pool of synthesised images."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class PassCost:
-    """What it cost to ask the teacher; None where it was not measured."""
+class Cost:
+    """What something cost; None where it was not measured."""
 
     flops: int = 0
     duration_s: float = 0.0
     energy_j: float | None = 0.0
     co2e_g: float | None = 0.0
 
-    def __add__(self, other: PassCost) -> PassCost:
-        return PassCost(
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
             flops=self.flops + other.flops,
             duration_s=self.duration_s + other.duration_s,
             energy_j=_sum(self.energy_j, other.energy_j),
             co2e_g=_sum(self.co2e_g, other.co2e_g),
         )
 
-    def __truediv__(self, parts: int) -> PassCost:
-        return PassCost(
+    def __truediv__(self, parts: int) -> Cost:
+        return Cost(
             flops=self.flops // parts,
             duration_s=self.duration_s / parts,
             energy_j=None if self.energy_j is None else self.energy_j / parts,
             co2e_g=None if self.co2e_g is None else self.co2e_g / parts,
         )
 
-    def columns(self) -> dict[str, Any]:
-        """As columns of ``runs``."""
+    def columns(self, what: str) -> dict[str, Any]:
+        """As columns of ``runs``, those of ``what``: of teacher outputs that are ``shared``, or of a ``pool``."""
         return {
-            "shared_flops": self.flops,
-            "shared_s": self.duration_s,
-            "shared_energy_j": self.energy_j,
-            "shared_co2e_g": self.co2e_g,
+            f"{what}_flops": self.flops,
+            f"{what}_s": self.duration_s,
+            f"{what}_energy_j": self.energy_j,
+            f"{what}_co2e_g": self.co2e_g,
         }
 
 
-def recorded_cost(row: Mapping[str, Any]) -> PassCost | None:
-    """What a row of ``runs`` was charged; None where nothing was shared yet."""
-    if row.get("shared_flops") is None:
+def recorded_cost(row: Mapping[str, Any], what: str) -> Cost | None:
+    """What a row of ``runs`` says that ``what`` has cost; None where it says nothing."""
+    if row.get(f"{what}_flops") is None:
         return None
-    return PassCost(
-        flops=int(row["shared_flops"]),
-        duration_s=row["shared_s"],
-        energy_j=row["shared_energy_j"],
-        co2e_g=row["shared_co2e_g"],
+    return Cost(
+        flops=int(row[f"{what}_flops"]),
+        duration_s=row[f"{what}_s"],
+        energy_j=row[f"{what}_energy_j"],
+        co2e_g=row[f"{what}_co2e_g"],
     )
 
 

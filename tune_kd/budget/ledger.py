@@ -13,7 +13,7 @@ from tune_kd.errors import RunFailed
 from tune_kd.events import EpochReport, Event, TrialMetered, TrialStarted
 
 if TYPE_CHECKING:
-    from tune_kd.budget.cost import PassCost
+    from tune_kd.budget.cost import Cost
 
 # What an attempt has spent by the time of a report, in each currency that a report can be charged in.
 SPENT: dict[str, Callable[[EpochReport], float | None]] = {
@@ -64,7 +64,7 @@ class Ledger:
         """Count a trial as started from its suggestion on, so that no other takes its place meanwhile."""
         self.trials.add(trial_id)
 
-    def share(self, cost: PassCost) -> None:
+    def share(self, cost: Cost) -> None:
         """Charge what the teacher's outputs have cost the run so far: once, whatever the number of its trials."""
         if self.budget.currency not in SPENT:
             return

@@ -14,6 +14,7 @@ PAPER_STUDIES = ("table1", "table4", "table4-voc", "table7", "fig1", "fig3a", "f
 SCALES = ("full", "small")
 TRACKS = ("recipe", "budget", "target")
 RECIPES = ("default", "paper", "authors")
+SYNTHESES = ("deep-inversion", "cmi", "fast", "noise", "real")
 LOSSES = ("hkd", "cmc", "cmc-tau", "dml", "dml-tau", "ce")
 
 Completion = Callable[[], list[str]]

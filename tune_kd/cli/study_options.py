@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tune_kd.cli.choices import LOSSES, RECIPES, TRACKS, one_of, scenario_presets, spaces
+from tune_kd.cli.choices import LOSSES, RECIPES, SYNTHESES, TRACKS, one_of, scenario_presets, spaces
 from tune_kd.cli.options import CACHE, CARBON, DATA_ROOT, METER, SEARCH, SHOWN, STORE, WHAT, WHERE, option
 
 # The fields of Planning, Execution and Shown, in the order of the help. Their types and defaults are there.
@@ -37,6 +37,16 @@ WORDS: dict[str, Any] = {
     ),
     "epochs": option(WHAT, "Epochs of a trial; milestones move in proportion.", "N"),
     "batch_size": option(WHAT, "Images of a student's batch.", "N"),
+    "synthesis": option(
+        WHAT,
+        "Train on images made out of the teacher: deep-inversion, cmi or fast; noise and real to compare with.",
+        "METHOD",
+        default="the scenario's own",
+        complete=one_of(SYNTHESES),
+    ),
+    "validation": option(
+        WHAT, "With synthesised images: validate on real images, or on synthetic ones.", "real|synthetic"
+    ),
     "loss": option(WHAT, "hkd, cmc, cmc-tau, dml, dml-tau or ce.", "NAME", complete=one_of(LOSSES)),
     "alpha": option(WHAT, "Weight of the distillation term, 0 to 1.", "X", default="hkd: 0.95, others: 1"),
     "reduction": option(WHAT, "Of a KL term: batchmean or classmean.", "NAME"),
@@ -83,6 +93,12 @@ WORDS: dict[str, Any] = {
         "",
         "--share-teacher/--no-share-teacher",
         default="where there may be several",
+    ),
+    "share_synthesis": option(
+        WHERE,
+        "Synthesise images once for all trials, as a cost of its own; or in each trial, at its cost.",
+        "",
+        "--share-synthesis/--no-share-synthesis",
     ),
     "meter_period": option(WHERE, "Seconds between two readings of a node's energy.", "S"),
     "cpu_watts": option(METER, "A node's CPUs at full load.", "W", default="from the CPU's model"),

@@ -1,6 +1,7 @@
 """The functions that Ray's workers run: the jobs of a study's pool, and the training of its teacher.
 
-A job is a trial, the test of an ended trial's checkpoint, or a part of the teacher's outputs that trials share.
+A job is a trial, the test of an ended trial's checkpoint, the synthesis of the pool of images that trials share, or a
+part of the teacher's outputs that they share.
 
 A worker imports such a function by name, and with it ``tune_kd``, before any argument is unpickled. That import puts
 the finder of our packages (:mod:`tune_kd.own_packages`) in place, whatever folder Ray has put on the path.
@@ -8,63 +9,47 @@ the finder of our packages (:mod:`tune_kd.own_packages`) in place, whatever fold
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import ray
+import torch
 from ray import tune
 
 from tune_kd import events
-from tune_kd.budget.cost import PassCost
-from tune_kd.cluster.code import Code, this_code
+from tune_kd.budget.cost import Cost
+from tune_kd.cluster.shared import (
+    Shared,
+    checkpoint_place,
+    cpus_of_this_node,
+    data_of,
+    meter_here,
+    once,
+    outputs_of,
+    pool_files,
+    this_node,
+    wait_if_late,
+)
 from tune_kd.config import catalogue, policy_file
 from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
-from tune_kd.errors import RunFailed
-from tune_kd.meter.carbon import Carbon
+from tune_kd.data.shared_memory import from_shared
 from tune_kd.meter.client import TrialMeter, account
 from tune_kd.models import fast
-from tune_kd.storage.cache import Cache
-from tune_kd.storage.checkpoints import Slot, checkpoint_name
+from tune_kd.synthesis.pool import trial_pool
+from tune_kd.synthesis.synthesise import SynthesisFailed, synthesise, wanted_of
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.process import device, prepare_process
 from tune_kd.training.student import TrialSpec
 from tune_kd.training.teacher import Teacher, obtain_teacher
-from tune_kd.training.teacher_outputs import TeacherOutputs, teach
+from tune_kd.training.teacher_outputs import teach
 from tune_kd.training.trial import Place, Trial
 
 NO_SCORE = {"val_score": 0.0, "epoch": 0}
 """Tune wants its metric in every result; the jobs that have none are shown to no scheduler."""
-
-LATE_S = 30.0
-"""How long a trial waits for the meter of a node that has just joined, in seconds."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shared:
-    """What all trials of a run share: frozen values and references into the object store."""
-
-    run_id: str
-    scenario: Scenario
-    policy_json: str  # a record: a user's own policy is made of its source text only where errors in it are explained
-    replicate_seed: int
-    data: ray.ObjectRef  # of ImageData, without the test images: a trial cannot see them
-    tested_on: ray.ObjectRef  # of ImageData, with them
-    teacher: ray.ObjectRef  # of Teacher, or of None if the run's trials do not ask it
-    counted: NetworkFlops
-    cache: Cache  # the driver's; trials' checkpoints are kept in it
-    outputs: str | None  # the folder of the shared teacher outputs; None: every trial asks the teacher itself
-    marker: str  # a file in the cache's folder: a node that does not find it does not see the folder
-    code: Code
-    nodes: frozenset[str]  # the ids of the nodes that the driver had checked when the study began
-    carbon: Carbon
-    cpus: float
-    gpus: float
 
 
 def work(config: Mapping[str, Any]) -> None:
@@ -93,7 +78,7 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
         attempt=config["attempt"],
         reported=config["reported"],
     )
-    data, teacher = ray.get([shared.data, shared.teacher])
+    teacher: Teacher | None = ray.get(shared.teacher)
     meter = meter_here(account(spec.trial_id, spec.attempt), shared.cpus, shared.run_id, wait_s=late_s)
     place = Place(
         device=device(shared.gpus),
@@ -103,9 +88,14 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
         checkpoint=checkpoint_place(shared, spec.trial_id),
     )
     try:
+        pool, synthesis = shared.pool, None
+        if pool is None and spec.scenario.synthesis is not None:
+            pool = trial_pool(spec.run_id, spec.trial_id)
+            synthesis = _synthesised(shared, pool, meter)
+        data = data_of(shared, pool)
         network = None if teacher is None else teacher.network(spec.scenario, data)
         outputs = outputs_of(shared, config["awaited"])
-        for result in results_of(Trial(spec, data, network, place, shared.counted, outputs)):
+        for result in results_of(Trial(spec, data, network, place, shared.counted, outputs, synthesis)):
             tune.report({**result, "unmeasured": meter.failure})
     finally:
         meter.close()  # on a stop, too, where Tune raises SystemExit: it takes milliseconds
@@ -163,7 +153,7 @@ def compute_outputs(config: Mapping[str, Any], shared: Shared) -> None:
     what, where, epochs = shared.scenario, device(shared.gpus), config["epochs"]
     name = once(f"{shared.run_id} teacher outputs from epoch {epochs[0]}")
     meter = meter_here(name, shared.cpus, shared.run_id, wait_s=late_s)
-    data, teacher = ray.get([shared.data, shared.teacher])
+    data, teacher = data_of(shared, shared.pool), ray.get(shared.teacher)
     network = fast.through(fast.for_inference(teacher.network(what, data), where), compiled=what.compile)
     part = task_of(what).on_device(data.train, where)
     outputs = outputs_of(shared)
@@ -174,7 +164,7 @@ def compute_outputs(config: Mapping[str, Any], shared: Shared) -> None:
         outputs.write(epoch, logits)
         asked += len(logits)
     energy_j = meter.close().total_j
-    cost = PassCost(
+    cost = Cost(
         flops=shared.counted.teacher.forward * asked,
         duration_s=time.perf_counter() - started,
         energy_j=energy_j,
@@ -185,42 +175,51 @@ def compute_outputs(config: Mapping[str, Any], shared: Shared) -> None:
     tune.report({"outcome": {}, **NO_SCORE})
 
 
-def outputs_of(shared: Shared, awaited: Iterable[int] = ()) -> TeacherOutputs | None:
-    """The teacher's outputs that the run's trials share; None if they share none.
+def make_pool(config: Mapping[str, Any], shared: Shared) -> None:
+    """Synthesise the pool of images that trials share, or what is missing of it. ``config`` has nothing more.
 
-    ``awaited`` are the epochs whose outputs are being computed: they are waited for.
+    The outcome has a ``failure`` and what it had cost where the synthesis diverged.
     """
-    if shared.outputs is None:
-        return None
-    folder = Path(shared.outputs)
-    return TeacherOutputs(place=lambda name: seen_from_here(shared, folder / name), awaited=frozenset(awaited))
+    assert shared.pool is not None, "only a run that shares starts this"
+    late_s = wait_if_late(shared)
+    meter = meter_here(once(f"{shared.run_id} synthesis"), shared.cpus, shared.run_id, wait_s=late_s)
+    try:
+        cost = _synthesised(shared, shared.pool, meter)
+    except SynthesisFailed as failure:
+        whole = failure.cost + _unmarked(shared, meter, failure.cost)
+        outcome = {"failure": str(failure), "cost": asdict(whole)}
+    else:
+        pool_files(shared, shared.pool).charge(_unmarked(shared, meter, cost))
+        outcome = {}
+    finally:
+        meter.close()  # on a stop, too, where Tune raises SystemExit
+    tune.report({"outcome": outcome, **NO_SCORE})
 
 
-def wait_if_late(shared: Shared) -> float:
-    """How long to wait, in seconds, for the meter of this node: 0 if the node was there before the run.
-
-    The driver may not have checked a node that joined later. Raises RunFailed if it runs other code.
-    """
-    if this_node() in shared.nodes:
-        return 0.0
-    if difference := shared.code.difference(this_code()):
-        raise RunFailed(f"node {this_node()[:8]} runs other code than the driver: {difference}")
-    return LATE_S
+def _unmarked(shared: Shared, meter: TrialMeter, cost: Cost) -> Cost:
+    """Close the account; the energy that it has had beyond ``cost``, since the last mark."""
+    total_j = meter.close().total_j
+    rest_j = None if total_j is None or cost.energy_j is None else total_j - cost.energy_j
+    return Cost(energy_j=rest_j, co2e_g=shared.carbon.co2e_g(rest_j))
 
 
-def meter_here(name: str, cpus: float, run_id: str | None = None, wait_s: float = 0.0) -> TrialMeter:
-    """Open an account at this node's meter for this process, with the CPUs and GPUs that Ray has reserved for it.
+def _synthesised(shared: Shared, folder: str, meter: TrialMeter) -> Cost:
+    """Make the pool in this ``folder`` of the cache, or what is missing of it; what that has cost."""
+    data, teacher, where = ray.get(shared.data), ray.get(shared.teacher), device(shared.gpus)
 
-    ``run_id`` is the run that it belongs to; None for a teacher's training.
-    """
-    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
-    share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0) / max(len(gpus), 1)
-    return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share), run=run_id, wait_s=wait_s)
+    def training_images() -> torch.Tensor:
+        images: ImageData = ray.get(shared.tested_on)
+        return from_shared(images.train.images)
 
-
-def once(name: str) -> str:
-    """An account's name made into one that is not used again: what dies is begun anew, and a resumed study, too."""
-    return f"{name} {secrets.token_hex(4)}"
+    return synthesise(
+        wanted_of(shared.scenario, data, shared.replicate_seed),
+        teacher.network(shared.scenario, data).to(where),
+        pool_files(shared, folder),
+        device=where,
+        meter=meter,
+        carbon=shared.carbon,
+        training_images=training_images,
+    )
 
 
 def count_flops(scenario: Scenario, data: ImageData) -> NetworkFlops:
@@ -228,37 +227,10 @@ def count_flops(scenario: Scenario, data: ImageData) -> NetworkFlops:
     return NetworkFlops.count(scenario, data)
 
 
-def this_node() -> str:
-    """Ray's id of the node that this process runs on; host names do not separate nodes of one host."""
-    return ray.get_runtime_context().get_node_id()
-
-
-def cpus_of_this_node() -> float:
-    """The CPUs that Ray counts on the node that this process runs on."""
-    [resources] = [node["Resources"] for node in ray.nodes() if node["NodeID"] == this_node()]
-    return float(resources.get("CPU", 0))
-
-
-def checkpoint_place(shared: Shared, trial_id: str) -> Path | Slot:
-    """Where to read and write a trial's checkpoint from this node."""
-    return seen_from_here(shared, shared.cache.kept.place(checkpoint_name(shared.run_id, trial_id)))
-
-
-def seen_from_here(shared: Shared, place: Path | Slot) -> Path | Slot:
-    """Where to read and write a cached file from this node: ``place`` itself, or an actor on the driver's node.
-
-    The actor is needed for a path that this node does not see.
-    """
-    if not isinstance(place, Path) or Path(shared.marker).exists():
-        return place
-    from tune_kd.cluster.checkpoint_actor import DriverSlot
-
-    return DriverSlot(str(place.relative_to(shared.cache.folder)))
-
-
 JOBS: Mapping[str, Callable[[Mapping[str, Any], Shared], None]] = {
     "trial": train_student,
     "test": examine_student,
+    "synthesis": make_pool,
     "teacher outputs": compute_outputs,
 }
 """What a worker of the pool does, by the name in a job's config."""

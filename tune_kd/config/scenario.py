@@ -8,20 +8,16 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from tune_kd.config import recipes
+from tune_kd.config.fields import Count, Fraction, Frozen, NotNegative, Positive
+from tune_kd.config.synthesis import Synthesis
 from tune_kd.errors import InputError, unknown
 
 PRESETS = Path(__file__).parent / "scenarios"
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, strict=True)]  # strict: true is no count
-
 
 ALPHA = {"hkd": 0.95, "cmc": 1.0, "cmc-tau": 1.0, "dml": 1.0, "dml-tau": 1.0, "ce": 0.0}
 """By loss, the weight of its distillation term in the paper's text: what a scenario without alpha has."""
@@ -30,15 +26,11 @@ ALPHA = {"hkd": 0.95, "cmc": 1.0, "cmc-tau": 1.0, "dml": 1.0, "dml-tau": 1.0, "c
 OF_DETECTION = ("augmentation", "distilled_boxes", "background_weight", "bounded_regression")
 """Fields that classification does not have."""
 
-ADDED_LATER = ("task", "compile", "image_column", "label_column", *OF_DETECTION)
+ADDED_LATER = ("task", "compile", "image_column", "label_column", "synthesis", *OF_DETECTION)
 """Fields that older records lack: at its default, such a field is not recorded, so that the scenario stays the same."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Recipe(_Frozen):
+class Recipe(Frozen):
     """How a network is trained. Milestones are epochs at which the learning rate is multiplied by ``gamma``."""
 
     epochs: Count = 100
@@ -62,7 +54,7 @@ class Recipe(_Frozen):
         return self
 
 
-class Normalisation(_Frozen):
+class Normalisation(Frozen):
     """Mean and standard deviation of each channel, in 0..1: what images are centred and scaled by."""
 
     mean: tuple[Fraction, ...]
@@ -75,7 +67,7 @@ class Normalisation(_Frozen):
         return self
 
 
-class Scenario(_Frozen):
+class Scenario(Frozen):
     """What is trained, in full: with the seeds and the package versions this repeats a run."""
 
     name: str
@@ -98,6 +90,7 @@ class Scenario(_Frozen):
     student: str
     recipe: Recipe = Recipe()
     recipe_name: str = "default"  # whose recipe: settles the fields of recipes.SETTLED
+    synthesis: Synthesis | None = None  # None: students are trained on the training images
     augmentation: Literal["none", "ssd", "ssdlite"] = "none"  # of images with boxes, by torchvision's name of it
     distilled_boxes: Literal["mined", "positives", "all"] = "mined"  # whose softmaxes the distillation term is of
     background_weight: NotNegative = 1.0  # in that term, of a box without an object
@@ -124,14 +117,18 @@ class Scenario(_Frozen):
                 f"{given[0]} is of task 'detection', so task 'classification' leaves it out, got "
                 f"{getattr(self, given[0])!r}"
             )
+        if self.synthesis is not None and self.task != "classification":
+            raise ValueError(f"synthesis is of task 'classification', so task {self.task!r} leaves it out")
         if self.bounded_regression and self.loss == "ce":
             raise ValueError("bounded_regression asks the teacher, which loss 'ce' does not have; leave it out")
         return self
 
     @property
     def distillation_weight(self) -> float:
-        """α: the scenario's own, else that of the loss."""
-        return ALPHA[self.loss] if self.alpha is None else self.alpha
+        """α: the scenario's own, else that of the loss. Synthesised images have no labels to weigh against: 1."""
+        if self.alpha is not None:
+            return self.alpha
+        return 1.0 if self.synthesis is not None and self.loss != "ce" else ALPHA[self.loss]
 
     def settled(self) -> Scenario:
         """The same with α as the number that is used: what is planned and recorded."""
@@ -149,6 +146,7 @@ class Scenario(_Frozen):
         Raises InputError, naming the field, what was given and what would be right.
         """
         fields, settings = self.model_dump(), dict(settings)
+        self._check_synthesis(settings)
         named = settings.pop("recipe_name", "")
         about = (settings.get(name, getattr(self, name)) for name in ("data", "name", "task"))
         settled = recipes.settled_by(named or recipes.base_and_changed(self.recipe_name)[0], *about)
@@ -165,6 +163,15 @@ class Scenario(_Frozen):
         settles = {*recipes.SETTLED, *settled}
         on_top = [key for key in settings if key.split(".")[0] in settles and after[key] != before.get(key)]
         return scenario.model_copy(update={"recipe_name": recipes.name_after(scenario.recipe_name, on_top)})
+
+    def _check_synthesis(self, settings: Mapping[str, Any]) -> None:
+        """Refuse settings of a synthesis that nobody asked for: a scenario has one once it has a method."""
+        given = [key for key in settings if key.startswith("synthesis.")]
+        if given and self.synthesis is None and "synthesis.method" not in given:
+            raise InputError(
+                f"scenario {self.name!r} synthesises no images, so it has no {given[0]}; "
+                f"set synthesis.method, too, or take --scenario digits-data-free"
+            )
 
 
 def scenario_names() -> list[str]:
@@ -242,27 +249,36 @@ def _moved(milestones: Sequence[int], *, of: int, to: int) -> list[int]:
 
 
 def _reach(fields: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
-    """The table that holds the dotted ``key``, and its name there."""
-    choices = _settable(fields)
+    """The table that holds the dotted ``key``, and its name there; tables that are not there yet are made."""
+    choices = _settable()
     if key not in choices:
         raise unknown("scenario field", key, choices)
     *tables, name = key.split(".")
     for table in tables:
-        fields[table] = {} if fields[table] is None else fields[table]
+        fields[table] = fields.get(table) or {}
         fields = fields[table]
     return fields, name
 
 
-def _settable(fields: Mapping[str, Any]) -> set[str]:
-    """The names that ``--set`` takes: those of a table's fields, also where there is no normalisation yet."""
-    return {*_dotted(fields), *(f"normalisation.{name}" for name in Normalisation.model_fields)} - {"normalisation"}
+def _settable(table: type[Frozen] = Scenario, prefix: str = "") -> set[str]:
+    """The names that ``--set`` takes: those of the fields of all tables."""
+    names = set()
+    for name, field in table.model_fields.items():
+        inner = next((kind for kind in _kinds(field.annotation) if issubclass(kind, Frozen)), None)
+        names |= {prefix + name} if inner is None else _settable(inner, f"{prefix}{name}.")
+    return names
 
 
-def _dotted(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _kinds(annotation: object) -> list[type]:
+    """The classes that a field may be of: both of ``Normalisation | None``."""
+    return [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+
+
+def _dotted(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The fields by their names as ``--set`` takes them: ``recipe.lr``."""
     flat: dict[str, Any] = {}
     for name, value in fields.items():
-        flat |= {f"{name}.{inner}": part for inner, part in value.items()} if isinstance(value, dict) else {name: value}
+        flat |= _dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
 
 
@@ -273,7 +289,7 @@ def _validated(fields: Mapping[str, Any], what: str) -> Scenario:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            names = sorted(_settable(Scenario(name="", data="", teacher="", student="").model_dump()))
+            names = sorted(_settable())
             close = difflib.get_close_matches(place, names, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else f"; choices: {', '.join(names)}"
             raise InputError(f"{what}: unknown field {place!r}{hint}") from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 from numpy.random import SeedSequence
 
 # Each kind has a stream of its own: replicate 0 of seed 0 shares nothing with trial 0 or teacher 0.
-REPLICATE, TRIAL, TEACHER, EPOCH = 1, 2, 3, 4
+REPLICATE, TRIAL, TEACHER, EPOCH, POOL = 1, 2, 3, 4, 5
 
 
 def replicate_seed(seed: int, replicate: int) -> int:
@@ -31,6 +31,11 @@ def teacher_seed(seed: int) -> int:
 def torch_seed(trial: int, epoch: int) -> int:
     """What torch's own generator is set to before an epoch, so that dropout, too, goes on where it was."""
     return _derived(EPOCH, trial, epoch)
+
+
+def pool_seed(replicate: int, batch: int) -> int:
+    """The seed of a batch of synthesised images in the replicate with the seed ``replicate``."""
+    return _derived(POOL, replicate, batch)
 
 
 def _derived(*entropy: int) -> int:

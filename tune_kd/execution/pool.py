@@ -131,6 +131,8 @@ class Pool:
             self._done.add(tune_id)
             if job["job"] == "test":
                 run.tested(job, result["outcome"])
+            elif job["job"] == "synthesis":
+                run.synthesised(result["outcome"])
             else:
                 self._computed(run, job, well=True)
         return False

@@ -12,10 +12,12 @@ from typing import Any
 from tune_kd.cluster.code import this_code
 from tune_kd.cluster.nodes import Cluster
 from tune_kd.cluster.session import Resources, resources
-from tune_kd.cluster.worker import Shared
+from tune_kd.cluster.shared import Shared
 from tune_kd.config import catalogue, policy_file
+from tune_kd.config.scenario import Scenario
 from tune_kd.data.batches import steps_per_epoch
 from tune_kd.execution.ray_tasks import RayTasks
+from tune_kd.execution.shared_pool import SharedPool
 from tune_kd.execution.teacher_pass import asks
 from tune_kd.execution.teachers import Teachers
 from tune_kd.history.records import largest_class
@@ -25,6 +27,7 @@ from tune_kd.planning.plan import RunPlan, Study
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache
 from tune_kd.storage.scratch import own_folder
+from tune_kd.synthesis.pool import pool_id, training_images, without_images
 from tune_kd.tasks.base import Data
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
@@ -46,6 +49,8 @@ class RayStudy:
     teachers: Teachers
     computing: dict[str, dict[int, bool]] = field(default_factory=dict)
     """By the name of a replicate's outputs the epochs that a job is to compute, and whether its worker has begun."""
+    pools: dict[str, SharedPool] = field(default_factory=dict)
+    """By its id each pool of synthesised images."""
 
     def room(self) -> int:
         """How many jobs may run at a time, on the nodes that are there now."""
@@ -66,17 +71,19 @@ class RayPart:
     data: Any
     steps: int  # batches of an epoch
     teacher_id: str
+    classes: tuple[str, ...]
+    data_sha256: str
     taught: bool  # does a run of it need the teacher?
     counted: NetworkFlops
     largest_class: (
         tuple[float, int] | None
     )  # its share of the validation images, and their number; None without classes
 
-    def share(self, plan: RunPlan, teacher: Any, *, outputs: bool) -> Any:
+    def share(self, plan: RunPlan, teacher: Any, *, pool: SharedPool | None, outputs: bool) -> Any:
         """A reference to what the workers of one run get.
 
-        ``teacher`` is a reference to the Teacher, or to None for trials that ask none. With ``outputs`` the trials
-        share those of the teacher.
+        ``teacher`` is a reference to the Teacher, or to None for trials that ask none. ``pool`` is the one that trials
+        share. With ``outputs`` they share those of the teacher.
         """
         study = self.study
         return study.ray.put(
@@ -90,6 +97,7 @@ class RayPart:
                 teacher=teacher,
                 counted=self.counted,
                 cache=study.cache,
+                pool=None if pool is None else pool.folder,
                 outputs=str(outputs_folder(study.cache) / self.outputs_name(plan)) if outputs else None,
                 marker=str(study.cluster.marker),
                 code=this_code(),
@@ -103,7 +111,22 @@ class RayPart:
     def outputs_name(self, plan: RunPlan) -> str:
         """The name of the folder with the teacher's outputs of the run's replicate."""
         of_trial = self.study.resources
-        return outputs_id(self.teacher_id, plan.scenario, plan.seed, cpus=of_trial.cpus, gpus=of_trial.gpus)
+        pool = None if plan.scenario.synthesis is None else self._pool_id(plan)
+        return outputs_id(self.teacher_id, plan.scenario, plan.seed, pool, cpus=of_trial.cpus, gpus=of_trial.gpus)
+
+    def pool(self, plan: RunPlan) -> SharedPool | None:
+        """The pool of the run's replicate; None for a scenario that synthesises no images."""
+        if (synthesis := plan.scenario.synthesis) is None:
+            return None
+        pools, identity = self.study.pools, self._pool_id(plan)
+        if identity not in pools:
+            real = synthesis.method == "real"
+            pools[identity] = SharedPool(self.study.cache.kept, identity, self.classes, real=real)
+        return pools[identity]
+
+    def _pool_id(self, plan: RunPlan) -> str:
+        gpu = self.study.resources.gpus > 0
+        return pool_id(plan.scenario, self.teacher_id, plan.seed, data_sha256=self.data_sha256, gpu=gpu)
 
 
 def outputs_folder(cache: Cache) -> Path:
@@ -117,12 +140,12 @@ def parts_on_ray(
     """Put on Ray what the runs of each part share, and ask for the teachers: of parts with a run that needs one."""
     tasks, counting = study.tasks, []
     for part, data in parts:
-        images, for_trials = study.ray.put(data), study.ray.put(task_of(part.scenario).for_trials(data))
+        images, for_trials = study.ray.put(data), study.ray.put(_for_trials(part.scenario, data))
         counting.append((images, for_trials, tasks.count_flops(part.scenario, for_trials)))
     on_ray = []
     for (part, data), (images, for_trials, counted) in zip(parts, counting, strict=True):
         scenario, identity = part.scenario, teacher_id(part.scenario, data)
-        steps = steps_per_epoch(len(data.train), scenario.recipe.batch_size)
+        steps = steps_per_epoch(training_images(scenario, data), scenario.recipe.batch_size)
         if taught := any(needs_teacher(plan, steps, execution) for plan in part.runs):
             train = partial(tasks.train_teacher, scenario, images, identity)
             obtain = partial(kept_or_trained, scenario, data, execution.home, train, progress.stage)
@@ -135,6 +158,8 @@ def parts_on_ray(
                 data=for_trials,
                 steps=steps,
                 teacher_id=identity,
+                classes=tuple(data.classes),
+                data_sha256=data.split_sha256,
                 taught=taught,
                 counted=study.ray.get(counted),
                 largest_class=largest_class(data, scenario),
@@ -143,13 +168,19 @@ def parts_on_ray(
     return on_ray
 
 
+def _for_trials(scenario: Scenario, data: Data) -> Data:
+    """The data as trials get them: without the test images, and where images are synthesised without the training's."""
+    seen = task_of(scenario).for_trials(data)
+    return seen if scenario.synthesis is None else without_images(seen, scenario)
+
+
 @policy_file.explained()
 def needs_teacher(plan: RunPlan, steps: int, execution: Execution) -> bool:
     """Does a run wait for the teacher? If its trials ask it, or if the user wants the teacher trained anyway.
 
-    The student alone asks none, nor does a loss without distillation.
+    The student alone asks none, nor does a loss without distillation. Images are synthesised out of the teacher.
     """
-    return execution.train_teacher or asks(plan, steps)
+    return execution.train_teacher or plan.scenario.synthesis is not None or asks(plan, steps)
 
 
 @contextmanager

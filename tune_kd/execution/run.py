@@ -20,6 +20,7 @@ from tune_kd.events import Event, Listener
 from tune_kd.execution.outputs_in_use import OutputsInUse
 from tune_kd.execution.ray_study import RayPart, needs_teacher, outputs_folder
 from tune_kd.execution.recorder import Recorder
+from tune_kd.execution.shared_pool import SharedPool
 from tune_kd.execution.teacher_pass import TeacherPass
 from tune_kd.execution.trials import RunTrials
 from tune_kd.history.records import NodeRows, RunRow
@@ -30,6 +31,7 @@ from tune_kd.planning.plan import RunPlan
 from tune_kd.progress.base import Progress
 from tune_kd.storage import checkpoints
 from tune_kd.store import Store
+from tune_kd.synthesis.pool import trial_pools
 from tune_kd.training.teacher import Teacher
 
 Job = dict[str, Any]
@@ -63,6 +65,7 @@ class Run:
         self._held = ExitStack()
         self._tests: deque[Job] = deque()
         self._at_work = 0  # jobs on workers
+        self._pool_recorded = False
         self.scheduler: TrialScheduler | None = None
         self.status = "planned"
 
@@ -92,9 +95,10 @@ class Run:
         # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
         self._nodes.write(study.cluster.rows(plan.run_id))
         self._progress.run_started(plan, self.ledger)
+        self._pool = self._shared_pool()
         self._pass = self._teacher_pass()
         reference = study.teachers.reference(self.part.teacher_id) if teacher else study.ray.put(None)
-        self.shared = self.part.share(plan, reference, outputs=self._pass is not None)
+        self.shared = self.part.share(plan, reference, pool=self._pool, outputs=self._pass is not None)
         if self._pass:
             self._pass.begin(self._row.shared_cost, study.room())
             if self.trials.over:  # of a resumed run, tests may be all that is left
@@ -122,11 +126,19 @@ class Run:
         for sealed in history.untested:
             self._recorder.test_late(sealed)
 
+    def _shared_pool(self) -> SharedPool | None:
+        pool = self.part.pool(self.plan) if self._execution.share_synthesis else None
+        if pool is not None and not pool.is_there:
+            self._progress.stage("synthesising images of the teacher, once for all trials")
+        return pool
+
     def _teacher_pass(self) -> TeacherPass | None:
         asked, study = self._execution.share_teacher, self.part.study
         shares = teacher_sharing.pays(self.plan) if asked is None else asked
         if not (shares and self._needs_teacher):
             return None
+        if self.plan.scenario.synthesis is not None and self._pool is None:
+            return None  # each trial makes its images itself: there are none yet that the teacher could be asked about
         name = self.part.outputs_name(self.plan)
         return TeacherPass(
             self.plan,
@@ -144,7 +156,13 @@ class Run:
         return self._hand_out("test", self._tests.popleft()) if self._tests else None
 
     def next_job(self, tune_id: str) -> Job | None:
-        """The next part of the teacher's outputs, or trial; None for none now, or none any more."""
+        """The synthesis of images, the next part of the teacher's outputs, or trial; None for none now, or no more."""
+        if self._pool is not None and not self._pool.is_there:
+            if self._pool.hand_out():
+                return self._hand_out("synthesis", {})
+            self._without_images()
+            return None
+        self._record_pool()
         if self._pass is not None:
             if epochs := self._pass.next_part():
                 return self._hand_out("teacher outputs", {"epochs": epochs})
@@ -153,6 +171,21 @@ class Run:
         if trial := self.trials.next(tune_id):
             return self._hand_out("trial", {**trial, "awaited": self._pass.awaited if self._pass else []})
         return None
+
+    def _without_images(self) -> None:
+        """No trial can begin: images are being synthesised, or will not be there, and then the run has failed."""
+        assert self._pool is not None
+        if self._pool.failure is not None:
+            self._record_pool()
+            self.trials.fail(self._pool.failure)
+            if self._pass:
+                self._pass.stop()
+
+    def _record_pool(self) -> None:
+        """Write what is known of the pool to the run's row, once."""
+        if self._pool is not None and not self._pool_recorded:
+            self._row.pool(self._store, self._pool.columns)
+            self._pool_recorded = True
 
     def _hand_out(self, job: str, config: dict[str, Any]) -> Job:
         self._at_work += 1
@@ -174,11 +207,19 @@ class Run:
         """A test has ended well."""
         self._recorder.tested(job["trial_id"], job["attempt"], columns)
 
+    def synthesised(self, outcome: Mapping[str, Any]) -> None:
+        """The job that synthesises images has given its outcome."""
+        assert self._pool is not None
+        self._pool.made(outcome)
+
     def ended(self, tune_id: str, job: Job, error: str | None, *, well: bool) -> None:
         """A job is over for good. ``well``: did it give what it was to give?"""
         self._at_work -= 1
         if job["job"] == "trial":
             self.trials.ended(tune_id, error)
+        elif job["job"] == "synthesis":
+            assert self._pool is not None
+            self._pool.ended(error)
         elif job["job"] == "test" and not well:
             self._recorder.not_tested(job["trial_id"], job["attempt"], error or "its worker was stopped")
         elif job["job"] == "teacher outputs" and not well:
@@ -226,6 +267,8 @@ class Run:
             incumbent = self._store.incumbent(self.plan.run_id)
             checkpoints.remove_others(self.part.study.cache.kept, self.plan.run_id, incumbent)
         if status != "stopped":
+            if self.plan.scenario.synthesis is not None and self._pool is None:
+                self.part.study.cache.kept.remove_folder(trial_pools(self.plan.run_id))
             self._uses.give_up(self.part.outputs_name(self.plan), self.plan.run_id)
         self.status = status
         self._progress.run_ended(self.plan, status)

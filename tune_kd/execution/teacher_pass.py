@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tune_kd.budget.cost import PassCost
+from tune_kd.budget.cost import Cost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.planning.plan import RunPlan
 from tune_kd.planning.teacher_sharing import epochs_to_share
@@ -25,7 +25,7 @@ def asks(plan: RunPlan, steps: int) -> bool:
     return ever_asks_teacher(plan.temperature(), plan.scenario, steps)
 
 
-def charged(found: PassCost, recorded: PassCost | None) -> PassCost:
+def charged(found: Cost, recorded: Cost | None) -> Cost:
     """The charge of a resumed run: the larger of what was ``recorded`` for it and what is on disk, ``found``.
 
     More is found if the driver died before it recorded the last outputs, or if another run of the replicate had the
@@ -52,7 +52,7 @@ class TeacherPass:
         computing: dict[int, bool],
         *,
         steps: int,
-        told: Callable[[PassCost], object],
+        told: Callable[[Cost], object],
     ) -> None:
         self._outputs, self._folder = TeacherOutputs(place=folder.joinpath), folder
         self._ledger, self._computing, self._told = ledger, computing, told
@@ -61,14 +61,14 @@ class TeacherPass:
         self._charged: set[int] = set()
         self._missing: list[int] = []
         self._size = 1  # epochs of a part
-        self.total = PassCost()
+        self.total = Cost()
 
-    def begin(self, recorded: PassCost | None, room: int) -> None:
+    def begin(self, recorded: Cost | None, room: int) -> None:
         """Charge the outputs that are there. A resumed run has ``recorded`` what it was charged before.
 
         Outputs that are computed anew are charged beyond that. ``room``: how many jobs may run at a time.
         """
-        found = PassCost()
+        found = Cost()
         for epoch in self._epochs:
             if (cost := self._outputs.cost(epoch)) is not None:
                 found += cost

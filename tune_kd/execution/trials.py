@@ -144,6 +144,10 @@ class RunTrials:
             give_result(self._searcher, trial)
         self._publish(self._end(trial, trial.status, error or None))
 
+    def fail(self, reason: str) -> None:
+        """Start no other trial: what all of them need is not to be had."""
+        self._finished, self._first_error = True, self._first_error or reason
+
     def verdict(self) -> tuple[str, str | None]:
         """The status and error of a run that is over: failed if no trial ended well, else completed."""
         return ("completed", None) if self._ended_well else ("failed", self._first_error or self._why_none_started())

@@ -13,7 +13,7 @@ import pandas as pd
 from policies import Policy
 from search_spaces import Space
 from tune_kd.budget.amount import Budget
-from tune_kd.budget.cost import PassCost, recorded_cost
+from tune_kd.budget.cost import Cost, recorded_cost
 from tune_kd.budget.ledger import Ledger
 from tune_kd.cluster.code import code
 from tune_kd.cluster.machine import added_up
@@ -27,6 +27,7 @@ from tune_kd.planning.plan import RunPlan, Study, space_record
 from tune_kd.store import Store
 from tune_kd.store.columns import ACCURACIES, ACCURACY
 from tune_kd.store.reading.plain_rows import plain_rows
+from tune_kd.synthesis.pool import synthetic_validation
 from tune_kd.tasks.base import Data
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.teacher import Teacher
@@ -91,9 +92,13 @@ class RunRow:
             status="running",
         )
 
-    def share(self, store: Store, cost: PassCost) -> None:
+    def share(self, store: Store, cost: Cost) -> None:
         """The run was charged ``cost`` for teacher outputs that its trials share; the columns stay null without any."""
-        self._fill(store, **(cost.columns() if cost.flops else {}))
+        self._fill(store, **(cost.columns("shared") if cost.flops else {}))
+
+    def pool(self, store: Store, columns: Mapping[str, Any]) -> None:
+        """The run is trained on a pool of synthesised images: its columns, those named ``pool_…``."""
+        self._fill(store, **columns)
 
     def end(self, store: Store, ledger: Ledger, status: str, error: str | None) -> None:
         """The run is over: what it spent, in the budget's currency, and how it ended."""
@@ -137,9 +142,9 @@ class RunRow:
         return self.columns.get("teacher_id")
 
     @property
-    def shared_cost(self) -> PassCost | None:
+    def shared_cost(self) -> Cost | None:
         """What :meth:`share` charged; None if nothing was shared yet."""
-        return recorded_cost(self.columns)
+        return recorded_cost(self.columns, "shared")
 
     @property
     def reserved(self) -> Resources:
@@ -230,9 +235,10 @@ def run_rows(runs: pd.DataFrame) -> list[RunRow]:
 def largest_class(data: Data, scenario: Scenario) -> tuple[float, int] | None:
     """The share of the largest class among the validation images, a fraction, and the number of these.
 
-    The share is the accuracy of always naming that class. None where the metric is another one: nothing is known then.
+    The share is the accuracy of always naming that class. None where the metric is another one, or where validation is
+    synthetic: nothing is known then.
     """
-    if task_of(scenario).metric != ACCURACY:
+    if task_of(scenario).metric != ACCURACY or synthetic_validation(scenario):
         return None
     labels = data.validation.labels
     return float(np.bincount(labels).max() / len(labels)), len(labels)
@@ -242,7 +248,7 @@ def _of_data(data: Data, scenario: Scenario) -> Mapping[str, Any]:
     largest = largest_class(data, scenario)
     return {
         "split_sha256": data.split_sha256,
-        "val_images": len(data.validation),
+        "val_images": synthetic_validation(scenario) or len(data.validation),
         "val_prevalence": None if largest is None else largest[0],
         "skipped_images": data.skipped_images,
         "left_out_json": json.dumps(data.left_out, ensure_ascii=False, sort_keys=True),

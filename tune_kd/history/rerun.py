@@ -12,6 +12,7 @@ from typing import Any
 from tune_kd.config import policy_file
 from tune_kd.data import ImageData
 from tune_kd.data.batches import steps_per_epoch
+from tune_kd.data.shared_memory import from_shared
 from tune_kd.history.records import RunRow, run_row
 from tune_kd.history.trial_results import RESULTS, results, trial_row
 from tune_kd.meter.carbon import carbon
@@ -21,6 +22,8 @@ from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache, cache_at
 from tune_kd.storage.checkpoints import checkpoint_name
 from tune_kd.store import Store
+from tune_kd.synthesis.pool import PoolFiles, pool_folder, pool_id, training_images, with_pool, without_images
+from tune_kd.synthesis.synthesise import synthesise, wanted_of
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.examination import examine
 from tune_kd.training.process import as_in_a_worker, device
@@ -80,8 +83,9 @@ def rerun(
     )
     with as_in_a_worker(reserved.cpus):
         teacher = _teacher(home, data, spec, place, progress)
+        seen = _with_pool(home, data, spec, teacher, place, progress)
         progress.stage(f"training {trial_id} again, {spec.scenario.recipe.epochs} epochs")
-        repeated = _trained_again(spec, data, teacher, place, checkpoint, _last_epoch(store, trial))
+        repeated = _trained_again(spec, seen, teacher, place, checkpoint, _last_epoch(store, trial))
     checkpoint.unlink()
     return Repeat(
         trial_id=trial_id,
@@ -100,6 +104,32 @@ def _trained_again(
     last = next(report for report in Trial(spec, data, network, place).fit() if report.epoch == epoch)
     tested = examine(scenario, checkpoint, data, device=place.device, meter=place.meter, carbon=place.carbon)
     return {**vars(last), **tested}
+
+
+def _with_pool(
+    home: Cache, data: ImageData, spec: TrialSpec, teacher: Teacher | None, place: Place, progress: Progress
+) -> ImageData:
+    """The data with the trial's synthesised images, which are made again where they are no longer in the cache."""
+    scenario, seed = spec.scenario, spec.replicate_seed
+    if scenario.synthesis is None or teacher is None:
+        return data
+    gpu = place.device.type != "cpu"
+    identity = pool_id(scenario, teacher.teacher_id, seed, data_sha256=data.split_sha256, gpu=gpu)
+    files = PoolFiles(lambda name: home.kept.place(f"{pool_folder(identity)}/{name}"))
+    seen = without_images(data, scenario)
+    progress.stage(f"synthesising images by {scenario.synthesis.method}, unless they are kept")
+    synthesise(
+        wanted_of(scenario, seen, seed),
+        teacher.network(scenario, data).to(place.device),
+        files,
+        device=place.device,
+        meter=place.meter,
+        carbon=place.carbon,
+        training_images=lambda: from_shared(data.train.images),
+    )
+    pool = files.read()
+    assert pool is not None, "it was just made"
+    return with_pool(seen, pool, scenario)
 
 
 def _last_epoch(store: Store, trial: Mapping[str, Any]) -> int:
@@ -122,10 +152,11 @@ def _spec(trial: Mapping[str, Any], run: RunRow) -> TrialSpec:
 
 
 def _teacher(home: Cache, data: ImageData, spec: TrialSpec, place: Place, progress: Progress) -> Teacher | None:
-    """The teacher that the trial asks; None if it asks none."""
+    """The teacher that the trial asks, or that its images are made out of; None if it needs none."""
     scenario = spec.scenario
     temperature = spec.policy.temperature(spec.params, spec.seed)
-    if not ever_asks_teacher(temperature, scenario, steps_per_epoch(len(data.train), scenario.recipe.batch_size)):
+    steps = steps_per_epoch(training_images(scenario, data), scenario.recipe.batch_size)
+    if scenario.synthesis is None and not ever_asks_teacher(temperature, scenario, steps):
         return None
     train = partial(obtain_teacher, scenario, data, device=place.device, meter=place.meter)
     return kept_or_trained(scenario, data, home, train, progress.stage)

@@ -61,7 +61,7 @@ def count(model: nn.Module, image_shape: tuple[int, int, int]) -> ModelFlops:
         raise InputError(f"an image's shape is (channels, height, width), each >= 1, got {tuple(image_shape)}")
     twin = copy.deepcopy(model).cpu().eval()
     image = torch.zeros(1, *image_shape, dtype=_dtype(twin))
-    watched, counter = _Operators(), FlopCounterMode(display=False, custom_mapping=_BACKWARD)
+    watched, counter = _Operators(), counting()
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), _plain_attention(), watched, counter:
         try:
             outputs = twin(image)
@@ -79,6 +79,14 @@ def count(model: nn.Module, image_shape: tuple[int, int, int]) -> ModelFlops:
         backward=counter.get_total_flops() - forward,
         uncounted=tuple(sorted(uncounted)),
     )
+
+
+def counting() -> FlopCounterMode:
+    """A context that counts the FLOPs of all that is computed in it, as :func:`count` does, on whatever device.
+
+    Its ``get_total_flops()`` gives them.
+    """
+    return FlopCounterMode(display=False, custom_mapping=_BACKWARD)
 
 
 def convolution_flops(

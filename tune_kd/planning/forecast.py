@@ -8,13 +8,13 @@ import pandas as pd
 
 from policies import Policy
 from tune_kd.budget.amount import EQUIVALENT, Budget
-from tune_kd.budget.cost import PassCost
+from tune_kd.budget.cost import Cost
 from tune_kd.config.scenario import Scenario, scenario_sha256
 from tune_kd.planning.plan import RunPlan, Study
 from tune_kd.planning.teacher_sharing import pays
 from tune_kd.store import Store
 
-NOTHING = PassCost()
+NOTHING = Cost()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class TrialCost:
     co2e_g: float | None = None
     duration_s: float | None = None
     flops: float | None = None
-    shared: PassCost = NOTHING
+    shared: Cost = NOTHING
     trials: int  # that it is the mean of
     source: str
 
@@ -76,7 +76,7 @@ def trial_cost(store: Store, scenario: Scenario) -> TrialCost | None:
     whole = trials[trials.tau.notna() & (trials.status == "completed") & (trials.attempt == 0)]
     if whole.empty:
         return None
-    paid = runs.set_index("run_id").loc[whole.run_id, list(NOTHING.columns())]
+    paid = runs.set_index("run_id").loc[whole.run_id, list(NOTHING.columns("shared"))]
     shared = paid.where(paid.shared_flops.notna(), 0.0)  # a run that shares nothing has no cost of sharing
     return TrialCost(
         epochs=scenario.recipe.epochs,
@@ -84,7 +84,7 @@ def trial_cost(store: Store, scenario: Scenario) -> TrialCost | None:
         co2e_g=_mean(whole.co2e_g),
         duration_s=_mean(whole.duration_s),
         flops=_mean(whole.flops_executed),
-        shared=PassCost(
+        shared=Cost(
             flops=round(shared.shared_flops.mean()),
             duration_s=float(shared.shared_s.mean()),
             energy_j=_mean(shared.shared_energy_j),

@@ -22,6 +22,8 @@ SHORT_FOR_SET = {
     "recipe": "recipe_name",
     "epochs": "recipe.epochs",
     "batch_size": "recipe.batch_size",
+    "synthesis": "synthesis.method",
+    "validation": "synthesis.validation",
     "loss": "loss",
     "alpha": "alpha",
     "reduction": "reduction",
@@ -46,6 +48,8 @@ class Planning:
     recipe: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
+    synthesis: str | None = None  # train on images that this method makes out of the teacher
+    validation: str | None = None  # then: real images, or synthetic ones
     loss: str | None = None
     alpha: float | None = None
     reduction: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tune_kd.budget.cost import PassCost
+    from tune_kd.budget.cost import Cost
     from tune_kd.budget.ledger import Ledger
     from tune_kd.events import Event
     from tune_kd.planning.plan import RunPlan, Study
@@ -27,7 +27,7 @@ class Progress:
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         """A run begins; ``ledger`` is its own, up to date at every event."""
 
-    def teacher_asked(self, plan: RunPlan, cost: PassCost) -> None:
+    def teacher_asked(self, plan: RunPlan, cost: Cost) -> None:
         """What a run is charged, beyond its trials, for outputs of the teacher that they share."""
 
     def event(self, event: Event) -> None:

@@ -15,7 +15,7 @@ from tune_kd.progress.state import AttemptView, RunView
 from tune_kd.store.ids import base_id
 
 if TYPE_CHECKING:  # a display is on the screen before torch, which these need, is loaded
-    from tune_kd.budget.cost import PassCost
+    from tune_kd.budget.cost import Cost
     from tune_kd.budget.ledger import Ledger
     from tune_kd.planning.plan import RunPlan, Study
 
@@ -54,7 +54,7 @@ class Watching(NotesOnly):
             known = formats.plural(len(run.before), "trial")
             self.note(f"{run.name}: goes on after {known}; scores, energy and time are shown from here on")
 
-    def teacher_asked(self, plan: RunPlan, cost: PassCost) -> None:
+    def teacher_asked(self, plan: RunPlan, cost: Cost) -> None:
         self.runs[plan.run_id].teacher_asked(cost.energy_j)
 
     def run_ended(self, plan: RunPlan, status: str) -> None:

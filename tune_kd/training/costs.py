@@ -42,8 +42,9 @@ class Passed(NamedTuple):
 class Costs:
     """The FLOPs of an attempt so far."""
 
-    def __init__(self, counted: NetworkFlops) -> None:
-        self.student, self.teacher = counted.student, counted.teacher
+    def __init__(self, counted: NetworkFlops, synthesis: int = 0) -> None:
+        """``synthesis``: what the attempt's own synthesis of images took."""
+        self.student, self.teacher, self.synthesis = counted.student, counted.teacher, synthesis
         self.passed = Passed()
 
     def add(self, epoch: Passed) -> None:
@@ -66,7 +67,8 @@ class Costs:
             "flops_teacher": teacher,
             "flops_eval": evaluation,
             "flops_policy": policy,
-            "flops_executed": forward + backward + teacher + evaluation + policy,
+            "flops_synthesis": self.synthesis,
+            "flops_executed": forward + backward + teacher + evaluation + policy + self.synthesis,
             "flops_paper": forward + self.teacher.forward * passed.taught,
             "flops_uncounted_ops": ",".join(sorted({*self.student.uncounted, *self.teacher.uncounted})),
         }

@@ -28,6 +28,7 @@ from tune_kd.models import fast
 from tune_kd.storage import checkpoints
 from tune_kd.storage.cache import Cache
 from tune_kd.storage.lease import Lease
+from tune_kd.synthesis.batch_norms import check_synthesis
 from tune_kd.tasks.base import Data, Outputs, with_rest
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training import loop
@@ -152,6 +153,8 @@ def check_networks(scenario: Scenario, data: Data) -> None:
     for name in (scenario.teacher, scenario.student):
         task.try_out(name, data)
     task.pair(scenario.teacher, scenario.student, data)
+    if scenario.synthesis is not None:
+        check_synthesis(scenario, task.build(scenario.teacher, data))
     if scenario.teacher_checkpoint is not None:
         _given_weights(scenario, task.build(scenario.teacher, data))
 

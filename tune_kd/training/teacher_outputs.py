@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tune_kd.budget.cost import PassCost
+from tune_kd.budget.cost import Cost
 from tune_kd.config.scenario import Scenario, augmentation_of
 from tune_kd.losses import wide
 from tune_kd.models import fast
@@ -33,8 +33,13 @@ LONGEST_WAIT_S = 600.0
 """How long logits are waited for that are being computed, in seconds; then the trial asks the teacher itself."""
 
 
-def outputs_id(teacher_id: str, scenario: Scenario, seed: int, *, cpus: float, gpus: float) -> str:
-    """A hash of all that the logits depend on, to the last bit: teacher, batch stream, and how it is computed."""
+def outputs_id(
+    teacher_id: str, scenario: Scenario, seed: int, pool_id: str | None = None, *, cpus: float, gpus: float
+) -> str:
+    """A hash of all that the logits depend on, to the last bit: teacher, batch stream, and how it is computed.
+
+    ``pool_id`` is that of the synthesised images, where the training images are not the data set's.
+    """
     recipe = scenario.recipe
     ingredients = {
         "teacher": teacher_id,
@@ -42,12 +47,20 @@ def outputs_id(teacher_id: str, scenario: Scenario, seed: int, *, cpus: float, g
         "batch_size": recipe.batch_size,
         "augmentation": [recipe.flip, recipe.crop_padding, recipe.rotation_degrees],
         **augmentation_of(scenario),
+        **_images_of(scenario, pool_id),
         "precision": scenario.precision,
         "compile": scenario.compile,
         "threads": max(1, int(cpus)),
         "gpu": gpus > 0,
     }
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _images_of(scenario: Scenario, pool_id: str | None) -> dict[str, object]:
+    """Which images are trained on, where they are not the data set's."""
+    if scenario.synthesis is None:
+        return {}
+    return {"pool": pool_id, "images": scenario.synthesis.training_images}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +77,7 @@ class TeacherOutputs:
         """Keep the logits of ``epoch``, float32 [images, n] or [images, A, n]; they count once their cost is, too."""
         checkpoints.save(self.place(f"{epoch:05d}.logits.pt"), {"logits": logits.cpu()})
 
-    def write_cost(self, epoch: int, cost: PassCost) -> None:
+    def write_cost(self, epoch: int, cost: Cost) -> None:
         """Keep what it cost to compute the logits of ``epoch``: from now on they are shared."""
         checkpoints.save(self.place(f"{epoch:05d}.cost.pt"), asdict(cost))
 
@@ -72,10 +85,10 @@ class TeacherOutputs:
         """Say that the logits of ``epoch`` will not come, to those who wait for them."""
         checkpoints.save(self.place(f"{epoch:05d}.given-up.pt"), {})
 
-    def cost(self, epoch: int) -> PassCost | None:
+    def cost(self, epoch: int) -> Cost | None:
         """What the logits of ``epoch`` cost; None where there are none."""
         state = checkpoints.load(self.place(f"{epoch:05d}.cost.pt"))
-        return None if state is None else PassCost(**state)
+        return None if state is None else Cost(**state)
 
     def read(self, epoch: int) -> Tensor | None:
         """The logits of ``epoch``, memory-mapped where they are many; None where there are none.

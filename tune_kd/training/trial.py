@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from tune_kd.budget.cost import Cost
 from tune_kd.config.seeds import torch_seed
 from tune_kd.data.batches import steps_per_epoch
 from tune_kd.events import EpochReport, from_json, to_json, utc_now
@@ -53,8 +54,11 @@ class Trial:
         place: Place,
         counted: NetworkFlops | None = None,
         shared_outputs: TeacherOutputs | None = None,
+        synthesis: Cost | None = None,
     ) -> None:
-        self.started = time.perf_counter()
+        """``synthesis`` is what it cost this attempt to make the images of ``data``; None: others have made them."""
+        self.synthesis = synthesis or Cost()
+        self.started = time.perf_counter() - self.synthesis.duration_s
         reset_peak_memory(place.device)
         self.spec, self.data, self.place = spec, data, place
         self.task, self.recipe, device = task_of(spec.scenario), spec.scenario.recipe, place.device
@@ -71,7 +75,7 @@ class Trial:
         self.shared_outputs = None if share else shared_outputs
         self.shared_logits: Tensor | None = None  # the teacher's of the epoch under way
         self.phases = Phases(device)
-        self.costs = Costs(counted or NetworkFlops.count(spec.scenario, data))
+        self.costs = Costs(counted or NetworkFlops.count(spec.scenario, data), self.synthesis.flops)
         self.epoch = 0  # epochs done
         self.passed = Passed()  # in the last of them
         self.last: EpochReport | None = None
@@ -191,6 +195,7 @@ class Trial:
         """What this attempt has cost so far, as columns of its report."""
         energy = self.place.meter.mark()
         seconds, duration_s = self.phases.seconds, time.perf_counter() - self.started
+        synthesis_s = self.synthesis.duration_s
         return {
             "node_id": self.place.node_id,
             "energy_j": energy.total_j,
@@ -205,7 +210,8 @@ class Trial:
             "train_s": seconds["train"],
             "eval_s": seconds["eval"],
             "teacher_s": seconds["teacher"],
-            "other_s": duration_s - seconds["train"] - seconds["eval"],
+            "synthesis_s": synthesis_s,
+            "other_s": duration_s - seconds["train"] - seconds["eval"] - synthesis_s,
             "peak_memory_bytes": peak_memory_bytes(self.place.device),
             "co_tenants": self.place.meter.co_tenants,
         }

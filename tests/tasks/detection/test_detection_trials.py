@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from policies import POLICIES
-from tune_kd.budget.cost import PassCost
+from tune_kd.budget.cost import Cost
 from tune_kd.config.catalogue import make_policy
 from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.data.detection import DetectionData
@@ -100,7 +100,7 @@ def test_trials_that_share_the_teachers_logits_see_what_they_would_have_been_tol
         logits = teach(network, part, scenes, scenes_scenario, seed=1, epoch=epoch)
         assert logits.shape == (len(scenes.train), 336, 11)
         shared.write(epoch, logits)
-        shared.write_cost(epoch, PassCost(flops=1, duration_s=1.0, energy_j=None, co2e_g=None))
+        shared.write_cost(epoch, Cost(flops=1, duration_s=1.0, energy_j=None, co2e_g=None))
     sharing, asking = make_detection_trial("stochastic", shared_outputs=shared), make_detection_trial("stochastic")
     told, asked = list(sharing.fit()), list(asking.fit())
     assert [report.train_loss for report in told] == [report.train_loss for report in asked]

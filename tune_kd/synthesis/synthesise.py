@@ -1,0 +1,143 @@
+"""From a teacher to a pool of images, batch by batch. What is made is kept at once and not made again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from tune_kd.budget.cost import Cost
+from tune_kd.config.scenario import Scenario
+from tune_kd.data.image_set import ImageData
+from tune_kd.errors import RunFailed
+from tune_kd.meter import flops
+from tune_kd.meter.carbon import Carbon
+from tune_kd.meter.energy import Meter
+from tune_kd.synthesis.cmi import ContrastiveInversions
+from tune_kd.synthesis.deep_inversion import DeepInversions
+from tune_kd.synthesis.fast import FastInversions
+from tune_kd.synthesis.methods import Method, Wanted
+from tune_kd.synthesis.plain import Noise, RealImages
+from tune_kd.synthesis.pool import PoolFiles
+
+NAMING_BATCH = 512
+
+
+class SynthesisFailed(RunFailed):
+    """A loss, or images, that are not finite; ``cost`` is what was spent on it."""
+
+    def __init__(self, reason: str, cost: Cost = Cost()) -> None:  # noqa: B008  (frozen; pickle calls it with args)
+        super().__init__(reason)
+        self.cost = cost
+
+
+def wanted_of(scenario: Scenario, data: ImageData, seed: int) -> Wanted:
+    """What is synthesised for a replicate with this ``seed``. Of the data only sizes and statistics are read."""
+    assert scenario.synthesis is not None
+    shape = (data.channels, data.image_size, data.image_size)
+    return Wanted(
+        synthesis=scenario.synthesis,
+        classes=len(data.classes),
+        shape=shape,
+        mean=data.mean,
+        std=data.std,
+        seed=seed,
+    )
+
+
+def synthesise(
+    wanted: Wanted,
+    teacher: nn.Module,
+    files: PoolFiles,
+    *,
+    device: torch.device,
+    meter: Meter,
+    carbon: Carbon,
+    training_images: Callable[[], Tensor],
+) -> Cost:
+    """Make the pool, or what is missing of it; what that has cost.
+
+    ``teacher`` is frozen, in evaluation mode and on the ``device``. ``training_images``, uint8 [N, C, H, W], are read
+    by the method ``real`` alone. Raises SynthesisFailed.
+    """
+    batches, state = files.progress()
+    if batches and state is None:
+        return Cost()
+    method, spent, total = _make(wanted, teacher, device, training_images), _Spent(meter, carbon), Cost()
+    if state is not None:
+        method.load_state_dict(state)
+    for number in range(batches, wanted.batches):
+        wanted.seed_batch(number)
+        made = method.batch()
+        if not (made.finite and made.images.isfinite().all()):
+            raise SynthesisFailed(_diverged(wanted, number), total + spent.since(made.flops))
+        kept = slice(0) if number < wanted.unkept else slice(None)
+        pixels, labels = _as_bytes(made.images[kept]), None if made.labels is None else made.labels[kept].cpu()
+        cost = spent.since(made.flops)
+        files.write(number, pixels, labels, cost)
+        files.made(number + 1, method.state_dict())
+        total += cost
+    named, passed = _named(wanted, teacher, files, device)
+    cost = spent.since(passed)
+    files.complete(wanted.batches, named, cost)
+    return total + cost
+
+
+class _Spent:
+    """What has been spent since it was last asked for; at first, since the ``meter`` has been counting."""
+
+    def __init__(self, meter: Meter, carbon: Carbon) -> None:
+        self._meter, self._carbon = meter, carbon
+        self._at, self._energy_j = time.perf_counter(), None if meter.mark().total_j is None else 0.0
+
+    def since(self, flops: int) -> Cost:
+        """The cost of what took so many ``flops``."""
+        at, energy_j = time.perf_counter(), self._meter.mark().total_j
+        used = None if energy_j is None or self._energy_j is None else energy_j - self._energy_j
+        cost = Cost(flops=flops, duration_s=at - self._at, energy_j=used, co2e_g=self._carbon.co2e_g(used))
+        self._at, self._energy_j = at, energy_j
+        return cost
+
+
+def _make(wanted: Wanted, teacher: nn.Module, device: torch.device, training_images: Callable[[], Tensor]) -> Method:
+    match wanted.synthesis.method:
+        case "deep-inversion":
+            return DeepInversions(wanted, teacher, device)
+        case "cmi":
+            return ContrastiveInversions(wanted, teacher, device)
+        case "fast":
+            return FastInversions(wanted, teacher, device)
+        case "noise":
+            return Noise(wanted, device)
+        case "real":
+            return RealImages(wanted, training_images())
+
+
+def _as_bytes(images: Tensor) -> Tensor:
+    """Images in 0..1 as uint8, on the CPU."""
+    return (images * 255).round().to(torch.uint8).cpu()
+
+
+@torch.inference_mode()
+def _named(wanted: Wanted, teacher: nn.Module, files: PoolFiles, device: torch.device) -> tuple[Tensor, int]:
+    """The class that the teacher names for each image of the pool, int64 [N], and the FLOPs of asking it."""
+    named, missing = list[Tensor](), wanted.synthesis.images
+    with flops.counting() as counter:
+        for number in range(wanted.batches):
+            images = files.batch(number)["images"][:missing]
+            missing -= len(images)
+            parts = (wanted.normalise(part.to(device).float() / 255) for part in images.split(NAMING_BATCH))
+            named += [teacher(part).argmax(dim=1).cpu() for part in parts]
+    return torch.cat(named).clone(), counter.get_total_flops()
+
+
+def _diverged(wanted: Wanted, number: int) -> str:
+    method, own = wanted.synthesis.method, wanted.synthesis.own
+    rate = getattr(own, "lr", 0.0)
+    field = f"synthesis.{method.replace('-', '_')}.lr"
+    return (
+        f"the synthesis of images by {method!r} diverged in batch {number + 1} of {wanted.batches}: its loss or images "
+        f"are not finite; its learning rate is {rate:g}, try a lower one, --set {field}={rate / 10:g}"
+    )
