@@ -8,6 +8,7 @@ contradicts itself, is said below the table.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -96,15 +97,20 @@ def tables(records: Records, currency: str) -> list[Table]:
 def _tested(trials: pd.DataFrame) -> pd.DataFrame:
     """By trial, the metrics of its test."""
     tested = columns(trials, tuple(COLUMNS.values())).dropna(subset=["test_score"])
-    tested = tested.drop_duplicates("trial_id", keep="last").set_index("trial_id")
-    return tested[list(COLUMNS.values())].apply(as_float).set_axis(list(COLUMNS), axis=1)
+    return _metrics(tested.drop_duplicates("trial_id", keep="last").set_index("trial_id"))
+
+
+def _metrics(tested: pd.DataFrame) -> pd.DataFrame:
+    """The metrics of tests under the paper's names, NaN where a test has not one."""
+    return columns(tested, tuple(COLUMNS.values()))[list(COLUMNS.values())].apply(as_float).set_axis(METRICS, axis=1)
 
 
 def _teacher(runs: pd.DataFrame) -> dict[str, Any]:
     """The teachers of some runs, each once."""
-    names = ("teacher_id", "teacher_test_score", "teacher_energy_j", "teacher_co2e_g")
-    teachers = columns(runs, names).drop_duplicates("teacher_id")
-    mean = {name: as_float(teachers[name]).mean() for name in names[1:]}
+    names = ("teacher_test_score", "teacher_energy_j", "teacher_co2e_g")
+    teachers = columns(runs, ("teacher_id", "teacher_test_metrics_json", *names)).drop_duplicates("teacher_id")
+    mean = {name: as_float(teachers[name]).mean() for name in names}
+    tested = pd.DataFrame(teachers["teacher_test_metrics_json"].dropna().map(json.loads).tolist())
     return {
         "method": "teacher",
         "n": len(teachers),
@@ -113,7 +119,7 @@ def _teacher(runs: pd.DataFrame) -> dict[str, Any]:
         "gflops_m": np.nan,  # the paper's convention counts a distillation, not a teacher's own training
         "energy_kwh": mean["teacher_energy_j"] / JOULES_PER_KWH,
         "co2e_g": mean["teacher_co2e_g"],
-        **dict.fromkeys(METRICS, np.nan),
+        **_metrics(tested).mean(),
     }
 
 
