@@ -122,10 +122,11 @@ def test_fig_3b_differs_in_the_students_batch_size_alone() -> None:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_small_scale_is_a_part_of_the_data_with_small_networks_and_says_so(name: str) -> None:
+    small = {"wrn-10-1", "wrn-16-1", "wrn-16-2", "ssd-small", "ssdlite-small"}
     for part in plan_parts(name, scale="small"):
         scenario = part.scenario
         assert (scenario.train_limit, scenario.test_limit) == (1000, 1000)
-        assert {scenario.teacher, scenario.student} <= {"wrn-16-1", "wrn-16-2", "ssd-small", "ssdlite-small"}
+        assert {scenario.teacher, scenario.student} <= small
         assert scenario.recipe.epochs <= 5
         full = load_scenario(scenario.name).recipe
         reached = [sum(at <= recipe.epochs for at in recipe.milestones) for recipe in (scenario.recipe, full)]
@@ -133,6 +134,17 @@ def test_small_scale_is_a_part_of_the_data_with_small_networks_and_says_so(name:
         assert len({plan.replicate for plan in part.runs}) == 1
         assert part.name == f"{name}-small"
         assert f"1,000 images × {scenario.recipe.epochs} epochs, batch " in in_words(part)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_small_scale_has_every_part_of_full_scale(name: str) -> None:
+    assert len(plan_parts(name, scale="small")) == len(plan_parts(name)) == len(STUDIES[name].parts)
+
+
+def test_one_data_set_in_place_of_several_is_one_part() -> None:
+    sources = dict.fromkeys(STUDIES["table1"].scenarios, "digits")
+    [part] = plan_parts("table1", scale="small", sources=sources)
+    assert (part.scenario.name, part.scenario.data) == ("digits", "digits")
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -23,11 +23,12 @@ from tune_kd.tasks.catalogue import task_of
 SCALES = ("full", "small")
 REPLICATES = {"full": 5, "small": 1}
 
-# Small scale. The stand-ins keep who is the stronger one; batches are a quarter, so that an epoch has enough steps.
+# Small scale. The stand-ins differ, so that no part is left out, and keep who is the stronger one. Batches are a
+# quarter, so that an epoch has enough steps.
 STAND_INS = {
     "resnet18": "wrn-16-2",
     "mobilenetv2": "wrn-16-1",
-    "shufflenetv2": "wrn-16-1",
+    "shufflenetv2": "wrn-10-1",
     "ssd300-vgg16": "ssd-small",
     "ssdlite-mobilenetv2": "ssdlite-small",
 }
@@ -71,7 +72,7 @@ def plan_parts(
             name=name if scale == "full" else f"{name}-{scale}",
         )
         if any(planned.scenario == known.scenario for known in studies):
-            continue  # a stand-in for two networks makes two parts the same, and so does one data set for two
+            continue  # one data set in place of two makes two parts the same
         studies.append(_renamed(planned, f"{study_id}-{slug(part.label)}" if len(wanted.parts) > 1 else study_id))
     return studies
 
