@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from synthetic import run, trial
 
 from analysis import tables
 from analysis.paper.numbers import METRICS, NOTES, paper_row, paper_rows
 from analysis.rendering.table import Table
+from analysis.runs.outcomes import run_outcomes
 
 ROOT = Path(__file__).parents[2]
 HKD = {"dataset": "cifar10", "teacher": "resnet18", "student": "mobilenetv2", "loss": "hkd"}
@@ -111,3 +114,15 @@ def test_table_5_has_the_papers_columns_beside_ours() -> None:
     assert table.rows[0][4::2] == ["94.80", "0.95", "0.95", "0.95", "0.94", "0.09", "0.95"]
     assert table.rows[1][4::2] == ["91.78", "0.92", "0.92", "0.92", "0.91", "0.09", "0.92"]
     assert table.rows[1][5::2] == ["0.5000"] * 6
+
+
+def test_table_5_has_the_teachers_own_figures() -> None:
+    figures = {"precision_macro": 0.96, "recall_macro": 0.94, "kappa": 0.9}
+    teacher = {"teacher_id": "t", "teacher_test_score": 0.95, "teacher_test_metrics_json": json.dumps(figures)}
+    runs = pd.DataFrame([run("a", "grid", **teacher), run("b", "stochastic", **teacher)])
+    trials = pd.DataFrame([trial(name, 0, 0.9, 0.9) for name in "ab"])
+    table = tables.table5(tables.paper_frame(run_outcomes(runs, trials), runs, trials))
+    assert [row[2] for row in table.rows] == ["teacher", "tuned", "stochastic"]
+    ours = dict(zip(table.headers[3::2], table.rows[0][3::2], strict=True))
+    assert (ours["acc. %"], ours["precision"], ours["recall"], ours["κ"]) == ("95.00", "0.9600", "0.9400", "0.9000")
+    assert (ours["specificity"], ours["F1"]) == ("—", "—"), "what was not recorded"

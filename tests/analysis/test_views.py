@@ -255,16 +255,6 @@ def test_table_1_puts_the_papers_numbers_beside_ours() -> None:
     assert rows["student alone"][2] == "90.52"
 
 
-def test_table_5_has_the_teachers_own_figures_once_for_each_teacher() -> None:
-    figures = {"precision_macro": 0.96, "recall_macro": 0.94, "kappa": 0.9}
-    records = paper_records(teacher_test_metrics_json=json.dumps(figures))
-    table = tables.table5(tables.paper_frame(records.outcomes, records.runs, records.trials))
-    row = dict(zip(table.headers[3::2], table.rows[0][3::2], strict=True))
-    assert table.rows[0][2] == "teacher"
-    assert (row["acc. %"], row["precision"], row["recall"], row["κ"]) == ("95.00", "0.9600", "0.9400", "0.9000")
-    assert (row["specificity"], row["F1"]) == ("—", "—"), "what was not recorded"
-
-
 def test_other_networks_or_data_get_no_number_of_the_paper() -> None:
     for changes in ({"scenario": "flowers"}, {"scenario_json": '{"teacher": "wrn-40-2", "student": "wrn-16-1"}'}):
         records = paper_records(**changes)
