@@ -111,7 +111,7 @@ def study(
     execution: Execution,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Run one of the paper's tables or figures (:data:`tune_kd.planning.paper_studies.STUDIES`), full or small.
+    """Run one of the paper's tables or figures (:data:`tune_kd.planning.paper_catalogue.STUDIES`), full or small.
 
     ``data`` (or ``sources``) has a folder for a data set's name; ``set`` (or ``settings``) sets fields of every
     scenario. All data are found and all runs planned before the first begins.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
 
-from analysis.paper.numbers import DATASETS
+from analysis.paper.numbers import DATASETS, plain
 
 
 def scenario_words(run: pd.Series) -> dict[str, Any]:
@@ -29,5 +28,5 @@ def dataset_of(scenario: str, data: str) -> str | None:
     """
     folder = PurePath(data)
     called = (scenario, folder.name) if folder.is_absolute() or not data else (data,)
-    plain = {re.sub(r"[^a-z0-9]", "", name.lower()) for name in called}
-    return next((dataset for dataset, names in DATASETS.items() if plain & set(names)), None)
+    names = set(map(plain, called))
+    return next((dataset for dataset, known in DATASETS.items() if names & set(known)), None)

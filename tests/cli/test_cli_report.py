@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from tune_kd.cli.commands import list as listing
 from tune_kd.config.scenario import scenario_names
 from tune_kd.models import MODELS
 from tune_kd.models.detectors import DETECTORS
+from tune_kd.planning.paper_catalogue import STUDIES
 from tune_kd.store import create_store
 
 
@@ -190,11 +192,23 @@ def test_list_runs_shows_every_run_with_its_trials(store: str, capsys: pytest.Ca
 
 @pytest.mark.parametrize(
     ("what", "names"),
-    [("policies", POLICIES), ("scenarios", scenario_names()), ("spaces", SPACES), ("models", [*MODELS, *DETECTORS])],
+    [
+        ("policies", POLICIES),
+        ("scenarios", scenario_names()),
+        ("studies", STUDIES),
+        ("spaces", SPACES),
+        ("models", [*MODELS, *DETECTORS]),
+    ],
 )
 def test_list_names_everything(what: str, names: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     first_words = [line.split()[0] for line in said(capsys, "list", what).splitlines() if line.strip()]
     assert [name for name in names if name not in first_words] == []
+
+
+def test_a_study_is_listed_with_its_title_and_its_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(capsys, "list", "studies").splitlines()
+    [found] = [re.split(" {2,}", line) for line in lines if line.startswith("table4 ")]
+    assert found == ["table4", "losses × data sets", "cifar10, cifar100, tiny-imagenet, voc"]
 
 
 @pytest.mark.parametrize("name", POLICIES)

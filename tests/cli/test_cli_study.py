@@ -20,7 +20,8 @@ from tune_kd.cli.study_options import Shown
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.execution.study import Outcome
 from tune_kd.planning.execution_options import Execution
-from tune_kd.planning.paper_studies import SCALES, STUDIES, plan_parts, sources_given
+from tune_kd.planning.paper_catalogue import STUDIES
+from tune_kd.planning.paper_studies import SCALES, plan_parts, sources_given
 from tune_kd.planning.plan import plan_study
 from tune_kd.progress.base import Progress
 from tune_kd.store import open_store
@@ -44,8 +45,9 @@ def test_a_plan_counts_trainings_and_starts_nothing(tmp_path: Path, capsys: pyte
     shown = said(capsys, "table4", "--plan-only", *where).splitlines()
     assert shown[0] == "table4, full scale: losses × data sets"
     assert "resnet18 → mobilenetv2 on cifar10, hkd: all images × 100 epochs" in shown[3]
-    # 19 levels and one stochastic training, five times; three parts have the student alone beside them.
-    assert shown[10].split() == ["all", "715", "71,500", "—", "—", "—"]
+    # 19 levels and one stochastic training, five times; of each data set one part has the student alone beside them.
+    [all_parts] = [line for line in shown if line.startswith("all ")]
+    assert all_parts.split() == ["all", "1220", "112,850", "—", "—", "—"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -62,26 +64,26 @@ def test_a_plan_says_what_was_changed_of_the_papers_protocol(
 
 
 def test_costs_are_those_of_earlier_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (part,) = plan_parts("table1", scale="small", settings={"recipe.epochs": 30})
+    (part,) = plan_parts("table5", scale="small", settings={"recipe.epochs": 30})
     sealed_store(tmp_path / "runs", part)
     where = ["--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache"), "--set", "recipe.epochs=30"]
-    found = json.loads(said(capsys, "table1", "--scale", "small", "--plan-only", "--json", *where))
-    assert (found["name"], found["scale"]) == ("table1", "small")
-    assert found["parts"][0]["trainings"] == 21
-    assert found["all"]["energy_j"] == pytest.approx(21 * 30 * 3.6)
+    found = json.loads(said(capsys, "table5", "--scale", "small", "--plan-only", "--json", *where))
+    assert (found["name"], found["scale"]) == ("table5", "small")
+    assert found["parts"][0]["trainings"] == 20
+    assert found["all"]["energy_j"] == pytest.approx(20 * 30 * 3.6)
 
 
 def test_the_results_say_what_was_changed_by_all_records_of_the_study_and_not_by_what_was_resumed_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (part,) = plan_parts("table1", settings={"recipe.epochs": 30}, replicates=2)
+    (part,) = plan_parts("table5", settings={"recipe.epochs": 30}, replicates=2)
     store = sealed_store(tmp_path / "runs", part)
     resumed = Outcome(study=dataclasses.replace(part, runs=part.runs[:1]), store=store, statuses={})
     where = str(tmp_path / "runs")
-    show_study(resumed, "table1", "full", Execution(store=where), Shown())
-    text = "table1 at full scale, changed: recipe.epochs=30, replicates=2, which is not the paper’s protocol:"
+    show_study(resumed, "table5", "full", Execution(store=where), Shown())
+    text = "table5 at full scale, changed: recipe.epochs=30, replicates=2, which is not the paper’s protocol:"
     assert text in capsys.readouterr().out.splitlines()
-    show_study(resumed, "table1", "full", Execution(store=where), Shown(json=True))
+    show_study(resumed, "table5", "full", Execution(store=where), Shown(json=True))
     found = json.loads(capsys.readouterr().out)
     assert (found["changed"], found["papers_protocol"]) == (["recipe.epochs=30", "replicates=2"], False)
 
@@ -89,7 +91,7 @@ def test_the_results_say_what_was_changed_by_all_records_of_the_study_and_not_by
 def test_what_was_resumed_of_a_study_of_the_paper_is_in_its_layout_where_a_run_failed_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (part,) = plan_parts("table1", settings={"recipe.epochs": 30}, replicates=2)
+    (part,) = plan_parts("table5", settings={"recipe.epochs": 30}, replicates=2)
     store = sealed_store(tmp_path / "runs", part)
     first, *others = (run.run_id for run in part.runs)
     statuses = {first: "completed", **dict.fromkeys(others, "failed")}
@@ -99,19 +101,19 @@ def test_what_was_resumed_of_a_study_of_the_paper_is_in_its_layout_where_a_run_f
 
     with pytest.raises(RunFailed):
         run_study(resume, Execution(store=str(tmp_path / "runs")), Shown(quiet=True))
-    assert "table1 at full scale" in capsys.readouterr().out
+    assert "table5 at full scale" in capsys.readouterr().out
 
 
 def test_what_a_plan_advises_tells_what_it_costs_and_another_scale_does_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ["--plan-only", "--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
-    sealed_store(tmp_path / "runs", *plan_parts("table1", scale="small"))
-    before = said(capsys, "table1", *where)
+    sealed_store(tmp_path / "runs", *plan_parts("table5", scale="small"))
+    before = said(capsys, "table5", *where)
     assert "tune-kd run --policy fixed --scenario NAME" in before
     assert "--scale small" not in before
     sealed_store(tmp_path / "runs", plan_study(policies=["fixed"], scenario="cifar10"))
-    after = said(capsys, "table1", *where)
+    after = said(capsys, "table5", *where)
     assert "—" not in after
     assert "By the mean of 2 fixed-τ trials" in after
 
@@ -165,7 +167,8 @@ def test_table_1_at_small_scale_for_real_on_the_embedded_digits(tmp_path: Path) 
     cut = ["train_limit=200", "test_limit=100", "image_size=8", "recipe.epochs=1", "teacher_recipe.epochs=1"]
     networks = ["teacher=digits-teacher", "student=digits-student"]
     settings = [word for setting in (*cut, *networks) for word in ("--set", setting)]
-    command = [ENTRY_POINT, "study", "table1", "--scale", "small", "--data", "cifar10=digits", *settings]
+    data = [word for name in STUDIES["table1"].scenarios for word in ("--data", f"{name}=digits")]
+    command = [ENTRY_POINT, "study", "table1", "--scale", "small", *data, *settings]
     environment = {**os.environ, "TUNE_KD_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -99,7 +99,7 @@ def test_what_one_scenario_sets_on_top_is_not_the_recipe_of_the_next(key: str) -
 
 
 def test_a_study_of_the_paper_has_the_authors_values_from_folders(tmp_path: Path) -> None:
-    *_, tiny = plan_parts("table4", settings={"recipe_name": "authors"}, sources={"tiny-imagenet": tmp_path})
+    *_, tiny = plan_parts("table1", settings={"recipe_name": "authors"}, sources={"tiny-imagenet": tmp_path})
     official = under("authors", "tiny-imagenet")
     assert tiny.scenario.changed({"data": "tiny-imagenet"}) == official.settled()
 

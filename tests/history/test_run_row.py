@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ TEACHER = Teacher(
     energy_j=1e6,
     energy_method="model",
     duration_s=3.0,
+    test_metrics={"recall_macro": 0.75, "kappa": 0.7},
 )
 COST = Cost(flops=5, duration_s=2.0, energy_j=None, co2e_g=None)
 
@@ -49,6 +51,7 @@ def test_each_step_is_in_the_store_at_once(run: tuple[RunPlan, RunRow, Store]) -
     row.start(store, TEACHER, Resources(cpus=2, gpus=0), CARBON)
     assert stored("status", "cpus_per_trial", "teacher_id", "teacher_flops") == ["running", 2, "t", 7]
     assert stored("teacher_co2e_g") == [200.0], "1 MJ is 1/3.6 kWh, twice that with the PUE"
+    assert stored("teacher_test_metrics_json") == ['{"kappa": 0.7, "recall_macro": 0.75}']
     row.share(store, COST)
     assert stored("shared_flops", "shared_s", "shared_energy_j") == [5, 2.0, None]
     ledger = Ledger(budget=plan.budget)
@@ -56,6 +59,15 @@ def test_each_step_is_in_the_store_at_once(run: tuple[RunPlan, RunRow, Store]) -
     row.end(store, ledger, "failed", "no trial ended well")
     assert stored("status", "error", "spent", "overshoot") == ["failed", "no trial ended well", 1, 0]
     assert stored("shared_flops", "teacher_id") == [5, "t"], "what earlier steps wrote stays"
+
+
+@pytest.mark.parametrize("figures", [None, {}], ids=["kept by an earlier version", "of detection"])
+def test_a_teacher_without_other_figures_has_none_recorded(
+    figures: dict[str, float] | None, run: tuple[RunPlan, RunRow, Store]
+) -> None:
+    plan, row, store = run
+    row.start(store, replace(TEACHER, test_metrics=figures), Resources(cpus=2, gpus=0), CARBON)
+    assert run_row(store, plan.run_id).columns["teacher_test_metrics_json"] is None
 
 
 def test_a_resumed_run_keeps_its_start_and_what_it_was_charged(run: tuple[RunPlan, RunRow, Store]) -> None:

@@ -14,8 +14,9 @@ from tune_kd.errors import InputError
 from tune_kd.execution.study import joined
 from tune_kd.history import resume
 from tune_kd.history.records import plan_rows
+from tune_kd.planning.paper_catalogue import STUDIES
 from tune_kd.planning.paper_protocol import planned_protocol
-from tune_kd.planning.paper_studies import SCALES, STUDIES, in_words, named_after, plan_parts, settled_parts
+from tune_kd.planning.paper_studies import SCALES, in_words, named_after, plan_parts, settled_parts
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
 from tune_kd.store import create_store
@@ -43,20 +44,39 @@ def test_every_study_is_planned_at_both_scales_under_one_id(name: str, scale: st
 
 
 def test_table_1_at_full_scale_is_the_protocol_of_the_paper() -> None:
-    (part,) = plan_parts("table1")
-    scenario = part.scenario
-    assert (scenario.teacher, scenario.student, scenario.loss) == ("resnet18", "mobilenetv2", "hkd")
-    assert (scenario.data, scenario.train_limit, scenario.image_size) == ("cifar10", None, 32)
-    assert (scenario.recipe.epochs, scenario.teacher_recipe.epochs, scenario.recipe.batch_size) == (100, 100, 128)
-    assert scenario.equivalence_margin == 0.003
-    assert labels(part) == ["student", "grid", "stochastic"]
-    assert len(part.runs) == 15, "three policies in five replicates"
+    parts = plan_parts("table1")
+    pixels = [(part.scenario.data, part.scenario.image_size) for part in parts]
+    assert pixels == [("cifar10", 32), ("cifar100", 32), ("tiny-imagenet", 64)]
+    for part in parts:
+        scenario = part.scenario
+        assert (scenario.teacher, scenario.student, scenario.loss) == ("resnet18", "mobilenetv2", "hkd")
+        assert scenario.train_limit is None
+        assert (scenario.recipe.epochs, scenario.teacher_recipe.epochs, scenario.recipe.batch_size) == (100, 100, 128)
+        assert scenario.equivalence_margin == 0.003
+        assert labels(part) == ["student", "grid", "stochastic"]
+        assert len(part.runs) == 15, "three policies in five replicates"
 
 
-def test_table_4_has_the_losses_in_which_the_temperature_counts_on_both_cifars_and_hkd_on_tiny_imagenet() -> None:
+def test_table_4_has_the_losses_in_which_the_temperature_counts_on_all_four_data_sets() -> None:
     found = [(part.scenario.data, part.scenario.loss) for part in plan_parts("table4")]
-    both = [(data, loss) for data in ("cifar10", "cifar100") for loss in ("hkd", "cmc-tau", "dml-tau")]
-    assert found == [*both, ("tiny-imagenet", "hkd")]
+    data_sets = ("cifar10", "cifar100", "tiny-imagenet", "voc")
+    assert found == [(data, loss) for data in data_sets for loss in ("hkd", "cmc-tau", "dml-tau")]
+
+
+def test_table_4_is_in_two_halves_for_those_who_have_no_voc_or_nothing_else() -> None:
+    whole, images, voc = (STUDIES[name].parts for name in ("table4", "table4-images", "table4-voc"))
+    assert (*images, *voc) == whole
+    assert STUDIES["table4-voc"].scenarios == ("voc",)
+    assert "voc" not in STUDIES["table4-images"].scenarios
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("table5", "cifar10"), ("table7", "tiny-imagenet"), ("fig1", "cifar100"), ("fig3a", "tiny-imagenet")],
+)
+def test_a_study_is_on_the_papers_data_at_their_size(name: str, data: str) -> None:
+    assert {part.scenario.data for part in plan_parts(name)} == {data}
+    assert {part.scenario.image_size for part in plan_parts(name)} == {load_scenario(data).image_size}
 
 
 def test_table_4_on_voc_is_the_text_with_the_student_alone_beside_the_first_loss() -> None:
@@ -102,10 +122,11 @@ def test_fig_3b_differs_in_the_students_batch_size_alone() -> None:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_small_scale_is_a_part_of_the_data_with_small_networks_and_says_so(name: str) -> None:
+    small = {"wrn-10-1", "wrn-16-1", "wrn-16-2", "ssd-small", "ssdlite-small"}
     for part in plan_parts(name, scale="small"):
         scenario = part.scenario
         assert (scenario.train_limit, scenario.test_limit) == (1000, 1000)
-        assert {scenario.teacher, scenario.student} <= {"wrn-16-1", "wrn-16-2", "ssd-small", "ssdlite-small"}
+        assert {scenario.teacher, scenario.student} <= small
         assert scenario.recipe.epochs <= 5
         full = load_scenario(scenario.name).recipe
         reached = [sum(at <= recipe.epochs for at in recipe.milestones) for recipe in (scenario.recipe, full)]
@@ -113,6 +134,17 @@ def test_small_scale_is_a_part_of_the_data_with_small_networks_and_says_so(name:
         assert len({plan.replicate for plan in part.runs}) == 1
         assert part.name == f"{name}-small"
         assert f"1,000 images × {scenario.recipe.epochs} epochs, batch " in in_words(part)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_small_scale_has_every_part_of_full_scale(name: str) -> None:
+    assert len(plan_parts(name, scale="small")) == len(plan_parts(name)) == len(STUDIES[name].parts)
+
+
+def test_one_data_set_in_place_of_several_is_one_part() -> None:
+    sources = dict.fromkeys(STUDIES["table1"].scenarios, "digits")
+    [part] = plan_parts("table1", scale="small", sources=sources)
+    assert (part.scenario.name, part.scenario.data) == ("digits", "digits")
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -136,7 +168,8 @@ def test_settings_replicates_seed_and_sources_reach_every_part(tmp_path: Path) -
         assert {plan.replicate for plan in part.runs} == {0, 1}
         assert {plan.study_seed for plan in part.runs} == {7}
     data = [(part.scenario.name, part.scenario.data) for part in parts]
-    assert data == [("cifar10", str(tmp_path))] * 3 + [("digits", "digits")] * 3 + [("tiny-imagenet",) * 2]
+    others = [("tiny-imagenet",) * 2] * 3 + [("voc",) * 2] * 3
+    assert data == [("cifar10", str(tmp_path))] * 3 + [("digits", "digits")] * 3 + others
 
 
 @pytest.mark.parametrize(
@@ -144,7 +177,7 @@ def test_settings_replicates_seed_and_sources_reach_every_part(tmp_path: Path) -
     [
         ({"name": "table2"}, "unknown study 'table2'"),
         ({"name": "table1", "scale": "tiny"}, "unknown scale 'tiny'"),
-        ({"name": "table1", "sources": {"cifar100": "digits"}}, "choices: cifar10"),
+        ({"name": "table5", "sources": {"cifar100": "digits"}}, "choices: cifar10"),
         ({"name": "table1", "sources": {"cifar10": "/nowhere"}}, "no data folder '/nowhere' for cifar10"),
         ({"name": "table1", "replicates": 0}, "replicates must be ≥ 1, got 0"),
         ({"name": "table1", "settings": {"recipe.epoch": 3}}, "did you mean 'recipe.epochs'"),
@@ -188,7 +221,7 @@ def test_what_is_notable_is_said_once_for_all_parts_before_data_are_read(tmp_pat
     heard = Listening()
     chosen: dict[str, Any] = {
         "scale": "small",
-        "sources": {"cifar10": tmp_path},
+        "sources": {"tiny-imagenet": tmp_path},
         "settings": {"recipe_name": "paper", "loss": "cmc"},
     }
     with pytest.raises(InputError, match="is empty"):

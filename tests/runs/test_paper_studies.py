@@ -51,7 +51,7 @@ def test_resume_goes_on_with_every_part_that_is_left_and_the_table_has_them_all(
     assert set(outcome.statuses) == {plan.run_id for part in parts for plan in part.runs}
     assert (store.runs().status == "completed").all()
     assert store.runs().teacher_id.nunique() == 1, "the parts differ in the student's recipe alone"
-    (table,) = tables_of("fig3b", outcome, read(store, study_id=outcome.study.study_id))
+    (table,) = tables_of("fig3b", read(store, study_id=outcome.study.study_id))
     assert [row[:2] for row in table.rows] == [
         ["8", "fixed"],
         ["8", "stochastic"],

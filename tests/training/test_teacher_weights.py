@@ -76,6 +76,22 @@ def test_a_file_of_weights_is_a_teacher_with_its_accuracy_and_no_known_cost(
         assert torch.equal(first, second)
 
 
+def test_a_teacher_has_the_figures_of_its_test_under_the_names_that_a_trial_has_them(
+    scenario: Scenario, digits: ImageData, teacher: Teacher
+) -> None:
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (digits.mean, digits.std))
+    images = (torch.from_numpy(digits.test.images) / 255 - mean) / std
+    with torch.inference_mode():
+        predictions = teacher.network(scenario, digits)(images).argmax(dim=1).numpy()
+    labels = digits.test.labels
+    recalls = [(predictions[labels == label] == label).mean() for label in range(10)]
+    assert teacher.test_metrics is not None
+    assert teacher.test_metrics["recall_macro"] == pytest.approx(sum(recalls) / 10)
+    assert set(teacher.test_metrics) == {
+        *("precision_macro", "recall_macro", "specificity_macro", "f1_macro", "kappa", "prevalence"),
+    }
+
+
 def test_without_a_file_the_teacher_is_trained(
     scenario: Scenario, digits: ImageData, teacher: Teacher, meter: Callable[..., Meter]
 ) -> None:

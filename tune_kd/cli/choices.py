@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tune_kd.planning.paper_catalogue import STUDIES
+
 FORMATS = ("table", "md", "csv", "json", "latex")
 ORDERS = ("energy", "flops", "co2e", "time", "epochs", "accuracy", "named")
 ANALYSES = ("across", "curves", "ranking", "sensitivity", "tables", "target")
 DOCUMENTS = ("md", "latex", "csv", "json")
 CURRENCIES = ("energy", "flops", "co2e", "time", "epochs")
-PAPER_STUDIES = ("table1", "table4", "table4-voc", "table7", "fig1", "fig3a", "fig3b")
+PAPER_STUDIES = tuple(STUDIES)
 SCALES = ("full", "small")
 TRACKS = ("recipe", "budget", "target")
 RECIPES = ("default", "paper", "authors")

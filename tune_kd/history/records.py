@@ -262,6 +262,7 @@ def _of_teacher(teacher: Teacher, scenario: Scenario, carbon: Carbon) -> Mapping
         "teacher_co2e_g": carbon.co2e_g(teacher.energy_j),
         "teacher_flops": teacher.flops,
         "teacher_duration_s": teacher.duration_s,
+        "teacher_test_metrics_json": json.dumps(teacher.test_metrics, sort_keys=True) if teacher.test_metrics else None,
         **_scores(teacher, scenario),
     }
 

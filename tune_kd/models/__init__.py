@@ -37,6 +37,7 @@ MODELS: dict[str, Model] = {
     "resnet18": Model(description="ResNet-18 of torchvision, stem for 32×32", make=cifar.resnet18),
     "mobilenetv2": Model(description="MobileNetV2 of torchvision, stem for 32×32", make=cifar.mobilenetv2),
     "shufflenetv2": Model(description="ShuffleNetV2 ×1.0 of torchvision, stem for 32×32", make=cifar.shufflenetv2),
+    "wrn-10-1": _wide_resnet(10, 1),
     "wrn-16-1": _wide_resnet(16, 1),
     "wrn-16-2": _wide_resnet(16, 2),
     "wrn-40-1": _wide_resnet(40, 1),

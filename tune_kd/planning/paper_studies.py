@@ -1,149 +1,40 @@
-"""The paper's tables and figures as studies by name: which scenarios, which policies, at which scale.
+"""The paper's studies as plans, at one of two scales.
 
-A study is a list of comparisons, its parts, that are planned together. ``full`` is the paper's protocol: its networks,
-all images, 100 epochs, five replicates. ``small`` is for two CPU cores and minutes: stand-ins for the networks, a
-stratified part of the images, few epochs, one replicate; it shows that everything works, not what the paper claims.
+``full`` is the paper's protocol: its networks, all images, 100 epochs, five replicates. ``small`` is for two CPU cores
+and minutes: stand-ins for the networks, a stratified part of the images, few epochs, one replicate; it shows that
+everything works, not what the paper claims.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
+from tune_kd.planning.paper_catalogue import STUDIES, Part, paper_study
 from tune_kd.planning.plan import RunPlan, Study, plan_study
 from tune_kd.store.ids import new_study_id, run_id, slug
 from tune_kd.tasks.catalogue import task_of
 
 SCALES = ("full", "small")
-SEARCHED = ("grid", "stochastic")  # the two that the paper compares
 REPLICATES = {"full": 5, "small": 1}
 
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One comparison: policies on a scenario preset with some of its fields set."""
-
-    label: str
-    scenario: str
-    policies: tuple[str, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperStudy:
-    """What reproduces one table or figure of the paper."""
-
-    title: str
-    parts: tuple[Part, ...]
-
-    @property
-    def scenarios(self) -> tuple[str, ...]:
-        """The presets, each once: whose data is needed."""
-        return tuple(dict.fromkeys(part.scenario for part in self.parts))
-
-
-def _table4() -> tuple[Part, ...]:
-    """HKD has the student alone beside it; in CMC and DML τ counts only in the paper's altered forms."""
-    parts = []
-    for data, losses in (("cifar10", ("hkd", "cmc-tau", "dml-tau")), ("cifar100", ("hkd", "cmc-tau", "dml-tau"))):
-        for loss in losses:
-            policies = ("student", *SEARCHED) if loss == "hkd" else SEARCHED
-            parts.append(Part(label=f"{data} {loss}", scenario=data, policies=policies, settings={"loss": loss}))
-    tiny = Part(label="tiny-imagenet hkd", scenario="tiny-imagenet", policies=("student", *SEARCHED))
-    return (*parts, tiny)
-
-
-def _table4_voc() -> tuple[Part, ...]:
-    """The row of Table 4 with boxes. The paper has no student alone there, which ours needs to be judged by."""
-    return tuple(
-        Part(
-            label=f"voc {loss}",
-            scenario="voc",
-            policies=("student", *SEARCHED) if loss == "hkd" else SEARCHED,
-            settings={"loss": loss},
-        )
-        for loss in ("hkd", "cmc-tau", "dml-tau")
-    )
-
-
-def _table7() -> tuple[Part, ...]:
-    pairs = [(teacher, student) for teacher in ("resnet18", "shufflenetv2") for student in ("resnet18", "shufflenetv2")]
-    return tuple(
-        Part(
-            label=f"{teacher} {student}",
-            scenario="cifar10",
-            policies=SEARCHED,
-            settings={"teacher": teacher, "student": student},
-        )
-        for teacher, student in pairs
-    )
-
-
-def _fig1() -> tuple[Part, ...]:
-    """Every student alone and distilled; the teacher's network takes one epoch as a student, to time its inference."""
-    students = [
-        Part(
-            label=student,
-            scenario="cifar10",
-            policies=("student", *SEARCHED) if student == "mobilenetv2" else ("student", "stochastic"),
-            settings={"student": student},
-        )
-        for student in ("mobilenetv2", "shufflenetv2")
-    ]
-    timed = {"student": "resnet18", "recipe.epochs": 1}
-    teacher = Part(label="resnet18 timed", scenario="cifar10", policies=("student",), settings=timed)
-    return (*students, teacher)
-
-
-STUDIES: dict[str, PaperStudy] = {
-    "table1": PaperStudy(
-        title="teacher, student alone, tuned and stochastic τ on CIFAR-10",
-        parts=(Part(label="cifar10", scenario="cifar10", policies=("student", *SEARCHED)),),
-    ),
-    "table4": PaperStudy(title="losses × data sets", parts=_table4()),
-    "table4-voc": PaperStudy(title="losses on PASCAL VOC, by detectors", parts=_table4_voc()),
-    "table7": PaperStudy(title="strong and weak teachers × strong and weak students", parts=_table7()),
-    "fig1": PaperStudy(title="inference of teacher and students; accuracy against training CO2e", parts=_fig1()),
-    "fig3a": PaperStudy(
-        title="accuracy by fixed τ", parts=(Part(label="cifar10", scenario="cifar10", policies=("grid",)),)
-    ),
-    "fig3b": PaperStudy(
-        title="accuracy by batch size",
-        parts=tuple(
-            Part(
-                label=f"batch {size}",
-                scenario="cifar10",
-                policies=("fixed", "stochastic"),
-                settings={"recipe.batch_size": size},
-            )
-            for size in (32, 64, 128, 256, 512)
-        ),
-    ),
-}
-
-# Small scale. The stand-ins keep who is the stronger one; batches are a quarter, so that an epoch has enough steps.
+# Small scale. The stand-ins differ, so that no part is left out, and keep who is the stronger one. Batches are a
+# quarter, so that an epoch has enough steps.
 STAND_INS = {
     "resnet18": "wrn-16-2",
     "mobilenetv2": "wrn-16-1",
-    "shufflenetv2": "wrn-16-1",
+    "shufflenetv2": "wrn-10-1",
     "ssd300-vgg16": "ssd-small",
     "ssdlite-mobilenetv2": "ssdlite-small",
 }
 SMALL_BATCH = 4
 SMALL = {"train_limit": 1000, "test_limit": 1000, "recipe.epochs": 5, "teacher_recipe.epochs": 8}
 SMALL_IMAGES = {"classification": 16, "detection": 96}  # pixels: the largest that the small detectors take
-
-
-def paper_study(name: str) -> PaperStudy:
-    """The study of this name. Raises InputError."""
-    if name not in STUDIES:
-        raise unknown("study", name, STUDIES)
-    return STUDIES[name]
 
 
 def plan_parts(
@@ -181,7 +72,7 @@ def plan_parts(
             name=name if scale == "full" else f"{name}-{scale}",
         )
         if any(planned.scenario == known.scenario for known in studies):
-            continue  # a stand-in for two networks makes two parts the same
+            continue  # one data set in place of two makes two parts the same
         studies.append(_renamed(planned, f"{study_id}-{slug(part.label)}" if len(wanted.parts) > 1 else study_id))
     return studies
 
@@ -267,7 +158,7 @@ def _source(part: Part, sources: Mapping[str, str | Path]) -> dict[str, Any]:
     if given is None:
         return {}
     if str(given) in task_of(load_scenario(part.scenario)).data_names:
-        return {"data": str(given), "name": str(given)}
+        return {"data": str(given), "name": str(given), "description": ""}  # the preset's own is of other data
     if not Path(given).expanduser().is_dir():
         raise InputError(f"there is no data folder {str(given)!r} for {part.scenario}; give NAME=DIR with a folder")
     return {"data": str(Path(given).expanduser().resolve())}

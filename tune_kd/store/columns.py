@@ -104,6 +104,7 @@ RUNS = (
     C("teacher_duration_s", "double", "s", "the teacher's training"),
     C("teacher_val_score", "double", "fraction", "the teacher's validation score, in the metric"),
     C("teacher_test_score", "double", "fraction", "the teacher's test score, in the metric"),
+    C("teacher_test_metrics_json", "string", "", "the teacher's test by the columns that trials have for it, as JSON"),
     C("teacher_val_accuracy", "double", "fraction", "classification: the same as teacher_val_score"),
     C("teacher_test_accuracy", "double", "fraction", "classification: the same as teacher_test_score"),
     C("shared_energy_j", "double", "J", "teacher outputs computed once for all trials"),

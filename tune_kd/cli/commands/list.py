@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 LEAST = ("scenario", "trials", "status")  # of the columns of runs
-WHAT = ("policies", "scenarios", "recipes", "spaces", "models", "runs")
+WHAT = ("policies", "scenarios", "studies", "recipes", "spaces", "models", "runs")
 
 
 @app.command("list", epilog=example("tune-kd list policies", "tune-kd list runs --store runs"))
@@ -34,10 +34,10 @@ def list_command(
     ],
     store: Annotated[str, option(OPTIONS, "Whose runs.", STORE)] = "./runs",
 ) -> None:
-    """Show what there is: policies, scenarios, recipes, spaces, models, or the runs of a store."""
+    """Show what there is: policies, scenarios, studies, recipes, spaces, models, or the runs of a store."""
     if what not in WHAT:
         raise unknown("thing to list", what, WHAT)
-    listings = (policies, scenarios, recipes, spaces, models, lambda: runs(store))
+    listings = (policies, scenarios, studies, recipes, spaces, models, lambda: runs(store))
     show(table_of(listings[WHAT.index(what)]()))
 
 
@@ -93,6 +93,14 @@ def scenarios() -> Listing:
         pair = f"{scenario.teacher} → {scenario.student}"
         rows.append((scenario.name, scenario.description, pair, str(scenario.recipe.epochs)))
     return Listing(headers=("scenario", "what it is", "teacher → student", "epochs"), rows=rows)
+
+
+def studies() -> Listing:
+    """The paper's tables and figures, and the data sets that each needs, as ``--data NAME=DIR`` names them."""
+    from tune_kd.planning.paper_catalogue import STUDIES
+
+    rows = [(name, study.title, ", ".join(study.scenarios)) for name, study in STUDIES.items()]
+    return Listing(headers=("study", "what it is", "data sets"), rows=rows)
 
 
 def recipes() -> Listing:

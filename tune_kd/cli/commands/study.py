@@ -121,15 +121,15 @@ def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Executio
     """What each part would train and cost, a row each, and the sum."""
     from tune_kd.cli.shown.ranking_tables import print_json, show, table_of
     from tune_kd.cli.shown.study_costs import document, listing, notes, part_costs
+    from tune_kd.planning.paper_catalogue import paper_study
     from tune_kd.planning.paper_protocol import planned_protocol
-    from tune_kd.planning.paper_studies import STUDIES
 
     costs = [part_costs(part, execution.store, execution.cache) for part in parts]
     done_as = planned_protocol(name, scale, parts)
     if as_json:
         print_json(document(name, done_as, costs))
         return
-    print(f"{name}, {done_as}: {STUDIES[name].title}\n")
+    print(f"{name}, {done_as}: {paper_study(name).title}\n")
     show(table_of(listing(costs)))
     print()
     for line in notes(costs):

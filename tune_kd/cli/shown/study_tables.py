@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.rendering.table import Table
+    from analysis.runs.reading import Records
     from tune_kd.execution.study import Outcome
     from tune_kd.planning.paper_protocol import Protocol
 
@@ -26,7 +27,7 @@ def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, sh
 
     study_id = outcome.study.study_id
     records = read(outcome.store, study_id=study_id)
-    tables, done_as = tables_of(name, outcome, records), _recorded_protocol(name, scale, records.runs)
+    tables, done_as = tables_of(name, records), _recorded_protocol(name, scale, records.runs)
     said = [in_words(part) for part in settled_parts(outcome.study)]
     if shown.json:
         found = {"study_id": study_id, **said_of(name, done_as), "store": str(execution.store), "parts": said}
@@ -42,8 +43,8 @@ def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, sh
     print(f"The records are in {execution.store}, study {study_id}.")
 
 
-def tables_of(name: str, outcome: Outcome, records: Any) -> list[Table]:
-    """The tables of a study in the paper's layout."""
+def tables_of(name: str, records: Records) -> list[Table]:
+    """The tables of a study in the paper's layout. Those of Table 4 are below the Table 1 of HKD, with the teachers."""
     from analysis import tables
     from analysis.paper import figure_tables
 
@@ -51,9 +52,12 @@ def tables_of(name: str, outcome: Outcome, records: Any) -> list[Table]:
     if name in figures:
         return figures[name](records)
     frame = tables.paper_frame(records.outcomes, records.runs, records.trials)
-    if name == "table7":
-        return [tables.table7(frame)]
-    return tables.table1(frame) if name == "table1" else [*tables.table1(frame), tables.table4(frame)]
+    whole = {"table5": tables.table5, "table7": tables.table7}
+    if name in whole:
+        return [whole[name](frame)]
+    if name == "table1":
+        return tables.table1(frame)
+    return [*tables.table1(frame[frame["loss"] == "hkd"]), tables.table4(frame)]
 
 
 def _recorded_protocol(name: str, scale: str, runs: pd.DataFrame) -> Protocol:

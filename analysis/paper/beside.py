@@ -1,0 +1,115 @@
+"""A table in the paper's layout: our numbers, and beside each the paper's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.paper.numbers import EPOCHS, NOTES, PIXELS, PUBLIC_STUDENT, SCORES, WORDS, paper_row
+from analysis.rendering.table import Table, as_rows, number, plus_minus
+from analysis.runs.accounting import as_float
+from analysis.runs.metric import SCORE, metric_of
+from tune_kd.formats import MISSING
+from tune_kd.store.columns import ACCURACY
+
+PROTOCOL = ("epochs", "train_limit", "image_size")
+
+
+def fixed(value: float, digits: int) -> str:
+    """``value`` with so many digits after its point, or an em dash."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else MISSING
+
+
+class Measure(NamedTuple):
+    """What stands over a column, and how our number and the paper's are written."""
+
+    head: str
+    ours: Callable[[float], str] = partial(fixed, digits=4)
+    papers: Callable[[float], str] = partial(fixed, digits=2)
+
+
+_COST = partial(Measure, ours=partial(number, digits=4), papers=partial(number, digits=5))
+MEASURES = {
+    "gflops_m": _COST("GFLOPs (M)"),
+    "energy_kwh": _COST("kWh"),
+    "co2e_g": _COST("g CO2e"),
+    "precision": Measure("precision"),
+    "recall": Measure("recall"),
+    "specificity": Measure("specificity"),
+    "kappa": Measure("κ"),
+    "prevalence": Measure("prevalence"),
+    "f1": Measure("F1"),
+}
+
+
+def layout(
+    rows: pd.DataFrame,
+    table: int,
+    *,
+    words: Sequence[str],
+    measures: Sequence[str],
+    title: str,
+    notes: Sequence[str] = (),
+) -> Table:
+    """Rows of :func:`analysis.tables.paper_frame` as the paper's ``table``: ``words``, the score, the ``measures``.
+
+    Its data have the paper's numbers in columns ``paper_*``, NaN where it has none.
+    """
+    theirs = [paper_row(table, row) for row in as_rows(rows)]
+    numbers = [*SCORES, *measures]
+    data = rows[["comparison", "metric", *WORDS, "n", *PROTOCOL, *numbers]].copy()
+    data[numbers] = data[numbers].apply(as_float)
+    for name in numbers:
+        data[f"paper_{name}"] = [row.numbers.get(name, np.nan) if row else np.nan for row in theirs]
+    contradictions = dict.fromkeys(key for row in theirs if row and row.table == table for key in row.notes)
+    return Table(
+        title=f"Table {table} layout: {title}",
+        headers=[*words, *_heads(metric_of(rows), measures)],
+        rows=[[*(str(row[word]) for word in words), *_cells(row, measures)] for row in as_rows(data)],
+        data=data,
+        notes=[*notes, *_protocol(data), *(f"paper: {NOTES[key]}" for key in contradictions), *_on_voc(data)],
+        text_columns=len(words),
+    )
+
+
+def _heads(metric: str, measures: Sequence[str]) -> list[str]:
+    heads = ["acc. %" if metric == ACCURACY else f"{metric} %", *(MEASURES[name].head for name in measures)]
+    return [head for ours in heads for head in (ours, "paper")]
+
+
+def _cells(row: Mapping[str, Any], measures: Sequence[str]) -> list[str]:
+    cells = [plus_minus(row[f"{side}score"] / 100, row[f"{side}spread"] / 100, 2) for side in ("", "paper_")]
+    for name in measures:
+        cells += [MEASURES[name].ours(row[name]), MEASURES[name].papers(row[f"paper_{name}"])]
+    return cells
+
+
+def _protocol(rows: pd.DataFrame) -> list[str]:
+    ours = []
+    for _, row in rows.drop_duplicates(["dataset", *PROTOCOL]).iterrows():
+        part = "all training images" if pd.isna(row["train_limit"]) else f"{row['train_limit']:g} training images"
+        size = row["image_size"]
+        other = pd.notna(size) and size != PIXELS.get(row["dataset"], size)
+        pixels = f" of {size:g} × {size:g} pixels" if other else ""
+        ours.append(f"{row['dataset']}: {row['epochs'] or 'an unknown number of'} epochs on {part}{pixels}")
+    lines = ["ours: " + "; ".join(ours)] if ours else []
+    epochs = " or ".join(str(count) for count in sorted({EPOCHS.get(name, 100) for name in rows["dataset"]})) or "100"
+    counted = "; GFLOPs in its convention" if "gflops_m" in rows else ""
+    return [*lines, f"paper: {epochs} epochs on all images, the best epoch on the test set{counted}"]
+
+
+def _on_voc(rows: pd.DataFrame) -> list[str]:
+    """What has to be known of the rows of VOC, if there are any."""
+    mixed = ["score: accuracy, of detection mAP"] if metric_of(rows) == SCORE else []
+    if rows["paper_score"][rows["dataset"] == "voc"].isna().all():
+        return mixed
+    return [
+        *mixed,
+        f"voc: the paper has no student alone; a public one has {PUBLIC_STUDENT} mAP (11 points) without a teacher, "
+        "above the paper's distilled ones: neither is a target",
+    ]

@@ -1,0 +1,123 @@
+"""The paper's tables and figures by name: which scenarios with which policies. Nothing is loaded to read it.
+
+A study is a list of comparisons, its parts, that are planned together: :mod:`tune_kd.planning.paper_studies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tune_kd.errors import unknown
+
+SEARCHED = ("grid", "stochastic")  # the two that the paper compares
+IMAGES = ("cifar10", "cifar100", "tiny-imagenet")
+LOSSES = ("hkd", "cmc-tau", "dml-tau")  # in CMC and DML τ counts only in the paper's altered forms
+BATCH_SIZES = (32, 64, 128, 256, 512)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One comparison: policies on a scenario preset with some of its fields set."""
+
+    label: str
+    scenario: str
+    policies: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperStudy:
+    """What reproduces one table or figure of the paper."""
+
+    title: str
+    parts: tuple[Part, ...]
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """The presets, each once: whose data is needed."""
+        return tuple(dict.fromkeys(part.scenario for part in self.parts))
+
+
+def _table4(*data: str) -> tuple[Part, ...]:
+    """HKD has the student alone beside it. The paper has none on VOC, which ours needs to be judged by."""
+    return tuple(
+        Part(
+            label=f"{name} {loss}",
+            scenario=name,
+            policies=("student", *SEARCHED) if loss == "hkd" else SEARCHED,
+            settings={"loss": loss},
+        )
+        for name in data
+        for loss in LOSSES
+    )
+
+
+def _table7() -> tuple[Part, ...]:
+    pairs = [(teacher, student) for teacher in ("resnet18", "shufflenetv2") for student in ("resnet18", "shufflenetv2")]
+    return tuple(
+        Part(
+            label=f"{teacher} {student}",
+            scenario="tiny-imagenet",
+            policies=SEARCHED,
+            settings={"teacher": teacher, "student": student},
+        )
+        for teacher, student in pairs
+    )
+
+
+def _fig1() -> tuple[Part, ...]:
+    """Every student alone and distilled; the teacher's network takes one epoch as a student, to time its inference."""
+    students = [
+        Part(
+            label=student,
+            scenario="cifar100",
+            policies=("student", *SEARCHED) if student == "mobilenetv2" else ("student", "stochastic"),
+            settings={"student": student},
+        )
+        for student in ("mobilenetv2", "shufflenetv2")
+    ]
+    timed = {"student": "resnet18", "recipe.epochs": 1}
+    teacher = Part(label="resnet18 timed", scenario="cifar100", policies=("student",), settings=timed)
+    return (*students, teacher)
+
+
+STUDIES: dict[str, PaperStudy] = {
+    "table1": PaperStudy(
+        title="teacher, student alone, tuned and stochastic τ",
+        parts=tuple(Part(label=name, scenario=name, policies=("student", *SEARCHED)) for name in IMAGES),
+    ),
+    "table4": PaperStudy(title="losses × data sets", parts=_table4(*IMAGES, "voc")),
+    "table4-images": PaperStudy(title="Table 4 without VOC", parts=_table4(*IMAGES)),
+    "table4-voc": PaperStudy(title="Table 4 on VOC alone, by detectors", parts=_table4("voc")),
+    "table5": PaperStudy(
+        title="precision, recall, specificity, κ, prevalence and F1 of teacher, tuned and stochastic τ",
+        parts=(Part(label="cifar10", scenario="cifar10", policies=SEARCHED),),
+    ),
+    "table7": PaperStudy(title="strong and weak teachers × strong and weak students", parts=_table7()),
+    "fig1": PaperStudy(title="inference of teacher and students; accuracy against training CO2e", parts=_fig1()),
+    "fig3a": PaperStudy(
+        title="accuracy by fixed τ",
+        parts=(Part(label="tiny-imagenet", scenario="tiny-imagenet", policies=("grid",)),),
+    ),
+    "fig3b": PaperStudy(
+        title="accuracy by batch size",
+        parts=tuple(
+            Part(
+                label=f"batch {size}",
+                scenario="cifar10",
+                policies=("fixed", "stochastic"),
+                settings={"recipe.batch_size": size},
+            )
+            for size in BATCH_SIZES
+        ),
+    ),
+}
+
+
+def paper_study(name: str) -> PaperStudy:
+    """The study of this name. Raises InputError."""
+    if name not in STUDIES:
+        raise unknown("study", name, STUDIES)
+    return STUDIES[name]
