@@ -27,7 +27,7 @@ from analysis.summary import (
     IMAGES,
     REPLICATES_TO_CONCLUDE,
     comparison_title,
-    images_unit,
+    has_images,
     order_in_words,
     rank,
     screening,
@@ -206,7 +206,7 @@ def _turned(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str]) -> Table:
     first, (unit, base) = rows.iloc[0], shown_unit(currency, rows[CURRENCIES[currency].trial])
-    whole = images_unit(rows, currency)
+    whole = has_images(rows, currency)
     digits = 2 if first["equivalence_margin"] < 0.01 else 1
     body = []
     for row in as_rows(rows):
@@ -214,7 +214,7 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
         accuracy = percentage(row["test_score_mean"], digits)
         cost, ratio = row[CURRENCIES[currency].trial] / base, 1.0 if verdict == "reference" else row["ratio"]
         cells = [str(row["label"]), _ranks(row), str(row["replicates"]), accuracy, interval(row), verdict, number(cost)]
-        cells += [number(row[with_images(CURRENCIES[currency].trial)] / whole[1])] if whole else []
+        cells += [number(row[with_images(CURRENCIES[currency].trial)] / base)] if whole else []
         body.append([*cells, number(ratio)])
     legend = f"{order_in_words(order, metric_of(rows))}; verdict and Δ against {first['reference']}"
     return Table(
@@ -227,7 +227,7 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
             "Δ pp [95 %]",
             "verdict",
             unit,
-            *([f"{whole[0]} + images"] if whole else []),
+            *(["+ images"] if whole else []),
             f"× {first['reference']}",
         ],
         rows=body,

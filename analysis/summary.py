@@ -21,7 +21,7 @@ ORDERS = (*CURRENCIES, "accuracy", "named")
 COSTS = tuple(currency.trial for currency in CURRENCIES.values())
 REPLICATES_TO_CONCLUDE = 10
 
-IMAGES = "+ images: with their synthesis, which is done once a replicate, and charged in no budget"
+IMAGES = "+ images: that with their synthesis, done once a replicate and in no budget"
 
 # What tables show each currency in, and how many of its base unit one of them is.
 SHOWN_UNITS = {
@@ -110,7 +110,7 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
     shown = {
         currency: shown_unit(currency, rows[CURRENCIES[currency].trial]) for currency in ("flops", "energy", "co2e")
     }
-    whole = images_unit(rows, order)
+    whole = CURRENCIES[order] if has_images(rows, order) else None
     # A margin below 1 pp calls for hundredths, as in the paper's tables.
     digits = 2 if first["equivalence_margin"] < 0.01 else 1
     body = []
@@ -118,7 +118,7 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
         cells = [str(row["label"]), str(row["replicates"]), _count(row["trials"])]
         cells += [plus_minus(row[f"{part}_score_mean"], row[f"{part}_score_std"], digits) for part in ("val", "test")]
         costs = [row[CURRENCIES[name].trial] / worth for name, (_, worth) in shown.items()]
-        costs += [row[with_images(CURRENCIES[order].trial)] / whole[1]] if whole else []
+        costs += [row[with_images(whole.trial)] / shown_unit(order, rows[whole.trial])[1]] if whole else []
         body.append([*cells, *map(number, costs), number(row["energy_ratio"])])
     units = [unit for unit, _ in shown.values()]
     kept = shown[order][0] if order in shown else ""
@@ -126,7 +126,7 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
     scores = [in_percent(part, metric_of(rows)) for part in ("val", "test")]
     return Table(
         title=comparison_title(first),
-        headers=["policy", "n", "trials", *scores, *units, *([f"{whole[0]} + images"] if whole else []), ratio],
+        headers=["policy", "n", "trials", *scores, *units, *(["+ images"] if whole else []), ratio],
         rows=body,
         data=rows,
         notes=[_legend(rows, order), *([IMAGES] if whole else []), *_broken(rows), *notes],
@@ -140,12 +140,10 @@ def shown_unit(currency: str, costs: pd.Series) -> tuple[str, float]:
     return next((unit for unit in units if largest >= unit[1]), units[-1])
 
 
-def images_unit(rows: pd.DataFrame, currency: str) -> tuple[str, float] | None:
-    """The unit of a column with the synthesis of images in ``currency``; None where no images were synthesised."""
+def has_images(rows: pd.DataFrame, currency: str) -> bool:
+    """Were images synthesised for some run in ``rows``, at a cost in ``currency``?"""
     cost = CURRENCIES[currency].trial if currency in CURRENCIES else ""
-    if not cost or with_images(cost) not in rows or (rows[with_images(cost)] == rows[cost]).all():
-        return None
-    return shown_unit(currency, rows[with_images(cost)]) if (rows[with_images(cost)] > rows[cost]).any() else None
+    return with_images(cost) in rows and bool((rows[with_images(cost)] > rows[cost]).any())
 
 
 def comparison_title(row: pd.Series) -> str:

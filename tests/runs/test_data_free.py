@@ -134,5 +134,7 @@ def test_every_kind_of_policy_runs_on_synthesised_images(ray_running, cache, tmp
 
 
 def test_settings_of_a_synthesis_that_nobody_asked_for_are_refused(tmp_path, cache):
-    with pytest.raises(InputError, match=r"scenario 'digits' synthesises no images, so it has no synthesis\.validation"):
+    with pytest.raises(
+        InputError, match=r"scenario 'digits' synthesises no images, so it has no synthesis\.validation"
+    ):
         tune_kd.run("fixed", validation="synthetic", store=tmp_path / "runs", cache=cache)

@@ -20,7 +20,6 @@ from tune_kd.events import Event, Listener
 from tune_kd.execution.outputs_in_use import OutputsInUse
 from tune_kd.execution.ray_study import RayPart, needs_teacher, outputs_folder
 from tune_kd.execution.recorder import Recorder
-from tune_kd.execution.shared_pool import SharedPool
 from tune_kd.execution.teacher_pass import TeacherPass
 from tune_kd.execution.trials import RunTrials
 from tune_kd.history.records import NodeRows, RunRow
@@ -95,7 +94,7 @@ class Run:
         # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
         self._nodes.write(study.cluster.rows(plan.run_id))
         self._progress.run_started(plan, self.ledger)
-        self._pool = self._shared_pool()
+        self._pool = self.part.pool(plan) if self._execution.share_synthesis else None
         self._pass = self._teacher_pass()
         reference = study.teachers.reference(self.part.teacher_id) if teacher else study.ray.put(None)
         self.shared = self.part.share(plan, reference, pool=self._pool, outputs=self._pass is not None)
@@ -126,12 +125,6 @@ class Run:
         for sealed in history.untested:
             self._recorder.test_late(sealed)
 
-    def _shared_pool(self) -> SharedPool | None:
-        pool = self.part.pool(self.plan) if self._execution.share_synthesis else None
-        if pool is not None and not pool.is_there:
-            self._progress.stage("synthesising images of the teacher, once for all trials")
-        return pool
-
     def _teacher_pass(self) -> TeacherPass | None:
         asked, study = self._execution.share_teacher, self.part.study
         shares = teacher_sharing.pays(self.plan) if asked is None else asked
@@ -159,6 +152,7 @@ class Run:
         """The synthesis of images, the next part of the teacher's outputs, or trial; None for none now, or no more."""
         if self._pool is not None and not self._pool.is_there:
             if self._pool.hand_out():
+                self._progress.stage("synthesising images out of the teacher, once for all trials")
                 return self._hand_out("synthesis", {})
             self._without_images()
             return None
