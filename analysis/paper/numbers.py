@@ -76,7 +76,7 @@ class PaperRow(NamedTuple):
 
     def is_about(self, words: Mapping[str, str]) -> bool:
         """Whether :data:`WORDS` of ours, their names in any spelling, are those of this row."""
-        ours = {name: plain(words[name]) for name in WORDS} | {"loss": words["loss"].removesuffix("-tau")}
+        ours = {name: plain(words[name]) for name in WORDS} | {"loss": plain(words["loss"].removesuffix("-tau"))}
         named = ((plain(getattr(self, name)), SAME_NETWORK.get(ours[name], ours[name])) for name in WORDS)
         return all(theirs in ("", mine) for theirs, mine in named)
 

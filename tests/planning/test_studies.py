@@ -66,8 +66,8 @@ def test_table_4_has_the_losses_in_which_the_temperature_counts_on_all_four_data
 def test_table_4_is_in_two_halves_for_those_who_have_no_voc_or_nothing_else() -> None:
     whole, images, voc = (STUDIES[name].parts for name in ("table4", "table4-images", "table4-voc"))
     assert (*images, *voc) == whole
-    assert STUDIES["table4-voc"].scenarios == ("voc",)
-    assert "voc" not in STUDIES["table4-images"].scenarios
+    assert STUDIES["table4-voc"].data_sets == ("voc",)
+    assert "voc" not in STUDIES["table4-images"].data_sets
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,8 @@ def test_small_scale_is_a_part_of_the_data_with_small_networks_and_says_so(name:
         assert reached[0] == reached[1], "as many drops as at full scale"
         assert len({plan.replicate for plan in part.runs}) == 1
         assert part.name == f"{name}-small"
-        assert f"1,000 images × {scenario.recipe.epochs} epochs, batch " in in_words(part)
+        images = "1,000 images" if scenario.synthesis is None else f"256 images by {scenario.synthesis.method}"
+        assert f"{images} × {scenario.recipe.epochs} epochs, batch " in in_words(part)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -142,7 +143,7 @@ def test_small_scale_has_every_part_of_full_scale(name: str) -> None:
 
 
 def test_one_data_set_in_place_of_several_is_one_part() -> None:
-    sources = dict.fromkeys(STUDIES["table1"].scenarios, "digits")
+    sources = dict.fromkeys(STUDIES["table1"].data_sets, "digits")
     [part] = plan_parts("table1", scale="small", sources=sources)
     assert (part.scenario.name, part.scenario.data) == ("digits", "digits")
 

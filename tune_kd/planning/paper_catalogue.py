@@ -14,6 +14,8 @@ from tune_kd.errors import unknown
 SEARCHED = ("grid", "stochastic")  # the two that the paper compares
 IMAGES = ("cifar10", "cifar100", "tiny-imagenet")
 LOSSES = ("hkd", "cmc-tau", "dml-tau")  # in CMC and DML τ counts only in the paper's altered forms
+DATA_FREE = "-data-free"  # how presets end whose students see no training image
+INVERSIONS = ("cmi", "deep-inversion")
 BATCH_SIZES = (32, 64, 128, 256, 512)
 
 
@@ -26,6 +28,11 @@ class Part:
     policies: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def data(self) -> str:
+        """The name of its data set, as ``--data NAME=DIR`` has it."""
+        return self.scenario.removesuffix(DATA_FREE)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PaperStudy:
@@ -35,9 +42,9 @@ class PaperStudy:
     parts: tuple[Part, ...]
 
     @property
-    def scenarios(self) -> tuple[str, ...]:
-        """The presets, each once: whose data is needed."""
-        return tuple(dict.fromkeys(part.scenario for part in self.parts))
+    def data_sets(self) -> tuple[str, ...]:
+        """The data sets that are needed, each once."""
+        return tuple(dict.fromkeys(part.data for part in self.parts))
 
 
 def _table4(*data: str) -> tuple[Part, ...]:
@@ -51,6 +58,20 @@ def _table4(*data: str) -> tuple[Part, ...]:
         )
         for name in data
         for loss in LOSSES
+    )
+
+
+def _table6() -> tuple[Part, ...]:
+    """Images out of the teacher, by two methods; their forms that look at no student, as τ is all that differs."""
+    return tuple(
+        Part(
+            label=f"{data} {method}",
+            scenario=f"{data}{DATA_FREE}",
+            policies=SEARCHED,
+            settings={"synthesis.method": method},
+        )
+        for data in ("cifar10", "cifar100")
+        for method in INVERSIONS
     )
 
 
@@ -95,6 +116,7 @@ STUDIES: dict[str, PaperStudy] = {
         title="precision, recall, specificity, κ, prevalence and F1 of teacher, tuned and stochastic τ",
         parts=(Part(label="cifar10", scenario="cifar10", policies=SEARCHED),),
     ),
+    "table6": PaperStudy(title="data-free distillation: CMI and DeepInversion", parts=_table6()),
     "table7": PaperStudy(title="strong and weak teachers × strong and weak students", parts=_table7()),
     "fig1": PaperStudy(title="inference of teacher and students; accuracy against training CO2e", parts=_fig1()),
     "fig3a": PaperStudy(

@@ -29,11 +29,23 @@ STAND_INS = {
     "resnet18": "wrn-16-2",
     "mobilenetv2": "wrn-16-1",
     "shufflenetv2": "wrn-10-1",
+    "wrn-40-2": "wrn-16-2",
+    "wrn-16-1": "wrn-16-1",
     "ssd300-vgg16": "ssd-small",
     "ssdlite-mobilenetv2": "ssdlite-small",
 }
 SMALL_BATCH = 4
 SMALL = {"train_limit": 1000, "test_limit": 1000, "recipe.epochs": 5, "teacher_recipe.epochs": 8}
+# Four batches of images, each method a tenth of its official steps or fewer.
+SMALL_SYNTHESIS = {
+    "synthesis.images": 256,
+    "synthesis.batch_size": 64,
+    "synthesis.deep_inversion.steps": 100,
+    "synthesis.cmi.steps": 20,
+    "synthesis.cmi.bank": 256,
+    "synthesis.cmi.drawn": 64,
+    "synthesis.fast.warmup": 2,
+}
 SMALL_IMAGES = {"classification": 16, "detection": 96}  # pixels: the largest that the small detectors take
 
 
@@ -48,15 +60,15 @@ def plan_parts(
 ) -> list[Study]:
     """The comparisons of a study, all of its input checked. Raises InputError.
 
-    ``sources`` has the data for a scenario preset: a folder, or the name of another data set. ``settings`` set fields
-    in all parts; what one part alone has set, as the epoch of the network that is only timed, stays.
+    ``sources`` has the data for the name of a data set: a folder, or the name of another data set. ``settings`` set
+    fields in all parts; what one part alone has set, as the epoch of the network that is only timed, stays.
     """
     wanted = paper_study(name)
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
     for preset in sources or {}:
-        if preset not in wanted.scenarios:
-            raise unknown(f"data set of study {name!r}:", preset, wanted.scenarios)
+        if preset not in wanted.data_sets:
+            raise unknown(f"data set of study {name!r}:", preset, wanted.data_sets)
     for key, value in (settings or {}).items():
         _check_common(name, key, value)
     study_id = new_study_id(utc_now())
@@ -111,6 +123,7 @@ def small_settings(scenario: Scenario) -> dict[str, Any]:
         **{role: STAND_INS[getattr(scenario, role)] for role in ("teacher", "student")},
         **{f"{name}.batch_size": recipe.batch_size // SMALL_BATCH for name, recipe in recipes},
         "recipe.epochs": min(SMALL["recipe.epochs"], scenario.recipe.epochs),
+        **(SMALL_SYNTHESIS if scenario.synthesis is not None else {}),
     }
 
 
@@ -122,6 +135,8 @@ def in_words(study: Study) -> str:
     scenario = study.scenario
     images = "all images" if scenario.train_limit is None else f"{scenario.train_limit:,} images"
     pair = f"{scenario.teacher} → {scenario.student} on {scenario.name}, {scenario.loss}"
+    if (made := scenario.synthesis) is not None:
+        images = f"{made.images:,} images by {made.method}"
     return f"{pair}: {images} × {scenario.recipe.epochs} epochs, batch {scenario.recipe.batch_size}"
 
 
@@ -149,18 +164,18 @@ def _check_common(name: str, key: str, value: object) -> None:
         choices = ", ".join(map(str, differing))
         raise InputError(
             f"study {name} compares parts by their {key} ({choices}), so that it cannot be {value!r} in all; "
-            f"leave it out, or take tune-kd compare --scenario {STUDIES[name].scenarios[0]} --set {key}={value}"
+            f"leave it out, or take tune-kd compare --scenario {STUDIES[name].parts[0].scenario} --set {key}={value}"
         )
 
 
 def _source(part: Part, sources: Mapping[str, str | Path]) -> dict[str, Any]:
-    given = sources.get(part.scenario)
+    given = sources.get(part.data)
     if given is None:
         return {}
     if str(given) in task_of(load_scenario(part.scenario)).data_names:
         return {"data": str(given), "name": str(given), "description": ""}  # the preset's own is of other data
     if not Path(given).expanduser().is_dir():
-        raise InputError(f"there is no data folder {str(given)!r} for {part.scenario}; give NAME=DIR with a folder")
+        raise InputError(f"there is no data folder {str(given)!r} for {part.data}; give NAME=DIR with a folder")
     return {"data": str(Path(given).expanduser().resolve())}
 
 

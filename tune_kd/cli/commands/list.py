@@ -99,7 +99,7 @@ def studies() -> Listing:
     """The paper's tables and figures, and the data sets that each needs, as ``--data NAME=DIR`` names them."""
     from tune_kd.planning.paper_catalogue import STUDIES
 
-    rows = [(name, study.title, ", ".join(study.scenarios)) for name, study in STUDIES.items()]
+    rows = [(name, study.title, ", ".join(study.data_sets)) for name, study in STUDIES.items()]
     return Listing(headers=("study", "what it is", "data sets"), rows=rows)
 
 

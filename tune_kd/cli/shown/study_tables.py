@@ -52,7 +52,7 @@ def tables_of(name: str, records: Records) -> list[Table]:
     if name in figures:
         return figures[name](records)
     frame = tables.paper_frame(records.outcomes, records.runs, records.trials)
-    whole = {"table5": tables.table5, "table7": tables.table7}
+    whole = {"table5": tables.table5, "table6": tables.table6, "table7": tables.table7}
     if name in whole:
         return [whole[name](frame)]
     if name == "table1":
