@@ -33,6 +33,7 @@ from analysis.runs.metric import at_start, metric_of
 from analysis.runs.outcomes import notices
 from analysis.runs.reading import Records, read
 from analysis.summary import comparison_title, format_table, screening, tabulate
+from tune_kd.formats import plural
 
 LARGEST_MATRIX = 25  # classes; above, the most frequent confusions are listed instead
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -203,7 +204,7 @@ def _across(records: Records) -> Iterator[str]:
 def _paper(records: Records) -> Iterator[str]:
     shown = [table for table in tables.tables(records, "energy") if table.rows]
     yield tag("h2", "The paper's tables")
-    yield folded(f"{len(shown)} tables", "".join(html_table(table) for table in shown))
+    yield folded(plural(len(shown), "table"), "".join(html_table(table) for table in shown))
 
 
 def _provenance(records: Records) -> Iterator[str]:

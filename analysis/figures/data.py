@@ -22,8 +22,15 @@ PARTS = {
         "teacher": "flops_teacher",
         "validation": "flops_eval",
         "policy": "flops_policy",
+        "synthesis": "flops_synthesis",
     },
-    "time": {"student": "train_s", "teacher": "teacher_s", "validation": "eval_s", "other": "other_s"},
+    "time": {
+        "student": "train_s",
+        "teacher": "teacher_s",
+        "validation": "eval_s",
+        "synthesis": "synthesis_s",
+        "other": "other_s",
+    },
 }
 SHARED = "shared"  # what a run's trials share: teacher outputs computed once
 

@@ -68,6 +68,24 @@ def test_a_pool_is_made_once_charged_once_and_changes_no_result(ray_running, cac
     assert rerun(first.trial_id.iloc[0], store=shared, cache=cache).differences == ()
 
 
+def test_images_made_against_the_student_are_its_trials_own(ray_running, cache, tmp_path):
+    store = tune_kd.run(
+        "random",
+        scenario="digits-data-free",
+        synthesis="fast",
+        budget="2trials",
+        settings={**SMALL, "synthesis.fast.adversarial": 1.1},
+        store=tmp_path / "runs",
+        cache=cache,
+    ).store
+    run, trials = store.runs().iloc[0], store.trials()
+    assert pd.isna(run.pool_id)
+    assert (trials.flops_synthesis > 0).all()
+    whole = trials.energy_j.sum() + trials.energy_test_j.sum()
+    assert store.nodes().energy_trials_j.sum() == pytest.approx(whole, rel=1e-9)
+    assert rerun(trials.trial_id.iloc[1], store=store, cache=cache).differences == ()
+
+
 def test_no_trial_is_given_a_training_image(cache):
     scenario = load_scenario("digits-data-free")
     data = task_of(scenario).load(scenario, cache)

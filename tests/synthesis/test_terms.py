@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tune_kd.synthesis.batch_norms import batch_norms, watched
-from tune_kd.synthesis.terms import contrastive, jensen_shannon, total_variation
+from tune_kd.synthesis.terms import clamped_divergence, contrastive, disagreement, jensen_shannon, total_variation
 from tune_kd.synthesis.views import global_view, local_view, shifted
 
 
@@ -58,6 +58,26 @@ def test_the_jensen_shannon_divergence_lies_between_0_and_ln_2() -> None:
     apart = torch.tensor([[80.0, -80.0]], dtype=torch.float64)
     assert jensen_shannon(apart, apart.flip(1)).item() == pytest.approx(math.log(2), rel=1e-9)
     assert 0 < jensen_shannon(logits, logits.flip(1)).item() < math.log(2)
+
+
+def test_the_clamped_divergence_is_that_of_the_official_codes() -> None:
+    one, other = drawn(6, 5), drawn(6, 5, seed=1)
+    p, q = (np.exp(z / 3) / np.exp(z / 3).sum(1, keepdims=True) for z in (one.detach().numpy(), other.detach().numpy()))
+    p, q, m = (np.clip(values, 0.01, 0.99) for values in (p, q, (p + q) / 2))
+    expected = ((m * np.log(m / p)).sum(1) / 2 + (m * np.log(m / q)).sum(1) / 2).mean()
+    assert clamped_divergence(one, other).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_students_disagreement_counts_where_both_name_the_same_class() -> None:
+    teacher_says, student_says = drawn(40, 3), drawn(40, 3, seed=1)
+    p, q = (
+        np.exp(z) / np.exp(z).sum(1, keepdims=True)
+        for z in (teacher_says.detach().numpy(), student_says.detach().numpy())
+    )
+    alike = p.argmax(1) == q.argmax(1)
+    assert 0 < alike.sum() < 40
+    expected = (alike * (p * np.log(p / q)).sum(1)).mean()
+    assert disagreement(teacher_says, student_says).item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_contrastive_term_is_a_cross_entropy_of_similarities_with_bank_and_batch_averaged_apart() -> None:

@@ -38,8 +38,9 @@ from tune_kd.data import ImageData
 from tune_kd.data.shared_memory import from_shared
 from tune_kd.meter.client import TrialMeter, account
 from tune_kd.models import fast
+from tune_kd.synthesis.growing import GrowingPool
 from tune_kd.synthesis.pool import trial_pool
-from tune_kd.synthesis.synthesise import SynthesisFailed, synthesise, wanted_of
+from tune_kd.synthesis.synthesise import Synthesiser, SynthesisFailed, wanted_of
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.process import device, prepare_process
@@ -88,17 +89,26 @@ def train_student(config: Mapping[str, Any], shared: Shared) -> None:
         checkpoint=checkpoint_place(shared, spec.trial_id),
     )
     try:
-        pool, synthesis = shared.pool, None
-        if pool is None and spec.scenario.synthesis is not None:
-            pool = trial_pool(spec.run_id, spec.trial_id)
-            synthesis = _synthesised(shared, pool, meter)
-        data = data_of(shared, pool)
+        data, synthesis, growing = _images_of(spec, shared, meter)
         network = None if teacher is None else teacher.network(spec.scenario, data)
         outputs = outputs_of(shared, config["awaited"])
-        for result in results_of(Trial(spec, data, network, place, shared.counted, outputs, synthesis)):
+        for result in results_of(Trial(spec, data, network, place, shared.counted, outputs, synthesis, growing)):
             tune.report({**result, "unmeasured": meter.failure})
     finally:
         meter.close()  # on a stop, too, where Tune raises SystemExit: it takes milliseconds
+
+
+def _images_of(spec: TrialSpec, shared: Shared, meter: TrialMeter) -> tuple[ImageData, Cost | None, GrowingPool | None]:
+    """What a trial is trained on, what it cost the trial itself to make, and the pool that it makes meanwhile."""
+    wanted = spec.scenario.synthesis
+    if wanted is None or shared.pool is not None:
+        return data_of(shared, shared.pool), None, None
+    folder = trial_pool(spec.run_id, spec.trial_id)
+    synthesiser = _synthesiser(shared, folder, meter)
+    if wanted.reads_student:
+        return data_of(shared, None), None, GrowingPool(synthesiser, spec.scenario.recipe.epochs)
+    cost = synthesiser.complete()
+    return data_of(shared, folder), cost, None
 
 
 def results_of(trial: Trial) -> Iterator[dict[str, Any]]:
@@ -184,7 +194,7 @@ def make_pool(config: Mapping[str, Any], shared: Shared) -> None:
     late_s = wait_if_late(shared)
     meter = meter_here(once(f"{shared.run_id} synthesis"), shared.cpus, shared.run_id, wait_s=late_s)
     try:
-        cost = _synthesised(shared, shared.pool, meter)
+        cost = _synthesiser(shared, shared.pool, meter).complete()
     except SynthesisFailed as failure:
         whole = failure.cost + _unmarked(shared, meter, failure.cost)
         outcome = {"failure": str(failure), "cost": asdict(whole)}
@@ -203,15 +213,15 @@ def _unmarked(shared: Shared, meter: TrialMeter, cost: Cost) -> Cost:
     return Cost(energy_j=rest_j, co2e_g=shared.carbon.co2e_g(rest_j))
 
 
-def _synthesised(shared: Shared, folder: str, meter: TrialMeter) -> Cost:
-    """Make the pool in this ``folder`` of the cache, or what is missing of it; what that has cost."""
+def _synthesiser(shared: Shared, folder: str, meter: TrialMeter) -> Synthesiser:
+    """What makes the pool in this ``folder`` of the cache, or what is missing of it."""
     data, teacher, where = ray.get(shared.data), ray.get(shared.teacher), device(shared.gpus)
 
     def training_images() -> torch.Tensor:
         images: ImageData = ray.get(shared.tested_on)
         return from_shared(images.train.images)
 
-    return synthesise(
+    return Synthesiser(
         wanted_of(shared.scenario, data, shared.replicate_seed),
         teacher.network(shared.scenario, data).to(where),
         pool_files(shared, folder),

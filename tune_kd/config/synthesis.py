@@ -1,15 +1,15 @@
 """How training images are synthesised from a teacher: the table ``synthesis`` of a scenario, and one table a method.
 
 The defaults of a method are the official settings for WRN-40-2 → WRN-16-1 on CIFAR-10: of ``deep_inversion`` and
-``cmi`` in the scripts of zju-vipa/CMI, of ``fast`` in those of zju-vipa/Fast-Datafree. Their terms that read the
-student are off, as a pool is made once for all students.
+``cmi`` in the scripts of zju-vipa/CMI, of ``fast`` in those of zju-vipa/Fast-Datafree. Their ``adversarial`` terms,
+which read the student, are off: with them a pool belongs to one trial, and without them to all.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tune_kd.config.fields import Count, Fraction, Frozen, NotNegative, Positive, Share
 
@@ -27,6 +27,8 @@ class DeepInversion(Frozen):
     one_hot: NotNegative = 1.0  # weight of the cross-entropy to the label that is aimed at
     total_variation: NotNegative = 0.001  # weight
     l2: NotNegative = 0.0  # weight of the images' norm
+    adversarial: NotNegative = 0.0  # weight of the Jensen-Shannon divergence of teacher and student; the script's is 1
+    jensen_shannon: Literal["true", "clamped"] = "true"  # clamped: as the official codes have it
     shift: Fraction = 0.125  # by at most this share of a side the images are rolled before the teacher sees them
     flip: Flag = True  # and mirrored, with probability ½
 
@@ -39,6 +41,7 @@ class ContrastiveInversion(Frozen):
     betas: Betas = (0.5, 0.999)
     batch_norm: NotNegative = 1.0
     one_hot: NotNegative = 1.0
+    adversarial: NotNegative = 0.0  # weight of the student's disagreement; the scripts' is 0.5
     contrast: NotNegative = 0.8  # weight of the contrastive term
     contrast_temperature: Positive = 0.1
     noise: Count = 256  # the generator's inputs
@@ -60,6 +63,7 @@ class FastInversion(Frozen):
     betas: Betas = (0.5, 0.999)
     batch_norm: NotNegative = 10.0
     one_hot: NotNegative = 0.4
+    adversarial: NotNegative = 0.0  # as of cmi; the script's is 1.1
     momentum: Share = 0.9  # of the average of earlier batches' statistics
     noise: Count = 256
     channels: Count = 128
@@ -90,6 +94,20 @@ class Synthesis(Frozen):
     def reads_batch_norms(self) -> bool:
         """Is the teacher's every batch norm asked what its inputs were in training?"""
         return self.own is not None
+
+    @property
+    def reads_student(self) -> bool:
+        """Are images made against a student, so that a pool belongs to its trial, and grows while that is trained?"""
+        return bool(getattr(self.own, "adversarial", 0.0))
+
+    @model_validator(mode="after")
+    def _a_growing_pool_validates_nothing(self) -> Synthesis:
+        if self.reads_student and self.validation == "synthetic":
+            raise ValueError(
+                "validation 'synthetic' takes images of a pool that is complete, and with an adversarial term it grows "
+                "while the student is trained; leave one of them out"
+            )
+        return self
 
     @property
     def validation_images(self) -> int:

@@ -94,7 +94,7 @@ class Run:
         # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
         self._nodes.write(study.cluster.rows(plan.run_id))
         self._progress.run_started(plan, self.ledger)
-        self._pool = self.part.pool(plan) if self._execution.share_synthesis else None
+        self._pool = self.part.pool(plan, self._execution)
         self._pass = self._teacher_pass()
         reference = study.teachers.reference(self.part.teacher_id) if teacher else study.ray.put(None)
         self.shared = self.part.share(plan, reference, pool=self._pool, outputs=self._pass is not None)

@@ -22,8 +22,18 @@ from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache, cache_at
 from tune_kd.storage.checkpoints import checkpoint_name
 from tune_kd.store import Store
-from tune_kd.synthesis.pool import PoolFiles, pool_folder, pool_id, training_images, with_pool, without_images
-from tune_kd.synthesis.synthesise import synthesise, wanted_of
+from tune_kd.synthesis.growing import GrowingPool
+from tune_kd.synthesis.pool import (
+    PoolFiles,
+    pool_folder,
+    pool_id,
+    training_images,
+    trial_pool,
+    trial_pools,
+    with_pool,
+    without_images,
+)
+from tune_kd.synthesis.synthesise import Synthesiser, wanted_of
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.examination import examine
 from tune_kd.training.process import as_in_a_worker, device
@@ -83,10 +93,11 @@ def rerun(
     )
     with as_in_a_worker(reserved.cpus):
         teacher = _teacher(home, data, spec, place, progress)
-        seen = _with_pool(home, data, spec, teacher, place, progress)
+        seen, growing = _images(home, data, spec, teacher, place, progress)
         progress.stage(f"training {trial_id} again, {spec.scenario.recipe.epochs} epochs")
-        repeated = _trained_again(spec, seen, teacher, place, checkpoint, _last_epoch(store, trial))
+        repeated = _trained_again(spec, seen, teacher, place, checkpoint, _last_epoch(store, trial), growing)
     checkpoint.unlink()
+    home.kept.remove_folder(trial_pools("rerun"))
     return Repeat(
         trial_id=trial_id,
         recorded=results(trial),
@@ -96,40 +107,56 @@ def rerun(
 
 
 def _trained_again(
-    spec: TrialSpec, data: ImageData, teacher: Teacher | None, place: Place, checkpoint: Path, epoch: int
+    spec: TrialSpec,
+    data: ImageData,
+    teacher: Teacher | None,
+    place: Place,
+    checkpoint: Path,
+    epoch: int,
+    growing: GrowingPool | None,
 ) -> dict[str, Any]:
     """The columns of the report of ``epoch``, 1 is the first, and of the test of the checkpoint then."""
     scenario = spec.scenario
     network = None if teacher is None else teacher.network(scenario, data)
-    last = next(report for report in Trial(spec, data, network, place).fit() if report.epoch == epoch)
+    last = next(report for report in Trial(spec, data, network, place, growing=growing).fit() if report.epoch == epoch)
     tested = examine(scenario, checkpoint, data, device=place.device, meter=place.meter, carbon=place.carbon)
     return {**vars(last), **tested}
 
 
-def _with_pool(
+def _images(
     home: Cache, data: ImageData, spec: TrialSpec, teacher: Teacher | None, place: Place, progress: Progress
-) -> ImageData:
-    """The data with the trial's synthesised images, which are made again where they are no longer in the cache."""
+) -> tuple[ImageData, GrowingPool | None]:
+    """The data with the trial's synthesised images, which are made again where they are no longer in the cache.
+
+    Images that are made against the student are made again in any case, while it is trained.
+    """
     scenario, seed = spec.scenario, spec.replicate_seed
     if scenario.synthesis is None or teacher is None:
-        return data
-    gpu = place.device.type != "cpu"
-    identity = pool_id(scenario, teacher.teacher_id, seed, data_sha256=data.split_sha256, gpu=gpu)
-    files = PoolFiles(lambda name: home.kept.place(f"{pool_folder(identity)}/{name}"))
-    seen = without_images(data, scenario)
-    progress.stage(f"synthesising images by {scenario.synthesis.method}, unless they are kept")
-    synthesise(
+        return data, None
+    identity = pool_id(
+        scenario, teacher.teacher_id, seed, data_sha256=data.split_sha256, gpu=place.device.type != "cpu"
+    )
+    alone, seen = scenario.synthesis.reads_student, without_images(data, scenario)
+    folder = trial_pool("rerun", spec.trial_id) if alone else pool_folder(identity)
+    if alone:
+        home.kept.remove_folder(folder)
+    else:
+        progress.stage(f"synthesising images by {scenario.synthesis.method}, unless they are kept")
+    synthesiser = Synthesiser(
         wanted_of(scenario, seen, seed),
         teacher.network(scenario, data).to(place.device),
-        files,
+        PoolFiles(lambda name: home.kept.place(f"{folder}/{name}")),
         device=place.device,
         meter=place.meter,
         carbon=place.carbon,
         training_images=lambda: from_shared(data.train.images),
     )
-    pool = files.read()
+    if alone:
+        return seen, GrowingPool(synthesiser, scenario.recipe.epochs)
+    synthesiser.complete()
+    pool = synthesiser.files.read()
     assert pool is not None, "it was just made"
-    return with_pool(seen, pool, scenario)
+    return with_pool(seen, pool, scenario), None
 
 
 def _last_epoch(store: Store, trial: Mapping[str, Any]) -> int:

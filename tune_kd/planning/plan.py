@@ -98,6 +98,7 @@ def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run"
     made = _distinct(policies)
     for label, policy in made:
         _check_pair(label, policy, where, anchors=task_of(chosen).anchors)
+        _check_images(label, policy, where, chosen)
     study_id = new_study_id(utc_now())
     runs = tuple(
         RunPlan(
@@ -174,6 +175,19 @@ def _check_pair(label: str, policy: Policy, space: Space, *, anchors: bool) -> N
         except ValueError as error:
             raise InputError(f"policy {label!r} in space {space.name!r}: {error}") from error
     policy_file.rehearse(policy, space, anchors=anchors)
+
+
+def _check_images(label: str, policy: Policy, space: Space, scenario: Scenario) -> None:
+    """Refuse a policy that holds training images out where they are only made while the student is trained."""
+    if scenario.synthesis is None or not scenario.synthesis.reads_student:
+        return
+    held_out = policy.temperature({"tau": space.tau.low, **policy.restart_params(space)}, seed=0).held_out
+    if held_out:
+        method = scenario.synthesis.method.replace("-", "_")
+        raise InputError(
+            f"policy {label!r} holds {held_out:.0%} of the training images out before the first epoch, and with "
+            f"synthesis.{method}.adversarial they are made while the student is trained; leave one of them out"
+        )
 
 
 def space_record(space: Space) -> str:

@@ -1,7 +1,7 @@
 """Contrastive model inversion (CMI, Fang et al. 2021): batches that differ from each other, and from those before.
 
-L = a_bn·(distance of the batch norms' statistics) + a_oh·CE(T(x), y) + a_cr·(contrastive term), with x = G(z).
-Generator and noise are made anew for every batch.
+L = a_bn·(distance of the batch norms' statistics) + a_oh·CE(T(x), y) + a_cr·(contrastive term) − a_adv·(the student's
+disagreement), with x = G(z). Generator and noise are made anew for every batch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tune_kd.config.synthesis import ContrastiveInversion
 from tune_kd.synthesis.batch_norms import BatchNormInputs, batch_norms, watched
 from tune_kd.synthesis.generator import Generator
 from tune_kd.synthesis.methods import Best, Made, Wanted, repeated
-from tune_kd.synthesis.terms import contrastive
+from tune_kd.synthesis.terms import contrastive, disagreement
 from tune_kd.synthesis.views import global_view, local_view
 
 
@@ -34,7 +34,7 @@ class ContrastiveInversions:
         self._head_optimizer = torch.optim.Adam(head.parameters(), lr=self._options.lr, betas=self._options.betas)
         self._bank = torch.empty(0, 2, width, device=device)  # pairs of views: local, global
 
-    def batch(self) -> Made:
+    def batch(self, student: nn.Module | None) -> Made:
         options, count = self._options, self._wanted.synthesis.batch_size
         channels, size, _ = self._wanted.shape
         generator = Generator(noise=options.noise, width=options.channels, channels=channels, image_size=size).to(
@@ -48,7 +48,7 @@ class ContrastiveInversions:
 
             def step() -> None:
                 images = generator(noise)
-                loss, pairs = self._loss(images, labels, inputs)
+                loss, pairs = self._loss(images, labels, inputs, student)
                 best.offer(loss, images)
                 optimizer.zero_grad(set_to_none=True)
                 self._head_optimizer.zero_grad(set_to_none=True)
@@ -73,11 +73,16 @@ class ContrastiveInversions:
         self._head_optimizer.load_state_dict(state["head_optimizer"])
         self._bank = state["bank"].to(self._device)
 
-    def _loss(self, images: Tensor, labels: Tensor, inputs: BatchNormInputs) -> tuple[Tensor, Tensor]:
+    def _loss(
+        self, images: Tensor, labels: Tensor, inputs: BatchNormInputs, student: nn.Module | None
+    ) -> tuple[Tensor, Tensor]:
         """The loss, a scalar, and the features of both views of each image, [B, 2, all channels]."""
         options = self._options
-        logits = self._teacher(self._wanted.normalise(global_view(images, options.padding, options.flip)))
+        seen = self._wanted.normalise(global_view(images, options.padding, options.flip))
+        logits = self._teacher(seen)
         told = options.one_hot * F.cross_entropy(logits, labels)
+        if student is not None and options.adversarial:
+            told = told - options.adversarial * disagreement(logits, student(seen))
         met = options.batch_norm * inputs.distance(inputs.statistics())
         whole = inputs.features()
         self._teacher(self._wanted.normalise(local_view(images, options.smallest_crop, options.flip)))

@@ -1,8 +1,8 @@
 """Fast-DFKD (Fang et al. 2022): one generator learns to be a few steps away from any batch.
 
-L = a_bn·(distance of the batch norms' statistics) + a_oh·CE(T(x), y), with x = G'(z). A batch takes its steps on a copy
-G' of the generator; the sum of the copy's gradients then moves the generator itself (first-order MAML, Finn et al.
-2017).
+L = a_bn·(distance of the batch norms' statistics) + a_oh·CE(T(x), y) − a_adv·(the student's disagreement), with
+x = G'(z). A batch takes its steps on a copy G' of the generator. The sum of the copy's gradients then moves the
+generator itself (first-order MAML, Finn et al. 2017).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tune_kd.config.synthesis import FastInversion
 from tune_kd.synthesis.batch_norms import BatchNormInputs, Statistics, watched
 from tune_kd.synthesis.generator import Generator
 from tune_kd.synthesis.methods import Best, Made, Wanted, repeated
+from tune_kd.synthesis.terms import disagreement
 from tune_kd.synthesis.views import global_view
 
 
@@ -37,7 +38,7 @@ class FastInversions:
         self._optimizer = torch.optim.Adam(self._generator.parameters(), lr=rate, betas=self._options.betas)
         self._average: list[Statistics] | None = None  # of earlier batches
 
-    def batch(self) -> Made:
+    def batch(self, student: nn.Module | None) -> Made:
         options, count = self._options, self._wanted.synthesis.batch_size
         noise = torch.randn(count, options.noise, device=self._device, requires_grad=True)
         labels = torch.randint(self._wanted.classes, (count,), device=self._device)
@@ -53,7 +54,7 @@ class FastInversions:
 
             def step() -> None:
                 images = twin(noise)
-                loss = self._loss(images, labels, inputs)
+                loss = self._loss(images, labels, inputs, student)
                 best.offer(loss, images)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
@@ -78,11 +79,15 @@ class FastInversions:
         self._optimizer.load_state_dict(state["optimizer"])
         self._average = None if state["average"] is None else [Statistics(*layer) for layer in state["average"]]
 
-    def _loss(self, images: Tensor, labels: Tensor, inputs: BatchNormInputs) -> Tensor:
+    def _loss(self, images: Tensor, labels: Tensor, inputs: BatchNormInputs, student: nn.Module | None) -> Tensor:
         options = self._options
-        logits = self._teacher(self._wanted.normalise(global_view(images, options.padding, options.flip)))
+        seen = self._wanted.normalise(global_view(images, options.padding, options.flip))
+        logits = self._teacher(seen)
         averaged = self._averaged(inputs.statistics())
-        return options.batch_norm * inputs.distance(averaged) + options.one_hot * F.cross_entropy(logits, labels)
+        loss = options.batch_norm * inputs.distance(averaged) + options.one_hot * F.cross_entropy(logits, labels)
+        if student is None or not options.adversarial:
+            return loss
+        return loss - options.adversarial * disagreement(logits, student(seen))
 
     def _averaged(self, met: list[Statistics]) -> list[Statistics]:
         """The batch's statistics, averaged with those of earlier batches, which no gradient reaches."""

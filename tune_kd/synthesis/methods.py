@@ -61,8 +61,11 @@ class Made(NamedTuple):
 class Method(Protocol):
     """A way to make images out of a teacher, which is in evaluation mode and frozen, and stays as it is."""
 
-    def batch(self) -> Made:
-        """The next batch, drawn from torch's global generators."""
+    def batch(self, student: nn.Module | None) -> Made:
+        """The next batch, drawn from torch's global generators.
+
+        ``student`` is frozen and in evaluation mode: whom the images are made against, where that is asked for.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """What the next batches depend on, beside the seed."""
@@ -102,6 +105,3 @@ class Best:
         """A copy of their own, which no later step changes."""
         assert self._images is not None, "nothing was offered"
         return self._images
-
-
-Make = Callable[[Wanted, nn.Module, torch.device], Method]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tune_kd.synthesis.methods import Made, Wanted
 
@@ -17,7 +17,7 @@ class Noise:
     def __init__(self, wanted: Wanted, device: torch.device) -> None:
         self._wanted, self._device = wanted, device
 
-    def batch(self) -> Made:
+    def batch(self, student: nn.Module | None) -> Made:
         images = torch.rand(self._wanted.synthesis.batch_size, *self._wanted.shape, device=self._device)
         return Made(images, None, 0, True)
 
@@ -37,7 +37,7 @@ class RealImages:
     def __init__(self, wanted: Wanted, images: Tensor) -> None:
         self._wanted, self._images, self._given = wanted, images, 0
 
-    def batch(self) -> Made:
+    def batch(self, student: nn.Module | None) -> Made:
         count, there = self._wanted.synthesis.batch_size, len(self._images)
         order = torch.randperm(there, generator=torch.Generator().manual_seed(self._wanted.seed))
         chosen = order[torch.arange(self._given, self._given + count) % there]

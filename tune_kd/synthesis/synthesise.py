@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 
@@ -47,42 +48,73 @@ def wanted_of(scenario: Scenario, data: ImageData, seed: int) -> Wanted:
     )
 
 
-def synthesise(
-    wanted: Wanted,
-    teacher: nn.Module,
-    files: PoolFiles,
-    *,
-    device: torch.device,
-    meter: Meter,
-    carbon: Carbon,
-    training_images: Callable[[], Tensor],
-) -> Cost:
-    """Make the pool, or what is missing of it; what that has cost.
+class Synthesiser:
+    """Makes the batches of a pool one after the other, and keeps each at once. What is kept is not made again.
 
     ``teacher`` is frozen, in evaluation mode and on the ``device``. ``training_images``, uint8 [N, C, H, W], are read
-    by the method ``real`` alone. Raises SynthesisFailed.
+    by the method ``real`` alone.
     """
-    batches, state = files.progress()
-    if batches and state is None:
-        return Cost()
-    method, spent, total = _make(wanted, teacher, device, training_images), _Spent(meter, carbon), Cost()
-    if state is not None:
-        method.load_state_dict(state)
-    for number in range(batches, wanted.batches):
-        wanted.seed_batch(number)
-        made = method.batch()
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        teacher: nn.Module,
+        files: PoolFiles,
+        *,
+        device: torch.device,
+        meter: Meter,
+        carbon: Carbon,
+        training_images: Callable[[], Tensor],
+    ) -> None:
+        self.wanted, self.files = wanted, files
+        self._teacher, self._device = teacher, device
+        self.batches, state = files.progress()
+        self.is_complete = bool(self.batches) and state is None
+        if self.is_complete:
+            return
+        self._spent = _Spent(meter, carbon)
+        self._method = _make(wanted, teacher, device, training_images)
+        if state is not None:
+            self._method.load_state_dict(state)
+
+    def make(self, batches: int, student: nn.Module | None = None) -> Cost:
+        """Have so many ``batches``; what those cost that were missing. Raises SynthesisFailed.
+
+        ``student`` is whom they are made against, where the method has an adversarial term; it stays as it is.
+        """
+        total = Cost()
+        if self.is_complete:
+            return total
+        if student is not None:
+            self._spent.skip()
+            student = copy.deepcopy(student).eval().requires_grad_(False)
+        for number in range(self.batches, batches):
+            total += self._make_one(number, student, total)
+        return total
+
+    def complete(self) -> Cost:
+        """Make what is missing of the pool, and have the teacher name its images; the cost of both."""
+        total = self.make(self.wanted.batches)
+        if self.is_complete:
+            return total
+        named, flops = _named(self.wanted, self._teacher, self.files, self._device)
+        cost = self._spent.since(flops)
+        self.files.complete(self.wanted.batches, named, cost)
+        self.is_complete = True
+        return total + cost
+
+    def _make_one(self, number: int, student: nn.Module | None, before: Cost) -> Cost:
+        self.wanted.seed_batch(number)
+        made = self._method.batch(student)
+        cost = self._spent.since(made.flops)
         if not (made.finite and made.images.isfinite().all()):
-            raise SynthesisFailed(_diverged(wanted, number), total + spent.since(made.flops))
-        kept = slice(0) if number < wanted.unkept else slice(None)
-        pixels, labels = _as_bytes(made.images[kept]), None if made.labels is None else made.labels[kept].cpu()
-        cost = spent.since(made.flops)
-        files.write(number, pixels, labels, cost)
-        files.made(number + 1, method.state_dict())
-        total += cost
-    named, passed = _named(wanted, teacher, files, device)
-    cost = spent.since(passed)
-    files.complete(wanted.batches, named, cost)
-    return total + cost
+            raise SynthesisFailed(_diverged(self.wanted, number), before + cost)
+        kept = slice(0) if number < self.wanted.unkept else slice(None)
+        labels = None if made.labels is None else made.labels[kept].cpu()
+        self.files.write(number, _as_bytes(made.images[kept]), labels, cost)
+        self.files.made(number + 1, self._method.state_dict())
+        self.batches = number + 1
+        return cost
 
 
 class _Spent:
@@ -91,6 +123,10 @@ class _Spent:
     def __init__(self, meter: Meter, carbon: Carbon) -> None:
         self._meter, self._carbon = meter, carbon
         self._at, self._energy_j = time.perf_counter(), None if meter.mark().total_j is None else 0.0
+
+    def skip(self) -> None:
+        """Leave out what has been spent meanwhile."""
+        self._at, self._energy_j = time.perf_counter(), self._meter.mark().total_j
 
     def since(self, flops: int) -> Cost:
         """The cost of what took so many ``flops``."""

@@ -34,6 +34,27 @@ def jensen_shannon(one: Tensor, other: Tensor) -> Tensor:
     return (halves[0] + halves[1]) / 2
 
 
+def clamped_divergence(teacher: Tensor, student: Tensor) -> Tensor:
+    """What the official codes have for :func:`jensen_shannon`, a scalar: ½ KL(m ‖ p) + ½ KL(m ‖ q) at temperature 3.
+
+    p, q and m are clamped to [0.01, 0.99]. The divergences are the other way round, and ln 2 is no bound. Source: the
+    codes of NVlabs/DeepInversion and zju-vipa/CMI, as described; none of them is copied.
+    """
+    p, q = (F.softmax(logits / 3, dim=1) for logits in (teacher, student))
+    p, q, m = (values.clamp(0.01, 0.99) for values in (p, q, (p + q) / 2))
+    return (F.kl_div(p.log(), m, reduction="batchmean") + F.kl_div(q.log(), m, reduction="batchmean")) / 2
+
+
+def disagreement(teacher: Tensor, student: Tensor) -> Tensor:
+    """KL(p_t ‖ p_s) of the images that both name alike, a scalar: the mean over the batch, the others as 0.
+
+    Logits are [B, n]. Source: the adversarial term of CMI (Fang et al. 2021), which is its negative.
+    """
+    alike = (teacher.argmax(dim=1) == student.argmax(dim=1)).to(teacher.dtype)
+    said, right = (F.log_softmax(logits, dim=1) for logits in (student, teacher))
+    return (alike * F.kl_div(said, right, reduction="none", log_target=True).sum(dim=1)).mean()
+
+
 def contrastive(one: Tensor, other: Tensor, temperature: float, batch: int) -> Tensor:
     """How badly each image's two views find each other among all views, a scalar: InfoNCE (van den Oord et al. 2018).
 

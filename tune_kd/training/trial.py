@@ -21,6 +21,7 @@ from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Meter
 from tune_kd.models import fast
 from tune_kd.storage import checkpoints
+from tune_kd.synthesis.growing import GrowingPool
 from tune_kd.tasks.base import Data, Evaluation
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training import loop
@@ -55,9 +56,13 @@ class Trial:
         counted: NetworkFlops | None = None,
         shared_outputs: TeacherOutputs | None = None,
         synthesis: Cost | None = None,
+        growing: GrowingPool | None = None,
     ) -> None:
-        """``synthesis`` is what it cost this attempt to make the images of ``data``; None: others have made them."""
-        self.synthesis = synthesis or Cost()
+        """``synthesis`` is what it cost this attempt to make the images of ``data``; None: others have made them.
+
+        Where a pool is ``growing``, its images are trained on, and ``data`` have none.
+        """
+        self.synthesis, self.growing = synthesis or Cost(), growing
         self.started = time.perf_counter() - self.synthesis.duration_s
         reset_peak_memory(place.device)
         self.spec, self.data, self.place = spec, data, place
@@ -69,7 +74,8 @@ class Trial:
         train, held_out = self.task.hold_out(data.train, share, spec.replicate_seed)
         self.train_part, self.held_out_part = (self.task.on_device(part, device) for part in (train, held_out))
         self.validation_part = self.task.on_device(data.validation, device)
-        self.steps = steps_per_epoch(len(self.train_part), self.recipe.batch_size)
+        count = len(self.train_part) if growing is None else growing.size
+        self.steps = steps_per_epoch(count, self.recipe.batch_size)
         self.student.optimize(self.steps)
         # What is held out changes the batches: such a trial asks the teacher itself.
         self.shared_outputs = None if share else shared_outputs
@@ -91,6 +97,8 @@ class Trial:
             yield unreported
         while self.epoch < self.recipe.epochs:
             lr = self.student.learning_rate()
+            if self.growing is not None:
+                self._grow(self.growing)
             distillation = self._distillation()
             with self.phases.phase("train"):
                 train_loss = self._train(distillation)
@@ -107,6 +115,12 @@ class Trial:
             self.student.temperature.observe(vars(self.last))
             self._save()
             yield self.last
+
+    def _grow(self, pool: GrowingPool) -> None:
+        """Synthesise what the next epoch is trained on."""
+        self.synthesis += pool.grow(self.epoch, self.student.network)
+        self.costs.synthesis = self.synthesis.flops
+        self.train_part = self.task.on_device(pool.images(), self.place.device)
 
     def _unreported(self) -> EpochReport | None:
         """The report of the checkpoint's epoch, if the driver has not received it."""
