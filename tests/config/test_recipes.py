@@ -10,7 +10,8 @@ import pytest
 from tune_kd.cli.choices import LOSSES
 from tune_kd.cli.choices import RECIPES as OFFERED
 from tune_kd.config.recipes import RECIPES, SETTLED
-from tune_kd.config.scenario import ALPHA, Recipe, Scenario, from_record, load_scenario, to_record
+from tune_kd.config.scenario import ALPHA, Scenario, from_record, load_scenario, to_record
+from tune_kd.config.training import Recipe
 from tune_kd.errors import InputError
 from tune_kd.planning.paper_studies import plan_parts
 

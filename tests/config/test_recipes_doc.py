@@ -13,7 +13,8 @@ from torch import Tensor
 
 from policies.base import hinton
 from tune_kd.config.recipes import RECIPES, settled_by
-from tune_kd.config.scenario import ALPHA, Recipe, Scenario, load_scenario
+from tune_kd.config.scenario import ALPHA, Scenario, load_scenario
+from tune_kd.config.training import Recipe
 from tune_kd.losses import DISTILLATIONS
 from tune_kd.meter import flops
 from tune_kd.models import MODELS, build

@@ -17,8 +17,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from policies import Policy
 from policies.base import Constant, StepLoss, Temperature, TrainingStep
 from tune_kd import models
-from tune_kd.config.scenario import Recipe, Scenario
+from tune_kd.config.scenario import Scenario
 from tune_kd.config.seeds import torch_seed
+from tune_kd.config.training import Recipe
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.energy import Meter

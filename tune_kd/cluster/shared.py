@@ -33,7 +33,7 @@ class Shared:
     scenario: Scenario
     policy_json: str  # a record: a user's own policy is made of its source text only where errors in it are explained
     replicate_seed: int
-    data: ray.ObjectRef  # of ImageData, without the test images: a trial cannot see them
+    data: ray.ObjectRef  # of ImageData, without test images and, if images are synthesised, without training images
     tested_on: ray.ObjectRef  # of ImageData, with them
     teacher: ray.ObjectRef  # of Teacher, or of None if the run's trials do not ask it
     counted: NetworkFlops

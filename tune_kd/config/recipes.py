@@ -19,7 +19,7 @@ SETTLED = ("recipe", "teacher_recipe", "reduction", "checkpoint", "normalisation
 
 
 class NamedRecipe(NamedTuple):
-    """How ``training`` (the fields of :class:`tune_kd.config.scenario.Recipe`) and ``loss`` (other fields) are done.
+    """How ``training`` (the fields of :class:`tune_kd.config.training.Recipe`) and ``loss`` (other fields) are done.
 
     ``by_data`` has what is different for one of the paper's data sets, by a part of its name, ``by_task`` for another
     task than classification, whatever its data: of the training of both networks, and other fields, the teacher's

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from tune_kd.config.scenario import Recipe, Scenario
+from tune_kd.config.scenario import Scenario
+from tune_kd.config.training import Recipe
 from tune_kd.data.batches import Batch
 from tune_kd.losses import Mean
 from tune_kd.models.fast import Network

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tune_kd import models
-from tune_kd.config.scenario import Recipe, Scenario
+from tune_kd.config.scenario import Scenario
+from tune_kd.config.training import Recipe
 from tune_kd.data import NAMES, ImageData, ImageSet, Loading, load, split
 from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
 from tune_kd.data.official import official_root

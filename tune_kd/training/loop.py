@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from tune_kd.config.scenario import Recipe
+from tune_kd.config.training import Recipe
 from tune_kd.data.batches import Batch
 from tune_kd.tasks.base import Part
 

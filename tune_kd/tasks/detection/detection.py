@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tune_kd.config.scenario import Recipe, Scenario
+from tune_kd.config.scenario import Scenario
+from tune_kd.config.training import Recipe
 from tune_kd.data.batches import Batch
 from tune_kd.data.detection import NAMES, DetectionData, DetectionLoading, DetectionSet, Objects, load
 from tune_kd.data.detection.batches import DeviceDetections, epoch_batches, eval_batches
