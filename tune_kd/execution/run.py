@@ -20,6 +20,7 @@ from tune_kd.events import Event, Listener
 from tune_kd.execution.outputs_in_use import OutputsInUse
 from tune_kd.execution.ray_study import RayPart, needs_teacher, outputs_folder
 from tune_kd.execution.recorder import Recorder
+from tune_kd.execution.shared_pool import SharedPool
 from tune_kd.execution.teacher_pass import TeacherPass
 from tune_kd.execution.trials import RunTrials
 from tune_kd.history.records import NodeRows, RunRow
@@ -150,13 +151,12 @@ class Run:
 
     def next_job(self, tune_id: str) -> Job | None:
         """The synthesis of images, the next part of the teacher's outputs, or trial; None for none now, or no more."""
-        if self._pool is not None and not self._pool.is_there:
+        if self._pool is not None and not self.trials.over:
             if self._pool.hand_out():
                 self._progress.stage("synthesising images out of the teacher, once for all trials")
                 return self._hand_out("synthesis", {})
-            self._without_images()
-            return None
-        self._record_pool()
+            if not self._images_are_there(self._pool):
+                return None
         if self._pass is not None:
             if epochs := self._pass.next_part():
                 return self._hand_out("teacher outputs", {"epochs": epochs})
@@ -166,20 +166,17 @@ class Run:
             return self._hand_out("trial", {**trial, "awaited": self._pass.awaited if self._pass else []})
         return None
 
-    def _without_images(self) -> None:
-        """No trial can begin: images are being synthesised, or will not be there, and then the run has failed."""
-        assert self._pool is not None
-        if self._pool.failure is not None:
-            self._record_pool()
-            self.trials.fail(self._pool.failure)
+    def _images_are_there(self, pool: SharedPool) -> bool:
+        """May a trial begin? Where there will be no images, the run has failed. What the pool cost is recorded once."""
+        known = pool.is_there or pool.failure is not None
+        if known and not self._pool_recorded:
+            self._row.pool(self._store, pool.columns)
+            self._pool_recorded = True
+        if pool.failure is not None:
+            self.trials.fail(pool.failure)
             if self._pass:
                 self._pass.stop()
-
-    def _record_pool(self) -> None:
-        """Write what is known of the pool to the run's row, once."""
-        if self._pool is not None and not self._pool_recorded:
-            self._row.pool(self._store, self._pool.columns)
-            self._pool_recorded = True
+        return pool.is_there
 
     def _hand_out(self, job: str, config: dict[str, Any]) -> Job:
         self._at_work += 1

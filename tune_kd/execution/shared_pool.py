@@ -12,9 +12,9 @@ from tune_kd.synthesis.pool import PoolFiles, pool_folder
 
 
 class SharedPool:
-    """A pool in the cache, and whether a job is making it. ``classes`` are the names of its labels, ``real`` says
-    whether its images are training images.
+    """A pool in the cache, and whether a job is making it.
 
+    ``classes`` are the names of its labels. Its images are ``real`` where they are training images without labels.
     One run of the replicate hands the job out; the others wait. A pool that an earlier command has kept is not made
     again. Two commands at once may both make it, each to the same bytes.
     """
