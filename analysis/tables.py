@@ -34,7 +34,7 @@ def paper_frame(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame
 
     Columns: comparison, metric, dataset, teacher, student, loss, synthesis, method, n, score, spread (percent),
     gflops_m, energy_kwh, co2e_g, images_kwh and images_flops (the synthesis of a replicate's images), precision,
-    recall, specificity, kappa, prevalence, f1, epochs, train_limit, image_size.
+    recall, specificity, kappa, prevalence, f1, epochs, train_limit, image_size, made (synthesised images).
     """
     by_run = runs.drop_duplicates("run_id").set_index("run_id")
     flops = as_float(columns(trials, ("flops_paper",))["flops_paper"]).groupby(trials["run_id"]).sum(min_count=1)

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.paper.numbers import EPOCHS, NOTES, PIXELS, PUBLIC_STUDENT, SCORES, WORDS, paper_row
+from analysis.paper.numbers import DATA_FREE_EPOCHS, EPOCHS, NOTES, PIXELS, PUBLIC_STUDENT, SCORES, WORDS, paper_row
 from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import as_float
 from analysis.runs.metric import SCORE, metric_of
 from tune_kd.formats import MISSING
 from tune_kd.store.columns import ACCURACY
 
-PROTOCOL = ("epochs", "train_limit", "image_size")
+PROTOCOL = ("epochs", "train_limit", "image_size", "made")
 
 
 def fixed(value: float, digits: int) -> str:
@@ -93,12 +93,14 @@ def _protocol(rows: pd.DataFrame) -> list[str]:
     ours = []
     for _, row in rows.drop_duplicates(["dataset", *PROTOCOL]).iterrows():
         part = "all training images" if pd.isna(row["train_limit"]) else f"{row['train_limit']:g} training images"
+        part = part if pd.isna(row["made"]) else f"{row['made']:g} synthesised images"
         size = row["image_size"]
         other = pd.notna(size) and size != PIXELS.get(row["dataset"], size)
         pixels = f" of {size:g} × {size:g} pixels" if other else ""
         ours.append(f"{row['dataset']}: {row['epochs'] or 'an unknown number of'} epochs on {part}{pixels}")
     lines = ["ours: " + "; ".join(ours)] if ours else []
-    epochs = " or ".join(str(count) for count in sorted({EPOCHS.get(name, 100) for name in rows["dataset"]})) or "100"
+    counts = EPOCHS if rows["made"].isna().all() else dict.fromkeys(EPOCHS, DATA_FREE_EPOCHS)
+    epochs = " or ".join(str(count) for count in sorted({counts.get(name, 100) for name in rows["dataset"]})) or "100"
     counted = "; GFLOPs in its convention" if "gflops_m" in rows else ""
     return [*lines, f"paper: {epochs} epochs on all images, the best epoch on the test set{counted}"]
 

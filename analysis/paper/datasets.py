@@ -12,19 +12,20 @@ from analysis.paper.numbers import DATASETS, plain
 
 
 def scenario_words(run: pd.Series) -> dict[str, Any]:
-    """dataset, teacher, student, loss, synthesis, epochs, train_limit and image_size of a row of ``runs``.
+    """dataset, teacher, student, loss, synthesis, epochs, train_limit, image_size and made of a row of ``runs``.
 
     ``synthesis`` is the method by which images are made out of the teacher, and then ``loss``, too, as in the paper's
-    Table 6; without one it is "".
+    Table 6; without one it is "". ``made`` is how many images are made.
     """
     fields = json.loads(run["scenario_json"]) if isinstance(run.get("scenario_json"), str) else {}
     recipe = fields.get("recipe") or {}
     words = {name: fields.get(name) or "" for name in ("teacher", "student", "loss")}
     dataset = dataset_of(str(run["scenario"]), fields.get("data", "")) or str(run["scenario"])
     limits = {name: fields.get(name) for name in ("train_limit", "image_size")}
-    words["synthesis"] = (fields.get("synthesis") or {}).get("method", "")
+    synthesis = fields.get("synthesis") or {}
+    words["synthesis"] = synthesis.get("method", "")
     words["loss"] = words["synthesis"] or words["loss"]
-    return {"dataset": dataset, **words, "epochs": recipe.get("epochs"), **limits}
+    return {"dataset": dataset, **words, "epochs": recipe.get("epochs"), **limits, "made": synthesis.get("images")}
 
 
 def dataset_of(scenario: str, data: str) -> str | None:
