@@ -266,8 +266,9 @@ def on_no_ray(study: Study, nodes: SimulatedNodes, folder: Path) -> RayPart:
         teachers=Teachers(ray),
     )
     nothing: Any = None
-    of_study = {"study": on_ray, "plans": study.runs, "images": None, "data": None, "steps": 1}
-    return RayPart(**of_study, teacher_id="none", taught=False, counted=nothing, largest_class=(0.1, 1))
+    of_study: dict[str, Any] = {"study": on_ray, "plans": study.runs, "images": None, "data": None, "steps": 1}
+    of_study |= {"teacher_id": "none", "classes": (), "data_sha256": "none"}
+    return RayPart(**of_study, taught=False, counted=nothing, largest_class=(0.1, 1))
 
 
 def runs_on(

@@ -24,7 +24,15 @@ TINY = {**HKD, "dataset": "tinyimagenet"}
 def frame(*rows: dict[str, str]) -> pd.DataFrame:
     """Rows as :func:`analysis.tables.paper_frame` has them, ours all alike."""
     numbers = dict.fromkeys(("score", "spread", "gflops_m", "energy_kwh", "co2e_g", *METRICS), 0.5)
-    rest = {"comparison": 0, "metric": "accuracy", "n": 1, "epochs": 1, "train_limit": None, "image_size": None, "made": None}
+    rest = {
+        "comparison": 0,
+        "metric": "accuracy",
+        "n": 1,
+        "epochs": 1,
+        "train_limit": None,
+        "image_size": None,
+        "made": None,
+    }
     return pd.DataFrame([{**rest, **row, **numbers} for row in rows])
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from pretend_ray import PretendRay
 
-from tune_kd.cluster import machine, worker
+from tune_kd.cluster import machine, shared
 from tune_kd.cluster import nodes as cluster
 from tune_kd.cluster.code import this_code
 from tune_kd.cluster.nodes import Cluster, Look
@@ -51,7 +51,7 @@ def ray_with(monkeypatch: pytest.MonkeyPatch) -> Nodes:
             return Look(machine=machine.node(node_id), code=code, sees_folder=True, problem=None)
 
         found = PretendRay(alive, {"look_at_node": look, "make_teacher": lambda _: TEACHER})
-        for module in (cluster, actor, worker):
+        for module in (cluster, actor, shared):
             monkeypatch.setattr(module, "ray", found)
         return found
 
@@ -109,7 +109,7 @@ def test_the_teacher_has_a_place_wherever_a_trial_has(
 
 def test_the_teacher_computes_with_all_cpus_of_its_node(ray_with: Nodes) -> None:
     ray_with({HERE: {"CPU": 8.0, "GPU": 1.0}, OTHER: {"CPU": 64.0}})
-    assert worker.cpus_of_this_node() == 8
+    assert shared.cpus_of_this_node() == 8
 
 
 def test_meters_are_asked_every_period_while_no_event_comes(

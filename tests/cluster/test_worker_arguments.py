@@ -12,7 +12,7 @@ from ray import cloudpickle
 
 from policies.grid import Grid
 from tune_kd.cluster.code import this_code
-from tune_kd.cluster.worker import Shared
+from tune_kd.cluster.shared import Shared
 from tune_kd.config.catalogue import policy_record
 from tune_kd.config.scenario import Scenario, load_scenario, scenario_names, to_record
 from tune_kd.meter.carbon import carbon
@@ -45,6 +45,7 @@ def shared(scenario: Scenario) -> Shared:
         teacher=nothing,
         counted=nothing,
         cache=Cache(Path("cache")),
+        pool=None,
         outputs=None,
         marker="marker",
         code=this_code(),
@@ -66,5 +67,5 @@ def test_every_scenario_arrives_as_it_was(name: str) -> None:
 def test_tune_kd_is_imported_before_anything_of_ours_with_a_generic_name() -> None:
     unpickler = Recording(cloudpickle.dumps(shared(load_scenario("digits"))))
     unpickler.load()
-    assert unpickler.modules[0] == "tune_kd.cluster.worker"
+    assert unpickler.modules[0] == "tune_kd.cluster.shared"
     assert not [module for module in unpickler.modules if module.partition(".")[0] in PACKAGES]

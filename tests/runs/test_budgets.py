@@ -42,7 +42,10 @@ def test_a_target_that_is_reached_ends_a_run(ray_running, cache, tmp_path):
     run, trials = outcome.store.runs().iloc[0], outcome.store.trials()
     assert (run.status, run.track, run.target_accuracy) == ("completed", "target", 0.2)
     first = trials[trials.val_score >= 0.2].sort_values("ended_at").iloc[0]
-    assert not (trials.started_at > first.ended_at).any()
+    # One that a worker had been given by then may begin a little later; it is stopped at its first report.
+    late = trials[trials.started_at > first.ended_at]
+    assert len(late) <= 2, "no more than there are workers"
+    assert (late.epochs <= 1).all()
     assert len(trials) == run.spent < 20
     assert set(trials.status) <= {"completed", "stopped"}
 

@@ -155,7 +155,7 @@ def test_costs_add_up_and_unmeasured_ones_stay_unmeasured() -> None:
     assert (COST + Cost(energy_j=None, co2e_g=None)).energy_j is None
     assert recorded_cost(COST.columns("shared"), "shared") == COST
     assert recorded_cost(COST.columns("pool"), "shared") is None
-    assert recorded_cost({"shared_flops": None}) is None
+    assert recorded_cost({"shared_flops": None}, "shared") is None
 
 
 # The ledger's side
