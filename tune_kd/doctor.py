@@ -265,7 +265,7 @@ def remote_cache(cache: Cache) -> Check:
         cache.check()
     except InputError as error:
         return Check(name="cache", mark=FAIL, found=str(error))
-    return Check(name="cache", mark=OK, found=f"{cache.where} can be written; it takes teachers and checkpoints")
+    return Check(name="cache", mark=OK, found=f"{cache.where} can be written; it takes teachers, pools and checkpoints")
 
 
 def temporary() -> Check:

@@ -16,15 +16,15 @@ SMALL = {"recipe.epochs": 4, "teacher_recipe.epochs": 1}
 
 def test_a_one_trial_policy_spends_a_budget_in_epochs_on_restarts(ray_running, cache, tmp_path):
     outcome = tune_kd.run(
-        "stochastic", budget="60epochs", track="budget", settings=SMALL, store=tmp_path / "runs", cache=cache
+        "stochastic", budget="28epochs", track="budget", settings=SMALL, store=tmp_path / "runs", cache=cache
     )
     run, trials, reports = (frame() for frame in (outcome.store.runs, outcome.store.trials, outcome.store.reports))
     assert run.status.item() == "completed"
     assert run.spent.item() == len(reports) == trials.epochs.sum()
-    assert 60 <= run.spent.item() <= 60 + 1, "an epoch for each of the other trials that was running"
-    assert run.overshoot.item() == run.spent.item() - 60
+    assert 28 <= run.spent.item() <= 28 + 1, "an epoch for each of the other trials that was running"
+    assert run.overshoot.item() == run.spent.item() - 28
     assert set(trials.status) == {"completed", "stopped"} or (trials.status == "completed").all()
-    assert (trials.status == "completed").sum() >= 14
+    assert (trials.status == "completed").sum() >= 6
     assert trials.seed.is_unique, "restarts are independent"
     assert trials.test_score.notna().all()
 

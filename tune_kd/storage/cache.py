@@ -26,7 +26,7 @@ _SHORTENED_URL = re.compile(r"[a-z][a-z0-9+.-]+:/")  # a Path has lost the secon
 
 
 class Kept(Protocol):
-    """Checkpoints and teachers by name, ``teachers/1f0e….pt``; each is replaced whole."""
+    """Checkpoints, teachers and pools by name, ``teachers/1f0e….pt``; each file is replaced whole."""
 
     def place(self, name: str) -> Path | Slot:
         """The path of the file of this name, which need not exist."""
@@ -62,7 +62,7 @@ class LocalFolder:
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder, and the URL of checkpoints and teachers if they are kept elsewhere."""
+    """A folder, and the URL of checkpoints, teachers and pools if they are kept elsewhere."""
 
     folder: Path
     url: str | None = None
@@ -73,7 +73,7 @@ class Cache:
 
     @property
     def kept(self) -> Kept:
-        """Checkpoints and teachers. Raises InputError for a URL that cannot be used."""
+        """Checkpoints, teachers and pools. Raises InputError for a URL that cannot be used."""
         return LocalFolder(self.folder) if self.url is None else _remote(self.url)
 
     @property
