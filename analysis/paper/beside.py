@@ -99,10 +99,11 @@ def _protocol(rows: pd.DataFrame) -> list[str]:
         pixels = f" of {size:g} × {size:g} pixels" if other else ""
         ours.append(f"{row['dataset']}: {row['epochs'] or 'an unknown number of'} epochs on {part}{pixels}")
     lines = ["ours: " + "; ".join(ours)] if ours else []
-    counts = EPOCHS if rows["made"].isna().all() else dict.fromkeys(EPOCHS, DATA_FREE_EPOCHS)
+    real = rows["made"].isna().all()
+    counts, images = (EPOCHS, "all") if real else (dict.fromkeys(EPOCHS, DATA_FREE_EPOCHS), "synthesised")
     epochs = " or ".join(str(count) for count in sorted({counts.get(name, 100) for name in rows["dataset"]})) or "100"
     counted = "; GFLOPs in its convention" if "gflops_m" in rows else ""
-    return [*lines, f"paper: {epochs} epochs on all images, the best epoch on the test set{counted}"]
+    return [*lines, f"paper: {epochs} epochs on {images} images, the best epoch on the test set{counted}"]
 
 
 def _on_voc(rows: pd.DataFrame) -> list[str]:
