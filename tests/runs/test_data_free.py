@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -18,6 +24,7 @@ from tune_kd.tasks.catalogue import task_of
 
 pytestmark = pytest.mark.slow
 
+ENTRY_POINT = str(Path(sys.executable).with_name("tune-kd"))
 SMALL = {
     "recipe.epochs": 2,
     "teacher_recipe.epochs": 1,
@@ -110,6 +117,33 @@ def test_validation_without_real_images_is_on_the_pool_and_says_so_in_the_record
     assert pd.isna(run.val_prevalence)
     assert json.loads(run.scenario_json)["synthesis"]["validation"] == "synthetic"
     assert store.trials().test_score.notna().all()
+
+
+def test_images_survive_the_death_of_the_driver_and_are_not_made_again(ray_running, cache, tmp_path):
+    """The driver is killed in the middle of the synthesis, with all that it has started."""
+    sets = {**SMALL, "synthesis.images": 512, "synthesis.batch_size": 32, "synthesis.deep_inversion.steps": 60}
+    words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
+    where = ["--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
+    command = [ENTRY_POINT, "run", "--policy", "fixed", "--scenario", "digits-data-free", *words, *where]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True) as run:
+        while not (first := list((tmp_path / "cache").glob("pools/*/00001.pt"))):
+            assert run.poll() is None, "it ended before there were images"
+            time.sleep(0.01)
+        os.killpg(run.pid, signal.SIGKILL)
+    written_ns = first[0].stat().st_mtime_ns
+    assert not list(first[0].parent.glob("00015.pt")), "it was killed before the end"
+
+    resumed = subprocess.run([ENTRY_POINT, "resume", *where], capture_output=True, text=True, check=False)
+    assert resumed.returncode == 0, resumed.stderr
+    assert first[0].stat().st_mtime_ns == written_ns
+    undisturbed = tune_kd.run(
+        "fixed", scenario="digits-data-free", settings=sets, store=tmp_path / "whole", cache=cache
+    ).store
+    stores = (open_store(tmp_path / "runs"), undisturbed)
+    found, expected = (store.runs().iloc[0] for store in stores)
+    assert (found.pool_id, found.pool_flops) == (expected.pool_id, expected.pool_flops)
+    results = [store.trials()[["val_loss", "test_score"]].to_numpy().tolist() for store in stores]
+    assert results[0] == results[1]
 
 
 def test_a_synthesis_that_diverges_fails_the_run_with_its_reason_and_its_cost(ray_running, cache, tmp_path):

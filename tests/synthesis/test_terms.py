@@ -111,8 +111,8 @@ def test_the_distance_of_batch_norms_is_that_of_numpy_and_has_the_gradient_of_di
         mean, variance = met.mean((0, 2, 3)), met.var((0, 2, 3))
         expected += np.linalg.norm(variance - layer.running_var.numpy())
         expected += np.linalg.norm(mean - layer.running_mean.numpy())
-    # Statistics are taken in float32: batches may be in bfloat16.
-    assert distance(images).item() == pytest.approx(expected, rel=1e-5)
+    assert distance(images).item() == pytest.approx(expected, rel=1e-12)
+    assert torch.autograd.gradcheck(distance, (images,))
 
 
 def test_a_batch_with_the_statistics_of_training_has_no_distance() -> None:

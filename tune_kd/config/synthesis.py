@@ -28,7 +28,7 @@ class DeepInversion(Frozen):
     total_variation: NotNegative = 0.001  # weight
     l2: NotNegative = 0.0  # weight of the images' norm
     adversarial: NotNegative = 0.0  # weight of the Jensen-Shannon divergence of teacher and student; the script's is 1
-    jensen_shannon: Literal["true", "clamped"] = "true"  # clamped: as the official codes have it
+    jensen_shannon: Literal["true", "authors"] = "true"  # authors: the clamped form of the official codes
     shift: Fraction = 0.125  # by at most this share of a side the images are rolled before the teacher sees them
     flip: Flag = True  # and mirrored, with probability ½
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tune_kd.config.scenario import Scenario
 from tune_kd.errors import InputError
+from tune_kd.losses import wide
 
 
 class Statistics(NamedTuple):
@@ -44,7 +45,7 @@ class BatchNormInputs:
 
     def statistics(self) -> list[Statistics]:
         """Of the inputs of each layer."""
-        flat = (inputs.float().transpose(0, 1).flatten(1) for inputs in self.inputs)
+        flat = (wide(inputs).transpose(0, 1).flatten(1) for inputs in self.inputs)
         return [Statistics(values.mean(1), values.var(1, correction=0)) for values in flat]
 
     def distance(self, statistics: Sequence[Statistics]) -> Tensor:
