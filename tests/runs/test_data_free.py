@@ -16,9 +16,11 @@ import pytest
 import tune_kd
 from analysis.runs.reading import read
 from tune_kd.config.scenario import load_scenario
-from tune_kd.errors import InputError, RunFailed
+from tune_kd.errors import InputError, Interrupted, RunFailed
+from tune_kd.events import EpochReport
 from tune_kd.execution.ray_study import _for_trials
 from tune_kd.history.rerun import rerun
+from tune_kd.progress.base import Progress
 from tune_kd.store import open_store
 from tune_kd.tasks.catalogue import task_of
 
@@ -73,6 +75,39 @@ def test_a_pool_is_made_once_charged_once_and_changes_no_result(ray_running, cac
     examples = json.loads(runs.pool_examples_json["grid"])
     assert examples["classes"] == [str(digit) for digit in range(10)]
     assert rerun(first.trial_id.iloc[0], store=shared, cache=cache).differences == ()
+
+
+class Impatient(Progress):
+    """Presses Ctrl-C at the first report."""
+
+    def event(self, event):
+        if isinstance(event, EpochReport):
+            raise KeyboardInterrupt
+
+
+def test_a_resumed_run_goes_on_to_make_images_in_each_trial(ray_running, cache, tmp_path):
+    where = {"store": tmp_path / "runs", "cache": cache}
+    with pytest.raises(Interrupted):
+        tune_kd.run(
+            "random",
+            scenario="digits-data-free",
+            synthesis="noise",
+            budget="2trials",
+            settings=SMALL,
+            share_synthesis=False,
+            max_concurrent=1,
+            progress=Impatient(),
+            **where,
+        )
+    until_s = time.monotonic() + 60
+    while ray_running.available_resources().get("CPU") != ray_running.cluster_resources()["CPU"]:
+        assert time.monotonic() < until_s, "a worker of the interrupted study keeps its CPU"
+        time.sleep(0.1)
+    store = tune_kd.resume(**where).store
+    trials = store.trials().query("status == 'completed'")
+    assert len(trials) == 2
+    assert (store.reports().groupby("trial_id").flops_synthesis.max() > 0).all()
+    assert store.runs().pool_id.isna().all()
 
 
 def test_images_made_against_the_student_are_its_trials_own(ray_running, cache, tmp_path):

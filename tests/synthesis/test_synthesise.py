@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tune_kd.config.scenario import Scenario
+from tune_kd.config.synthesis import Synthesis
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.meter import flops
@@ -262,3 +263,12 @@ def test_a_teacher_without_batch_norms_is_refused_in_one_line_where_they_are_rea
         return
     with pytest.raises(InputError, match=f"'{method}' reads the statistics of the teacher's batch norms, and 'digits-"):
         check_synthesis(chosen, bare)
+
+
+@pytest.mark.parametrize("images", [4, 5, 100])
+@pytest.mark.parametrize("fraction", [0.001, 0.5, 0.999])
+def test_however_a_pool_is_cut_two_images_train_and_one_validates(images: int, fraction: float) -> None:
+    cut = Synthesis(images=images, validation="synthetic", validation_fraction=fraction)
+    assert cut.training_images >= 2
+    assert cut.validation_images >= 1
+    assert cut.training_images + cut.validation_images == images

@@ -76,7 +76,7 @@ class Synthesis(Frozen):
     """A pool of synthesised images, which students are trained on instead of the training images."""
 
     method: Literal["deep-inversion", "cmi", "fast", "noise", "real"] = "fast"
-    images: Count = 51200
+    images: Annotated[int, Field(ge=4, strict=True)] = 51200
     batch_size: Annotated[int, Field(ge=2, strict=True)] = 256  # images that are synthesised together
     validation: Literal["real", "synthetic"] = "real"  # synthetic: some of the pool, labelled by the teacher
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1  # of the pool, where validation is synthetic
@@ -114,7 +114,8 @@ class Synthesis(Frozen):
         """How many images of the pool validate."""
         if self.validation == "real":
             return 0
-        return min(max(1, round(self.validation_fraction * self.images)), self.images - 1)
+        # Two at least train: batch norm cannot train on one image.
+        return min(max(1, round(self.validation_fraction * self.images)), self.images - 2)
 
     @property
     def training_images(self) -> int:

@@ -19,12 +19,21 @@ Result = TypeVar("Result")
 
 
 def _kept(method: Callable[..., Result]) -> Callable[..., Result | None]:
-    """An exception of the method becomes the pool's ``failure``: raised into Tune, it would be a trial's failure."""
+    """An exception of the method becomes the pool's ``failure``: raised into Tune, it would be a trial's failure.
+
+    A KeyboardInterrupt interrupts the pool: raised through Tune's loop, it would leave Tune's workers with their CPUs.
+    A second one breaks off.
+    """
 
     @wraps(method)
     def wrapped(pool: Pool, *arguments: Any, **options: Any) -> Result | None:
         try:
             return method(pool, *arguments, **options)
+        except KeyboardInterrupt:
+            if pool.interrupted:
+                raise
+            pool.interrupted = True
+            return None
         except Exception as failure:
             pool.failure = pool.failure or failure
             return None

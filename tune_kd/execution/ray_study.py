@@ -114,10 +114,10 @@ class RayPart:
         pool = None if plan.scenario.synthesis is None else self._pool_id(plan)
         return outputs_id(self.teacher_id, plan.scenario, plan.seed, pool, cpus=of_trial.cpus, gpus=of_trial.gpus)
 
-    def pool(self, plan: RunPlan, execution: Execution) -> SharedPool | None:
-        """The pool of the run's replicate; None where no images are synthesised, or by each trial for itself."""
+    def pool(self, plan: RunPlan) -> SharedPool | None:
+        """The pool of the run's replicate; None where no images are synthesised, or each trial must make its own."""
         synthesis = plan.scenario.synthesis
-        if synthesis is None or synthesis.reads_student or not execution.share_synthesis:
+        if synthesis is None or synthesis.reads_student:
             return None
         pools, identity = self.study.pools, self._pool_id(plan)
         if identity not in pools:

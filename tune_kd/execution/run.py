@@ -16,7 +16,7 @@ from ray.tune.search import Searcher
 
 from tune_kd.budget.ledger import Ledger
 from tune_kd.budget.target_track import Target
-from tune_kd.events import Event, Listener
+from tune_kd.events import EpochReport, Event, Listener
 from tune_kd.execution.outputs_in_use import OutputsInUse
 from tune_kd.execution.ray_study import RayPart, needs_teacher, outputs_folder
 from tune_kd.execution.recorder import Recorder
@@ -95,7 +95,7 @@ class Run:
         # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
         self._nodes.write(study.cluster.rows(plan.run_id))
         self._progress.run_started(plan, self.ledger)
-        self._pool = self.part.pool(plan, self._execution)
+        self._pool = self.part.pool(plan) if self._shares_images(history) else None
         self._pass = self._teacher_pass()
         reference = study.teachers.reference(self.part.teacher_id) if teacher else study.ray.put(None)
         self.shared = self.part.share(plan, reference, pool=self._pool, outputs=self._pass is not None)
@@ -125,6 +125,13 @@ class Run:
         self.trials = RunTrials(plan, searcher, self.ledger, study.carbon, listeners, history)
         for sealed in history.untested:
             self._recorder.test_late(sealed)
+
+    def _shares_images(self, history: RunHistory) -> bool:
+        """Do its trials share synthesised images? A resumed run goes on as it began, a new one as the user says."""
+        if self._row.pool_id is not None:
+            return True
+        reports = (event for event in history.events if isinstance(event, EpochReport))
+        return self._execution.share_synthesis and not any(report.flops_synthesis for report in reports)
 
     def _teacher_pass(self) -> TeacherPass | None:
         asked, study = self._execution.share_teacher, self.part.study

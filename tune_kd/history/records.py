@@ -147,6 +147,11 @@ class RunRow:
         return recorded_cost(self.columns, "shared")
 
     @property
+    def pool_id(self) -> str | None:
+        """The pool of synthesised images that the run's trials share; None if they share none, or none is there yet."""
+        return self.columns.get("pool_id")
+
+    @property
     def reserved(self) -> Resources:
         """What each trial reserved; one CPU if the record does not say."""
         return Resources(cpus=self.columns["cpus_per_trial"] or 1.0, gpus=self.columns["gpus_per_trial"] or 0.0)
