@@ -19,8 +19,10 @@ from analysis import across, sensitivity, tables, target
 from analysis.figures import charts
 from analysis.figures.data import confusions
 from analysis.figures.detections import detections
+from analysis.figures.explanations import explanations
 from analysis.figures.synthesised import sheets
 from analysis.pages.detections import detections_page
+from analysis.pages.explained import explained_page
 from analysis.pages.headline import headline
 from analysis.pages.provenance import learned_parameters, measured, teacher_notes, versions
 from analysis.pages.synthesised import synthesised_page
@@ -114,6 +116,7 @@ def _comparison(records: Records, comparison: int, rows: pd.DataFrame, currency:
     yield from _target(one, currency)
     yield from _parts(one, comparison)
     yield from _confusions(one)
+    yield from explained_page(explanations(one).get(comparison))
     yield from synthesised_page(sheets(mine, records.runs).get(comparison))
     found = detections(mine, records.trials)
     yield from detections_page({label: seen for (_, label), seen in found.items()})

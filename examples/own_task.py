@@ -32,7 +32,7 @@ class BalancedClassification(Classification):
     def evaluate(self, network, part, data, precision):
         found = super().evaluate(network, part, data, precision)
         labels = part.labels.cpu().numpy()
-        return found._replace(score=float(balanced_accuracy_score(labels, found.predictions.numpy())))
+        return found._replace(score=float(balanced_accuracy_score(labels, found.predictions.classes.numpy())))
 
 
 task = TASKS[BalancedClassification.name] = BalancedClassification()

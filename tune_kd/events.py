@@ -159,6 +159,11 @@ class TrialTested:
     prevalence: float | None = None
     confusion: list[list[int]] | None = None  # rows: true class, columns: predicted
     per_class: list[dict[str, float]] | None = None  # precision, recall, f1
+    ece: float | None = None
+    reliability: list[dict[str, float]] | None = None  # by confidence: images, accuracy, confidence
+    example_logits: list[list[float]] | None = None  # rows: images, columns: classes
+    example_maps: list[list[list[float]]] | None = None  # image, row, column
+    example_layer: str | None = None
     metrics: Mapping[str, Any] | None = None  # the task's figures that have no column of their own
 
 

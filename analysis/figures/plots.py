@@ -7,7 +7,7 @@ No pyplot either: nothing global, no display. The same records give the same byt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.across import SCENARIOS_TO_TEST, Across, across, block_matrix, cost_blocks, performance_profile
+from analysis.figures import explanation_plots
 from analysis.figures.charts import (
     BLACK,
     COLOURS,
@@ -28,6 +29,7 @@ from analysis.figures.charts import (
     tau_chart,
 )
 from analysis.figures.data import confusions
+from analysis.figures.explanations import explanations
 from analysis.figures.synthesised import Sheet, sheets
 from analysis.runs.reading import Records
 from tune_kd import errors
@@ -135,32 +137,41 @@ def plot_profile(profile: pd.DataFrame, currency: str, ax: Axes) -> None:
 def figures(records: Records, currency: str = "energy") -> Iterator[tuple[str, Figure]]:
     """Every figure that the records allow, by name; what has no data has no figure."""
     for comparison in records.outcomes["comparison"].unique():
-        for name, chart in (
-            ("curves", curve_chart(records, comparison)),
-            ("pareto", pareto_chart(records, comparison)),
-            ("target", target_chart(records, comparison)),
-            ("tau", tau_chart(records, comparison)),
-        ):
-            axis = "tau" if name == "tau" else currency
-            if chart and axis in chart["axes"]:
-                labels = [series["label"] for series in chart["series"]]
-                figure, ax = _figure(width=PAGE if len(labels) > MANY else COLUMN)
-                plot_chart(chart, axis, ax)
-                yield f"{name}-{comparison}", _with_legend(figure, labels)
-        for what in PART_TITLES:
-            if parts := parts_chart(records, comparison, what):
-                figure, ax = _figure(height=0.9 + 0.2 * len(parts["rows"]))
-                plot_parts(parts, ax)
-                yield f"{what}-{comparison}", _with_legend(figure, parts["parts"])
+        yield from _charts(records, comparison, currency)
     for (comparison, label), matrix in confusions(records.outcomes, records.trials).items():
         figure, ax = _figure(height=COLUMN)
         plot_confusion(matrix, label, ax)
         yield f"confusion-{comparison}-{_file_name(label)}", figure
+    for comparison, explanation in explanations(records).items():
+        for name, figure in explanation_plots.figures(explanation):
+            if name != "confusion":  # each policy has its own
+                yield f"{name}-{comparison}", figure
     for comparison, sheet in sheets(records.outcomes, records.runs).items():
         figure, ax = _figure(height=0.3 + 0.3 * len(sheet.classes))
         plot_sheet(sheet, ax)
         yield f"synthesised-{comparison}", figure
     yield from across_scenarios(records, currency)
+
+
+def _charts(records: Records, comparison: int, currency: str) -> Iterator[tuple[str, Figure]]:
+    """The charts of one comparison, its costs in ``currency``."""
+    for name, chart in (
+        ("curves", curve_chart(records, comparison)),
+        ("pareto", pareto_chart(records, comparison)),
+        ("target", target_chart(records, comparison)),
+        ("tau", tau_chart(records, comparison)),
+    ):
+        axis = "tau" if name == "tau" else currency
+        if chart and axis in chart["axes"]:
+            labels = [series["label"] for series in chart["series"]]
+            figure, ax = _figure(width=PAGE if len(labels) > MANY else COLUMN)
+            plot_chart(chart, axis, ax)
+            yield f"{name}-{comparison}", _with_legend(figure, labels)
+    for what in PART_TITLES:
+        if parts := parts_chart(records, comparison, what):
+            figure, ax = _figure(height=0.9 + 0.2 * len(parts["rows"]))
+            plot_parts(parts, ax)
+            yield f"{what}-{comparison}", _with_legend(figure, parts["parts"])
 
 
 def across_scenarios(records: Records, currency: str = "energy") -> Iterator[tuple[str, Figure]]:
@@ -181,12 +192,18 @@ def save_figures(records: Records, directory: Path, *, form: str = "pdf", curren
     """Writes every figure to ``directory`` (made if missing) and gives the paths. Raises InputError for a form."""
     if form not in FORMS:
         raise errors.unknown("figure format", form, FORMS)
+    return save(lambda: figures(records, currency), directory, [form])
+
+
+def save(made: Callable[[], Iterable[tuple[str, Figure]]], directory: Path, forms: Sequence[str]) -> list[Path]:
+    """Writes what ``made`` gives to ``directory`` (made if missing), each figure in every form; gives the paths."""
     directory.mkdir(parents=True, exist_ok=True)
     paths = []
     with _our_style():
-        for name, figure in figures(records, currency):
-            paths.append(directory / f"{name}.{form}")
-            figure.savefig(paths[-1], bbox_inches="tight", dpi=200, metadata=UNDATED[form])
+        for name, figure in made():
+            for form in forms:
+                paths.append(directory / f"{name}.{form}")
+                figure.savefig(paths[-1], bbox_inches="tight", dpi=200, metadata=UNDATED[form])
     return paths
 
 

@@ -21,7 +21,7 @@ def test_a_task_of_ones_own_is_trained_and_judged_by_its_metric(monkeypatch: pyt
     task, data, scenario = (made[name] for name in ("task", "data", "scenario"))
     network = made["teacher"].network(scenario, data)
     part = task.on_device(data.validation, torch.device("cpu"))
-    named = task.evaluate(network, part, data, "float32").predictions
+    named = task.evaluate(network, part, data, "float32").predictions.classes
     labels = torch.from_numpy(data.validation.labels)
     recalls = [(named[labels == label] == label).double().mean() for label in range(10)]
     assert made["teacher"].val_score == pytest.approx(float(torch.stack(recalls).mean()), rel=1e-12)

@@ -61,7 +61,8 @@ def ended(
 
 def tested(run: RunPlan, index: int) -> TrialTested:
     fields: dict[str, Any] = {field.name: 0.5 for field in dataclasses.fields(TrialTested)}
-    fields |= {"confusion": [[1, 0], [0, 1]], "per_class": [], "metrics": None, "test_score": 0.75}
+    fields |= {"confusion": [[1, 0], [0, 1]], "per_class": [], "metrics": None, "reliability": [], "test_score": 0.75}
+    fields |= {"example_logits": [], "example_maps": [], "example_layer": "features"}
     return TrialTested(**{**fields, **key(run, index), "at": START + timedelta(seconds=index + 10)})
 
 

@@ -62,7 +62,7 @@ def evaluated(data: ImageData, labels: list[int], instead: Mapping[int, float]) 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_an_output_that_is_not_finite_is_never_right(value: float, digits: ImageData) -> None:
     found = evaluated(digits, [0, 0, 0, 3], instead={0: value, 3: value})
-    assert found.predictions.tolist() == [NO_CLASS, 0, 0, NO_CLASS]
+    assert found.predictions.classes.tolist() == [NO_CLASS, 0, 0, NO_CLASS]
     assert (found.score, found.finite) == (0.5, False)
 
 

@@ -89,6 +89,7 @@ def test_a_teacher_has_the_figures_of_its_test_under_the_names_that_a_trial_has_
     assert teacher.test_metrics["recall_macro"] == pytest.approx(sum(recalls) / 10)
     assert set(teacher.test_metrics) == {
         *("precision_macro", "recall_macro", "specificity_macro", "f1_macro", "kappa", "prevalence"),
+        *("confusion", "per_class", "ece", "reliability", "example_logits", "example_maps", "example_layer"),
     }
 
 

@@ -250,11 +250,14 @@ def largest_class(data: Data, scenario: Scenario) -> tuple[float, int] | None:
 
 
 def _of_data(data: Data, scenario: Scenario) -> Mapping[str, Any]:
-    largest = largest_class(data, scenario)
+    largest, task = largest_class(data, scenario), task_of(scenario)
+    # A user's own images are not put into a store that may be shared.
+    examples = task.examples(data, pictures=scenario.data in task.data_names)
     return {
         "split_sha256": data.split_sha256,
         "val_images": synthetic_validation(scenario) or len(data.validation),
         "val_prevalence": None if largest is None else largest[0],
+        "examples_json": None if examples is None else json.dumps(examples, ensure_ascii=False),
         "skipped_images": data.skipped_images,
         "left_out_json": json.dumps(data.left_out, ensure_ascii=False, sort_keys=True),
     }

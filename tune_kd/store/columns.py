@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 SCHEMA_VERSION = 2
 
-TYPES = ("string", "int", "double", "bool", "time", "counts", "scores")  # schema.py has them in Arrow
+NESTED = ("counts", "scores", "bins", "matrix", "maps")
+TYPES = ("string", "int", "double", "bool", "time", *NESTED)  # schema.py has them in Arrow
 
 RUN_STATUSES = ("planned", "running", "completed", "stopped", "failed", "lost")
 TRIAL_STATUSES = ("completed", "stopped", "failed", "lost")
@@ -111,6 +112,7 @@ RUNS = (
     C("shared_flops", "double", "FLOP", "teacher outputs computed once for all trials"),
     C("shared_s", "double", "s", "teacher outputs computed once for all trials"),
     C("shared_co2e_g", "double", "g CO2e", "teacher outputs computed once for all trials"),
+    C("examples_json", "string", "", "a few test images: indices, labels, names of classes, PNG of public ones; JSON"),
     C("pool_id", "string", "", "hash of everything that made the pool of synthesised images; null: none"),
     C("pool_energy_j", "double", "J", "the pool's synthesis; outside the budget and in no trial's energy"),
     C("pool_flops", "double", "FLOP", "the pool's synthesis"),
@@ -167,6 +169,11 @@ TRIALS = (
     C("prevalence", "double", "fraction", "share of the largest class of the test set"),
     C("confusion", "counts", "images", "test confusion matrix; rows: true class, columns: predicted; NaN is in none"),
     C("per_class", "scores", "fraction", "test precision, recall and F1 of each class"),
+    C("ece", "double", "fraction", "expected calibration error of the test: |accuracy − confidence|, over 15 bins"),
+    C("reliability", "bins", "images, fraction", "the test by confidence, in 15 bins of equal width from 0 to 1"),
+    C("example_logits", "matrix", "", "logits of the run's example images; rows: images, columns: classes"),
+    C("example_maps", "maps", "", "Grad-CAM of the example images' true classes, not scaled: image, row, column"),
+    C("example_layer", "string", "", "the layer of the student that example_maps are of"),
     C("inference_s", "double", "s", "prediction of the whole test set"),
     C("inference_energy_j", "double", "J", "prediction of the whole test set"),
     C("inference_co2e_g", "double", "g CO2e", "prediction of the whole test set"),

@@ -14,6 +14,7 @@ from tune_kd.errors import StoreError, nearest
 from tune_kd.store.columns import RUN_STATUSES, SCHEMA_VERSION, TABLES, TRIAL_STATUSES, Column
 
 _SCORES = pa.struct([("precision", pa.float64()), ("recall", pa.float64()), ("f1", pa.float64())])
+_BIN = pa.struct([("images", pa.int64()), ("accuracy", pa.float64()), ("confidence", pa.float64())])
 _ARROW = {
     "string": pa.string(),
     "int": pa.int64(),
@@ -22,6 +23,9 @@ _ARROW = {
     "time": pa.timestamp("us", tz="UTC"),
     "counts": pa.list_(pa.list_(pa.int64())),
     "scores": pa.list_(_SCORES),
+    "bins": pa.list_(_BIN),
+    "matrix": pa.list_(pa.list_(pa.float64())),
+    "maps": pa.list_(pa.list_(pa.list_(pa.float64()))),
 }
 _STATUSES = {"runs": RUN_STATUSES, "trials": TRIAL_STATUSES}
 

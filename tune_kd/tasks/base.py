@@ -118,6 +118,15 @@ class Task(Protocol):
     def test_columns(self, predictions: Any, data: Data) -> dict[str, Any]:
         """The columns of ``trials`` that a test of these predictions fills."""
 
+    def examples(self, data: Data, *, pictures: bool) -> dict[str, Any] | None:
+        """A few test images, the same for every network, as the column ``examples_json`` of ``runs``; None: none.
+
+        The images themselves are among it with ``pictures`` alone.
+        """
+
+    def explained(self, network: nn.Module, data: Data, device: torch.device) -> dict[str, Any]:
+        """The columns of ``trials`` with what a tested network says of these images, and where it looks."""
+
 
 def with_rest(loss: Tensor, rest: Tensor | None) -> Tensor:
     """A loss and that of the rest of the outputs (:meth:`Task.rest_loss`)."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,10 +21,19 @@ from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batche
 from tune_kd.data.official import official_root
 from tune_kd.losses import Mean, cross_entropy
 from tune_kd.models.fast import Network, autocast
+from tune_kd.tasks import class_examples
 from tune_kd.tasks.base import Evaluation, Outputs
+from tune_kd.tasks.calibration import calibration
 
 EVAL_BATCH = 512
 NO_CLASS = -1  # the prediction of a network whose output is not finite
+
+
+class Predictions(NamedTuple):
+    """What a network answers to N images, on the CPU."""
+
+    classes: Tensor  # int64 [N], :data:`NO_CLASS` where the output is not finite
+    confidences: Tensor  # float32 [N]: how probable the answer is, NaN where the output is not finite
 
 
 class Classification:
@@ -130,21 +139,30 @@ class Classification:
         """The largest of NaNs would be the first class, and right for its images: what is not finite names none."""
         return evaluate(network, part, data, precision)
 
-    def test_columns(self, predictions: Tensor, data: ImageData) -> dict[str, Any]:
+    def test_columns(self, predictions: Predictions, data: ImageData) -> dict[str, Any]:
         from tune_kd.tasks.class_scores import class_scores  # scikit-learn: only where it is needed
 
-        return class_scores(data.test.labels, predictions.numpy(), len(data.classes))
+        labels, answers = data.test.labels, predictions.classes.numpy()
+        calibrated = calibration(answers == labels, predictions.confidences.numpy())
+        return {**class_scores(labels, answers, len(data.classes)), **calibrated}
+
+    def examples(self, data: ImageData, *, pictures: bool) -> dict[str, Any]:
+        return class_examples.examples(data, pictures=pictures)
+
+    def explained(self, network: nn.Module, data: ImageData, device: torch.device) -> dict[str, Any]:
+        return class_examples.explained(network, data, device)
 
 
 @torch.inference_mode()
 def evaluate(network: nn.Module, part: DeviceImages, data: ImageData, precision: str) -> Evaluation:
-    """Mean cross-entropy, accuracy and predictions, int64 [N] on the CPU, :data:`NO_CLASS` for what is not finite."""
+    """Mean cross-entropy, accuracy and :class:`Predictions`."""
     network.eval()
-    losses, predictions, correct = [], [], []
+    losses, predictions, confidences, correct = [], [], [], []
     for batch in eval_batches(part, batch_size=EVAL_BATCH, mean=data.mean, std=data.std):
         with autocast(batch.images.device, precision):
             logits = network(batch.images)
         losses.append(F.cross_entropy(logits.float(), batch.labels, reduction="sum"))
+        confidences.append(logits.float().softmax(dim=1).amax(dim=1))
         finite = logits.isfinite().all(dim=1)
         predictions.append(torch.where(finite, logits.argmax(dim=1), NO_CLASS))
         correct.append((predictions[-1] == batch.labels).sum())
@@ -153,5 +171,5 @@ def evaluate(network: nn.Module, part: DeviceImages, data: ImageData, precision:
         loss=loss,
         score=torch.stack(correct).sum().item() / len(part),
         finite=math.isfinite(loss) and bool((named != NO_CLASS).all()),
-        predictions=named,
+        predictions=Predictions(named, torch.cat(confidences).cpu()),
     )

@@ -42,6 +42,7 @@ def examine(
     energy_j = (meter.mark() - before).total_j
     return {
         **task.test_columns(predictions, data),
+        **task.explained(network, data, device),
         "inference_s": inference_s,
         "inference_energy_j": energy_j,
         "inference_co2e_g": carbon.co2e_g(energy_j),

@@ -39,9 +39,9 @@ from tune_kd.training.teacher_weights import file_sha256, fitted, read_weights, 
 class Teacher:
     """A trained teacher and what its training cost, which counts in no budget.
 
-    Its scores are fractions. ``test_metrics`` has the test's other figures by their columns of ``trials``, those that
-    are one number; None for a teacher that was kept before they were. ``weights`` is a state_dict on the CPU. The costs
-    are None for a teacher from a file.
+    Its scores are fractions. ``test_metrics`` has the test's other figures by their columns of ``trials``; None for a
+    teacher that was kept before they were. ``weights`` is a state_dict on the CPU. The costs are None for a teacher
+    from a file.
     """
 
     teacher_id: str
@@ -52,7 +52,7 @@ class Teacher:
     energy_j: float | None
     energy_method: str | None
     duration_s: float | None
-    test_metrics: dict[str, float] | None = None
+    test_metrics: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """The pickled state: weights as arrays, which all trials of a node read from the same shared memory."""
@@ -259,6 +259,6 @@ def _scores(model: nn.Module, data: Data, device: torch.device, scenario: Scenar
         task.evaluate(model, task.on_device(part, device), data, scenario.precision)
         for part in (data.validation, data.test)
     )
-    figures = task.test_columns(tested.predictions, data)
-    numbers = {name: value for name, value in figures.items() if isinstance(value, float) and name != "test_score"}
-    return {"val_score": validated.score, "test_score": tested.score, "test_metrics": numbers}
+    figures = {**task.test_columns(tested.predictions, data), **task.explained(model, data, device)}
+    rest = {name: value for name, value in figures.items() if name not in ("test_score", "metrics")}
+    return {"val_score": validated.score, "test_score": tested.score, "test_metrics": rest}

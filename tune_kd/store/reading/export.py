@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tune_kd.errors import InputError, unknown
-from tune_kd.store.columns import KEYS, TABLES, Column
+from tune_kd.store.columns import KEYS, NESTED, TABLES, Column
 from tune_kd.store.reading.reader import Reader
 from tune_kd.store.sql import literal, quoted
 
@@ -51,6 +51,6 @@ def _expression(column: Column, form: str) -> str:
     if form == "jsonl" and column.type == "double":  # JSON has no NaN: as text, as protobuf does it
         text = f"CASE WHEN isnan({name}) THEN 'NaN' WHEN {name} > 0 THEN 'Infinity' ELSE '-Infinity' END"
         return f"CASE WHEN {name} IS NULL OR isfinite({name}) THEN to_json({name}) ELSE to_json({text}) END AS {name}"
-    if form == "csv" and column.type in ("counts", "scores"):
+    if form == "csv" and column.type in NESTED:
         return f"to_json({name}) AS {name}"
     return name

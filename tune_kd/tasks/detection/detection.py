@@ -215,6 +215,13 @@ class Detection:
         shown = examples(*predictions, data, pictures=self.scenario.data in NAMES)
         return {**found, "metrics": {**found["metrics"], "examples": shown}}
 
+    def examples(self, data: DetectionData, *, pictures: bool) -> None:
+        """They are with what was found in them, in the columns of the test."""
+
+    def explained(self, network: nn.Module, data: DetectionData, device: torch.device) -> dict[str, Any]:
+        """Nothing: the boxes say where a detector looks."""
+        return {}
+
     def _boxes(self, data: DetectionData, device: torch.device) -> Tensor:
         """The student's default boxes, which are the teacher's, too."""
         return detectors.default_boxes(self.scenario.student, **_sizes(data)).to(device)
