@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.command import main
 from analysis.figures.explanations import Explained, Explanation, explanations, teacher_of
-from analysis.rendering.table import Table, as_rows, number, plus_minus
+from analysis.rendering.table import Table, number, plus_minus
 from analysis.runs.reading import Records
 from tune_kd.formats import MISSING, plural
 
@@ -47,7 +47,7 @@ def _cosine(ours: np.ndarray, theirs: np.ndarray) -> float:
 def explanation_table(found: Explanation) -> Table:
     """A row for each network: accuracy, calibration, and how alike its maps are to the teacher's."""
     teacher = teacher_of(found)
-    data = pd.DataFrame([_row(one, teacher) for one in found.networks])
+    known = [_row(one, teacher) for one in found.networks]
     rows = [
         [
             row["network"],
@@ -57,16 +57,16 @@ def explanation_table(found: Explanation) -> Table:
             row["layer"] or MISSING,
             row["grid"] or MISSING,
         ]
-        for row in as_rows(data)
+        for row in known
     ]
     count = plural(len(found.examples), "image")
     notes = [
         "ECE: expected calibration error, |accuracy − confidence| over 15 bins of confidence; ± over replicates",
-        f"cosine: of the Grad-CAM maps of the true class to the teacher's, mean ± over {count} of the first replicate; "
-        "1: the same shape",
+        f"cosine: of the Grad-CAM map of an image to the teacher's of the same class, mean ± over {count} of the first "
+        "replicate; 1: the same shape",
     ]
     headers = ["network", "acc. %", "ECE %", "cosine", "layer", "grid"]
-    return Table(title="What the networks see", headers=headers, rows=rows, data=data, notes=notes, text_columns=1)
+    return Table(title="What the networks see", headers=headers, rows=rows, data=pd.DataFrame(known), notes=notes)
 
 
 def _row(one: Explained, teacher: Explained | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 PAGE = 7.0  # inches
 TAU = 4.0  # at which the softened probabilities are shown, for all networks alike
 MOST_CLASSES = 10  # bars of an image: with more classes the likeliest
+TITLE = 26  # letters in a line above an image
 LABELLED = 20  # classes of a confusion matrix with their names and numbers
 ANSWER, TRUE = COLOURS[0], COLOURS[1]
 MOST_OPAQUE = 0.75
@@ -138,7 +140,8 @@ def _strength(one: Explained, teacher: Explained | None, image: int) -> str:
 
 
 def _title(found: Explanation, image: int) -> str:
-    return f"{found.examples.names[image]}: {found.examples.classes[found.examples.labels[image]]}"
+    named = f"{found.examples.names[image]}: {found.examples.classes[found.examples.labels[image]]}"
+    return "\n".join(textwrap.wrap(named, TITLE))
 
 
 def _confusions(networks: Sequence[Explained], classes: Sequence[str]) -> Figure:

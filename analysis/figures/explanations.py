@@ -10,7 +10,7 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Examples:
     """The k images: what each is called, the class that its maps are of, and its pixels."""
 
     names: Sequence[str]
+    indices: Sequence[int]  # in the test set; none of files
     labels: Sequence[int]
     classes: Sequence[str]
     pictures: Sequence[np.ndarray] | None  # each uint8 [height, width] or [height, width, 3]; None: not in the store
@@ -86,6 +87,7 @@ def explanations(records: Records) -> dict[int, Explanation]:
 def _examples(kept: Mapping[str, Any]) -> Examples:
     return Examples(
         names=[f"test image {index}" for index in kept["images"]],
+        indices=kept["images"],
         labels=kept["labels"],
         classes=kept["classes"],
         pictures=[_pixels(text) for text in kept["png"]] if "png" in kept else None,
@@ -157,6 +159,41 @@ def _together(bins: Sequence[np.ndarray]) -> np.ndarray | None:
     images = np.sum([one[:, 0] for one in bins], axis=0)
     sums = np.sum([one[:, :1] * one[:, 1:] for one in bins], axis=0)
     return np.column_stack([images, sums / np.maximum(images, 1)[:, None]])
+
+
+def with_pictures(found: Explanation, images: np.ndarray) -> Explanation:
+    """The same with its images, uint8 [k, C, H, W]."""
+    return replace(found, examples=replace(found.examples, pictures=[_shown(image) for image in images]))
+
+
+def asked_again(
+    found: Explanation,
+    *,
+    names: Sequence[str],
+    labels: Sequence[int],
+    pictures: np.ndarray,
+    teacher: Mapping[str, Any] | None,
+    students: Mapping[str, Mapping[str, Any]],
+) -> Explanation:
+    """The same networks about other images, uint8 [k, C, H, W], or at another layer.
+
+    ``teacher`` and ``students``, by trial, have the columns of ``trials``.
+    """
+
+    def said(one: Explained) -> Explained:
+        columns = teacher if one.trial_id is None else students[one.trial_id]
+        assert columns is not None, "a teacher that is recorded was asked"
+        maps, logits = _array(columns["example_maps"]), _array(columns["example_logits"])
+        return replace(one, logits=logits, maps=maps, layer=columns["example_layer"])
+
+    shown = [_shown(image) for image in pictures]
+    examples = replace(found.examples, names=names, indices=(), labels=labels, pictures=shown)
+    return Explanation(examples=examples, networks=[said(one) for one in found.networks])
+
+
+def _shown(image: np.ndarray) -> np.ndarray:
+    """[C, H, W] as [H, W] or [H, W, 3]."""
+    return image[0] if len(image) == 1 else image.transpose(1, 2, 0)
 
 
 def teacher_of(found: Explanation) -> Explained | None:

@@ -1,4 +1,7 @@
-"""The paper's figures as tables of numbers: Fig 1 (inference, training CO2e), 3a (fixed τ) and 3b (batch sizes)."""
+"""The paper's figures as tables of numbers.
+
+Fig 1 (inference, training CO2e), 3a (fixed τ), 3b (batch sizes) and 4 (logits, Grad-CAM).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.command import main
+from analysis.explanation import explanation_table
 from analysis.figures.data import accuracy_by_tau
+from analysis.figures.explanation_plots import shown_classes
+from analysis.figures.explanations import Explanation, explanations
 from analysis.paper.datasets import scenario_words
 from analysis.paper.numbers import METHODS
 from analysis.rendering.table import Table, as_rows, number, plus_minus
@@ -102,9 +108,37 @@ def fig3b(records: Records) -> list[Table]:
     return [_accuracies(data, ["batch_size", "method"], "Fig 3b: accuracy by batch size")]
 
 
+def fig4(records: Records) -> list[Table]:
+    """Teacher and students side by side, and 4a: their logits of one test image, of the third class if there is one.
+
+    The paper's is of class 2, bird.
+    """
+    found = list(explanations(records).values())
+    return [explanation_table(one) for one in found] + [table for one in found for table in _logits(one)]
+
+
+def _logits(found: Explanation) -> list[Table]:
+    place = min(2, len(found.examples) - 1)
+    known = [one for one in found.networks if one.logits is not None]
+    if not known or place < 0:
+        return []
+    shown, classes = shown_classes(found, place), found.examples.classes
+    logits = {one.label: one.logits[place][shown] for one in known if one.logits is not None}
+    data = pd.DataFrame.from_dict(logits, orient="index", columns=[classes[label] for label in shown])
+    return [
+        Table(
+            title=f"Fig 4a: logits of {found.examples.names[place]}, {classes[found.examples.labels[place]]}",
+            headers=["network", *data.columns],
+            rows=[[name, *(f"{value:.2f}" for value in values)] for name, values in logits.items()],
+            data=data.rename_axis("network").reset_index(),
+            notes=["paper: bars of one image of class bird, no numbers; ours are of the first replicate"],
+        )
+    ]
+
+
 def tables(records: Records, currency: str) -> list[Table]:
     """All of them."""
-    return [] if records.outcomes.empty else [*fig1(records), *fig3a(records), *fig3b(records)]
+    return [] if records.outcomes.empty else [*fig1(records), *fig3a(records), *fig3b(records), *fig4(records)]
 
 
 def _accuracies(data: pd.DataFrame, words: list[str], title: str) -> Table:

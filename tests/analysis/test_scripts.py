@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import across, curves, ranking, sensitivity, tables, target
+from analysis import across, curves, explanation, ranking, sensitivity, tables, target
 from analysis.command import Tables, main
 from analysis.rendering.table import FORMATS, Table, escape_latex, latex, number, render
 from analysis.runs import accounting
@@ -28,6 +28,7 @@ TEX = next(filter(shutil.which, ("pdflatex", "tectonic")), "")
 MODULES: dict[str, Tables] = {
     "across": across.tables,
     "curves": curves.tables,
+    "explanation": explanation.tables,
     "ranking": ranking.tables,
     "sensitivity": sensitivity.tables,
     "tables": tables.tables,
@@ -40,6 +41,7 @@ SPENT = {
     **{"flops_backward": 40, "flops_eval": 20, "flops_paper": 40, "flops_uncounted_ops": "", "duration_s": 2.0},
     **{"train_s": 1.0, "eval_s": 0.5, "teacher_s": 0.25, "other_s": 0.25, "peak_memory_bytes": 1, "co_tenants": 0},
 }
+EXAMPLES = '{"images": [4], "labels": [1], "classes": ["cat", "dog"]}'
 SCORES = ("precision_macro", "recall_macro", "specificity_macro", "f1_macro", "kappa", "prevalence")
 
 
@@ -53,7 +55,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             run_id = f"{policy}-{replicate}"
             what = {"run_id": run_id, "scenario": "digits", "policy": policy, "status": "completed", "space": "tau"}
             numbers = {"replicate": replicate, "equivalence_margin": 0.01, "started_at": START}
-            made.write_run({**what, **numbers, "scenario_json": '{"loss": "hkd"}', "policy_json": "{}"})
+            texts = {"scenario_json": '{"loss": "hkd"}', "policy_json": "{}", "examples_json": EXAMPLES}
+            made.write_run({**what, **numbers, **texts})
             key: dict[str, Any] = {"run_id": run_id, "trial_id": f"{run_id}-0000", "attempt": 0}
             with made.journal(**key) as journal:
                 for event in events(key, 4.0 if policy == "grid" else None, 0.9 + 0.001 * replicate):
@@ -70,6 +73,8 @@ def events(key: dict[str, Any], tau: float | None, accuracy: float) -> list[Even
     taus = {"tau_mean": tau, "tau_min": tau, "tau_max": tau}
     cost = {"inference_s": 0.1, "inference_energy_j": None, "inference_co2e_g": None, "energy_test_j": None}
     scores = {**dict.fromkeys(SCORES, 0.5), "confusion": [[9, 1], [1, 9]], "per_class": [], "test_score": accuracy}
+    scores |= {"ece": 0.1, "reliability": [{"images": 20, "accuracy": 0.9, "confidence": 0.8}]}
+    scores |= {"example_logits": [[0.0, 1.0]], "example_maps": None, "example_layer": None}
     fields: tuple[dict[str, Any], ...] = (
         {"event": "TrialStarted", "index": 0, "seed": 1, "params": {}, "tau": tau, "alpha": 0.95, **carbon},
         {"event": "EpochReport", "epoch": 1, "node_id": "n", **learning, **taus, **SPENT},

@@ -10,11 +10,15 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 
 import tune_kd
 from tune_kd import models
+from tune_kd.cli import command_line
+from tune_kd.cli.commands.explain import FORMS
 from tune_kd.data import Loading, load
 from tune_kd.errors import InputError
+from tune_kd.history.explain_again import explain_again
 from tune_kd.history.export_student import export_best
 from tune_kd.history.rerun import rerun
 
@@ -82,3 +86,51 @@ def test_the_exported_student_is_the_incumbent(store, cache, tmp_path):
     session = onnxruntime.InferenceSession(onnx)
     [from_onnx] = session.run(None, {session.get_inputs()[0].name: images.numpy()})
     np.testing.assert_allclose(from_onnx, logits, atol=1e-4)
+
+
+def said(line: str, capfd) -> tuple[int, str, str]:
+    """The exit code of ``tune-kd`` with these arguments, what it prints, and its last line about an error."""
+    code = command_line(line.split())
+    printed = capfd.readouterr()
+    return code, printed.out, printed.err.strip().rpartition("\n")[2]
+
+
+def test_what_the_tests_have_kept_is_drawn_from_the_store_alone(store, tmp_path, capfd):
+    study = store.runs().study_id[0]
+    elsewhere = f"--store {store.location} --cache {tmp_path / 'empty'} --out {tmp_path / 'out'}"
+    code, printed, _ = said(f"explain {study} {elsewhere}", capfd)
+    assert code == 0
+    assert [line.split()[0] for line in printed.splitlines()[3:6]] == ["teacher", "grid", "stochastic"]
+    figures = ("logits", "probabilities", "grad-cam", "confusion", "reliability")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{n}.{form}" for n in figures for form in FORMS}
+
+
+def test_networks_that_are_asked_again_say_what_their_tests_have_kept(store, cache):
+    runs, trials = store.runs().set_index("policy"), store.trials().set_index("trial_id")
+    run_id = runs.run_id["stochastic"]
+    trial_id = store.incumbent(run_id)
+    asked = explain_again(run_id, {trial_id: run_id}, images=12, store=store, cache=cache)
+    kept, teacher = trials.loc[trial_id], json.loads(runs.teacher_test_metrics_json["stochastic"])
+    assert asked.labels[:4] == json.loads(runs.examples_json["stochastic"])["labels"] == [0, 1, 2, 3]
+    assert len(asked.labels) == len(asked.students[trial_id]["example_maps"]) == 12
+    for said_now, said_then in ((asked.students[trial_id], kept), (asked.teacher, teacher)):
+        then = np.array([list(row) for row in said_then["example_logits"]])
+        np.testing.assert_allclose(said_now["example_logits"][:4], then, rtol=1e-4, atol=1e-4)
+
+
+def test_a_users_own_files_are_explained_and_what_is_no_image_is_refused(store, cache, tmp_path, capfd):
+    run_id = store.runs().run_id[0]
+    image, text = tmp_path / "own.png", tmp_path / "own.txt"
+    Image.new("RGB", (30, 20), (250, 10, 10)).save(image)
+    text.write_text("no image")
+    where = f"--store {store.location} --cache {cache} --out {tmp_path / 'out'}"
+    assert said(f"explain {run_id} --images {image} {where}", capfd)[0] == 0
+    assert (tmp_path / "out" / "grad-cam.pdf").exists()
+    assert said(f"explain {run_id} --images {image} --images {text} {where}", capfd)[::2] == (
+        2,
+        f"tune-kd: {text} cannot be decoded; give image files",
+    )
+    code, _, line = said(f"explain {run_id} --layer 55 {where}", capfd)
+    assert (code, "has no layer '55'" in line) == (2, True)
+    code, _, line = said(f"explain {run_id} --images 5 --store {store.location} --cache {tmp_path / 'empty'}", capfd)
+    assert (code, "is not in the cache" in line) == (2, True)

@@ -9,7 +9,7 @@ from tune_kd.planning.paper_catalogue import STUDIES
 
 FORMATS = ("table", "md", "csv", "json", "latex")
 ORDERS = ("energy", "flops", "co2e", "time", "epochs", "accuracy", "named")
-ANALYSES = ("across", "curves", "ranking", "sensitivity", "tables", "target")
+ANALYSES = ("across", "curves", "explanation", "ranking", "sensitivity", "tables", "target")
 DOCUMENTS = ("md", "latex", "csv", "json")
 CURRENCIES = ("energy", "flops", "co2e", "time", "epochs")
 PAPER_STUDIES = tuple(STUDIES)

@@ -135,6 +135,10 @@ STUDIES: dict[str, PaperStudy] = {
             for size in BATCH_SIZES
         ),
     ),
+    "fig4": PaperStudy(
+        title="logits, Grad-CAM, confusion matrices and calibration of teacher and students",
+        parts=(Part(label="cifar10", scenario="cifar10", policies=("student", *SEARCHED)),),
+    ),
 }
 
 

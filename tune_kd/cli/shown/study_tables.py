@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsons
 from typing import TYPE_CHECKING, Any
 
+from tune_kd.cli.shown.results import DEFAULT_STORE
 from tune_kd.cli.study_options import Shown
 from tune_kd.planning.execution_options import Execution
 
@@ -41,6 +42,9 @@ def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, sh
     for line in said:
         print(f"  {line}")
     print(f"The records are in {execution.store}, study {study_id}.")
+    if name == "fig4":
+        elsewhere = "" if str(execution.store) == DEFAULT_STORE else f" --store {execution.store}"
+        print(f"Draw it with: tune-kd explain {study_id}{elsewhere}")
 
 
 def tables_of(name: str, records: Records) -> list[Table]:
@@ -49,6 +53,7 @@ def tables_of(name: str, records: Records) -> list[Table]:
     from analysis.paper import figure_tables
 
     figures = {"fig1": figure_tables.fig1, "fig3a": figure_tables.fig3a, "fig3b": figure_tables.fig3b}
+    figures["fig4"] = figure_tables.fig4
     if name in figures:
         return figures[name](records)
     frame = tables.paper_frame(records.outcomes, records.runs, records.trials)
