@@ -1,4 +1,8 @@
-"""torchvision's augmentation for detection, and one sample through it."""
+"""torchvision's augmentation for detection, and one sample through it.
+
+torchvision is imported by who calls it: it takes a second of CPU time, which every worker of a classification would
+spend as it starts.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision import tv_tensors
-from torchvision.transforms import v2
 
 from tune_kd.errors import unknown
 
@@ -26,6 +28,9 @@ def augmentation(preset: str, image_size: int, fill: Sequence[float]) -> Callabl
     image. Objects whose centres are cut off, and those of which less than a pixel is left, are removed. Draws are from
     torch's global generator. Raises InputError for an unknown preset.
     """
+    from torchvision import tv_tensors
+    from torchvision.transforms import v2
+
     crop = [v2.RandomIoUCrop(), v2.SanitizeBoundingBoxes(labels_getter=lambda one: (one["labels"], one["difficult"]))]
     around = {tv_tensors.Image: list(fill), "others": 0}
     steps: dict[str, list[Any]] = {
@@ -43,6 +48,8 @@ def augmentation(preset: str, image_size: int, fill: Sequence[float]) -> Callabl
 
 def augmented(sample: Sample, transforms: Callable[[Sample], Sample], seed: int) -> Sample:
     """``sample`` transformed, a pure function of the arguments: the global generator is as it was afterwards."""
+    from torchvision import tv_tensors
+
     image = tv_tensors.Image(sample["image"])
     boxes = tv_tensors.BoundingBoxes(sample["boxes"], format="XYXY", canvas_size=image.shape[-2:])
     with torch.random.fork_rng(devices=[]):
