@@ -72,6 +72,28 @@ def test_a_trial_begins_when_the_first_epoch_is_there_and_all_others_are_with_wo
     assert one.made.awaited == sorted(epoch for part in others for epoch in part)
 
 
+def test_a_part_whose_worker_has_died_is_not_waited_for_until_another_has_begun_it(tmp_path: Path) -> None:
+    """A trial that waits may keep the worker that would compute it."""
+    one = Pass(tmp_path, computing={})
+    one.made.begin(None, room=1)
+    first, *others = one.parts()
+    for part in (first, *others):
+        one.made.started(part)
+    compute(tmp_path, first)
+    one.made.computed(first)
+    waiting = TeacherOutputs(place=tmp_path.joinpath, awaited=frozenset(one.made.awaited))
+    one.made.again(others[0])
+    assert waiting.read(others[0][0]) is None, "at once"
+    assert not one.made.first_is_there, "no other trial begins"
+    one.made.started(others[0])
+    assert one.made.first_is_there
+    for part in others:
+        compute(tmp_path, part)
+        one.made.computed(part)
+    assert waiting.read(others[0][0]) is not None
+    assert (one.made.complete, one.made.total.flops) == (True, 70), "charged once"
+
+
 def test_a_run_that_comes_later_awaits_what_another_has_computed_and_pays_the_same(tmp_path: Path) -> None:
     computing: dict[int, bool] = {}
     first, second = Pass(tmp_path, computing), Pass(tmp_path, computing)

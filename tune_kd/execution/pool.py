@@ -151,6 +151,7 @@ class Pool:
         """A worker has died or its job has failed, and the job is tried again; what is new in the job's config."""
         run, job = self._at_work[tune_id]
         if job["job"] != "trial":
+            run.again(job)
             return {}
         run.trials.ended(tune_id, error, again=True)
         return run.trials.next_attempt(tune_id)

@@ -201,6 +201,11 @@ class Run:
         elif self._pass is not None and job["job"] == "teacher outputs":
             self._pass.started(job["epochs"])
 
+    def again(self, job: Job) -> None:
+        """The worker of a job that is no trial has died; the job will be begun again."""
+        if self._pass is not None and job["job"] == "teacher outputs":
+            self._pass.again(job["epochs"])
+
     def tested(self, job: Job, columns: Mapping[str, Any]) -> None:
         """A test has ended well."""
         self._recorder.tested(job["trial_id"], job["attempt"], columns)

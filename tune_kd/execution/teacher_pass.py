@@ -90,8 +90,6 @@ class TeacherPass:
             self.stop()
             return None
         part, self._missing = self._missing[: self._size], self._missing[self._size :]
-        for epoch in part:
-            (self._folder / f"{epoch:05d}.given-up.pt").unlink(missing_ok=True)
         self._computing.update(dict.fromkeys(part, False))
         self._awaited.update(part)
         return part
@@ -101,8 +99,19 @@ class TeacherPass:
         self._missing = []
 
     def started(self, epochs: Iterable[int]) -> None:
-        """A worker has begun to compute outputs that this run has handed out."""
-        self._computing.update(dict.fromkeys(epochs, True))
+        """A worker has begun to compute outputs that this run has handed out: they are waited for."""
+        for epoch in epochs:
+            self._computing[epoch] = True
+            (self._folder / f"{epoch:05d}.given-up.pt").unlink(missing_ok=True)
+
+    def again(self, epochs: Iterable[int]) -> None:
+        """The worker has died, and another one is to compute its outputs.
+
+        Trials that wait for them ask the teacher themselves: one of them may keep the worker that would compute them.
+        """
+        for epoch in epochs:
+            self._computing[epoch] = False
+            self._outputs.give_up(epoch)
 
     def computed(self, epochs: Iterable[int]) -> None:
         """Outputs of the replicate are there: charge those that the run awaits."""
