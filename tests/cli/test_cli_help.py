@@ -24,7 +24,7 @@ from tune_kd.config.scenario import load_scenario, scenario_names
 from tune_kd.errors import InputError
 from tune_kd.meter.power_model import IDLE_SHARE, RAM_WATTS_PER_GIB
 from tune_kd.planning.execution_options import Execution
-from tune_kd.planning.plan import TRACKS as PLANNED_TRACKS
+from tune_kd.planning.first_checks import TRACKS as PLANNED_TRACKS
 from tune_kd.planning.plan_options import SHORT_FOR_SET, Planning
 
 ENTRY_POINT = Path(sys.executable).with_name("tune-kd")

@@ -10,8 +10,9 @@ import pytest
 
 from policies.testing import check_policy
 from tune_kd.cli import command_line
-from tune_kd.config.catalogue import make_policy, make_space
+from tune_kd.config.catalogue import make_policy
 from tune_kd.config.scenario import load_scenario
+from tune_kd.config.spaces import make_space
 from tune_kd.planning.plan import plan_study
 
 

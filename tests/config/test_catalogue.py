@@ -15,7 +15,8 @@ from policies.grid import Grid
 from policies.stochastic import Stochastic
 from policies.tpe import TPE
 from search_spaces import SPACES, Dimension
-from tune_kd.config.catalogue import make_policy, make_space, policy_from_record, policy_record, policy_sha256
+from tune_kd.config.catalogue import make_policy, policy_from_record, policy_record, policy_sha256
+from tune_kd.config.spaces import make_space
 from tune_kd.errors import InputError
 
 LABELS = [*POLICIES, "annealing:shape=cosine", "stochastic:continuous=true", "tpe:startup=3"]

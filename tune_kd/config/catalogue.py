@@ -1,4 +1,4 @@
-"""Names given by a user, made into policies and spaces. An unknown name gets the nearest one as a hint."""
+"""Names given by a user, made into policies. An unknown name gets the nearest one as a hint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from policies import POLICIES, Policy
-from search_spaces import SPACES, Space, SpaceError, read_space
 from tune_kd.config import policy_file
 from tune_kd.errors import InputError, unknown
 
@@ -88,15 +87,3 @@ def policy_sha256(policy: Policy, *, now: bool = False) -> str:
     if source := policy_file.source_of(type(policy)):
         return policy_file.sha256_now(source) if now else source.sha256
     return hashlib.sha256(Path(inspect.getfile(type(policy))).read_bytes()).hexdigest()
-
-
-def make_space(text: str) -> Space:
-    """A space by its name, or the space of a TOML file. Raises InputError."""
-    if not text.endswith(".toml"):
-        if text not in SPACES:
-            raise unknown("space", text, SPACES)
-        return SPACES[text]
-    try:
-        return read_space(Path(text))
-    except SpaceError as error:
-        raise InputError(str(error)) from error

@@ -8,8 +8,9 @@ from dataclasses import asdict, fields, replace
 
 from tune_kd.config.keywords import changed
 from tune_kd.data import ImageData
-from tune_kd.errors import InputError, unknown
+from tune_kd.errors import InputError
 from tune_kd.history.records import RunRow, run_rows
+from tune_kd.history.unfinished import unfinished
 from tune_kd.meter.carbon import Carbon
 from tune_kd.meter.options import Metering
 from tune_kd.planning.execution_options import Execution
@@ -18,27 +19,10 @@ from tune_kd.store import Store
 from tune_kd.store.ids import base_id
 from tune_kd.training.teacher import teacher_id
 
-UNFINISHED = ("planned", "running", "stopped", "lost")
-
 
 def unfinished_rows(store: Store, name: str | None) -> list[RunRow]:
     """The rows of the unfinished runs of a run, a study, or the latest study that has any. Raises InputError."""
-    runs = store.runs(["run_id", "study_id", "status"])
-    left = runs[runs.status.isin(UNFINISHED)]
-    if name is None:
-        if left.empty:
-            raise InputError(f"nothing to resume in {store.location}: all of its {len(runs)} runs have ended")
-        name = base_id(left.study_id.max())  # ids begin with the time at which they were planned
-    studies = runs.study_id.fillna("")
-    named = runs[(runs.run_id == name) | (studies == name) | (studies.map(base_id) == name)]
-    if named.empty:
-        raise unknown("run or study", name, sorted({*runs.run_id, *runs.study_id.dropna()}))
-    chosen = named[named.status.isin(UNFINISHED)]
-    if chosen.empty:
-        raise InputError(
-            f"nothing to resume in {name}: its {len(named)} runs are {', '.join(sorted(set(named.status)))}"
-        )
-    return run_rows(store.runs(run_ids=list(chosen.run_id)))
+    return run_rows(store.runs(run_ids=unfinished(store, name)))
 
 
 def studies_of(rows: Sequence[RunRow]) -> list[Study]:

@@ -10,21 +10,18 @@ from pathlib import Path
 from policies import Policy
 from policies.base import Temperature
 from search_spaces import Space
-from tune_kd.budget.amount import EQUIVALENT, Budget, parse_budget
-from tune_kd.budget.target_track import check_target
+from tune_kd.budget.amount import EQUIVALENT, Budget
 from tune_kd.config import catalogue, policy_file
 from tune_kd.config.keywords import from_keywords
-from tune_kd.config.scenario import Scenario, load_scenario
+from tune_kd.config.scenario import Scenario
 from tune_kd.config.seeds import replicate_seed
-from tune_kd.data.misread import check_whole
-from tune_kd.errors import InputError, unknown
+from tune_kd.errors import InputError
 from tune_kd.events import utc_now
+from tune_kd.planning.first_checks import check_data, first_checks
 from tune_kd.planning.plan_options import Planning
 from tune_kd.store.ids import new_study_id, run_id
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.teacher_weights import read_weights
-
-TRACKS = ("recipe", "budget", "target")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +85,8 @@ class Study:
 @from_keywords
 def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run") -> Study:
     """Everything that a command will run, all of its input checked. Raises InputError in one line."""
-    _check_search(planning)
-    if not policies:
-        raise InputError("no policy was named; for example --policies grid,stochastic")
-    chosen = _scenario(planning)
-    where, limit = catalogue.make_space(planning.space), parse_budget(planning.budget)
-    if chosen.loss == "ce" and "alpha" in where.dimensions:
-        raise InputError(f"space {where.name!r} searches α, which loss 'ce' does not have; use --space tau")
+    given, where, limit = first_checks(policies, planning)
+    chosen = _settled(given)
     made = _distinct(policies)
     for label, policy in made:
         _check_pair(label, policy, where, anchors=task_of(chosen).anchors)
@@ -122,33 +114,14 @@ def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run"
     return Study(study_id=study_id, name=name, runs=runs)
 
 
-def _check_search(planning: Planning) -> None:
-    """The track, replicates and seed. Raises InputError."""
-    if planning.track not in TRACKS:
-        raise unknown("track", planning.track, TRACKS)
-    check_target(planning.track, planning.target_accuracy)
-    if planning.replicates < 1:
-        raise InputError(f"replicates must be ≥ 1, got {planning.replicates}")
-    if planning.seed < 0:
-        raise InputError(f"the seed must be ≥ 0, got {planning.seed}")
-
-
-def _scenario(planning: Planning) -> Scenario:
-    """The named scenario, on the given data; a folder without a scenario gets the one for image sets."""
-    scenario = load_scenario(planning.scenario or ("images" if planning.data is not None else "digits"))
-    scenario = scenario.changed(planning.fields())
+def _settled(scenario: Scenario) -> Scenario:
+    """The scenario as it is run, its networks, data and weights looked at. Raises InputError."""
     task = task_of(scenario)
     task.check(scenario)
     if scenario.teacher_checkpoint is not None:
         read_weights(scenario.teacher_checkpoint)
         scenario = scenario.changed({"teacher_checkpoint": str(Path(scenario.teacher_checkpoint).resolve())})
-    if scenario.data not in task.data_names and not Path(scenario.data).is_dir():
-        raise InputError(
-            f"there is no data folder {scenario.data!r}; give one with --data DIR, or one of these names as data: "
-            f"{', '.join(task.data_names)}"
-        )
-    if scenario.data not in task.data_names:
-        check_whole(Path(scenario.data))
+    check_data(scenario, task.data_names)
     return scenario.settled()
 
 

@@ -31,6 +31,10 @@ def rerun(
     data_root: DataRoot = None,
 ) -> None:
     """Train a recorded trial again, and say what differs; exit code 1 if its results do. Nothing is recorded."""
+    from tune_kd.history.trial_results import trial_row
+
+    recorded = _opened(store, cache)
+    trial_row(recorded, trial)  # an id that is none is told before PyTorch is loaded
     from tune_kd.progress.displays import choose_progress
 
     progress = choose_progress(quiet=False)
@@ -38,9 +42,7 @@ def rerun(
     with closing(progress):
         from tune_kd.history import rerun as repeat
 
-        found = repeat.rerun(
-            trial, store=_opened(store, cache), cache=cache, data_root=_folder(data_root), progress=progress
-        )
+        found = repeat.rerun(trial, store=recorded, cache=cache, data_root=_folder(data_root), progress=progress)
     show(table_of(_beside(found)))
     for difference in found.surroundings:
         print(f"not as it was: {difference}")
@@ -60,13 +62,15 @@ def export(
     data_root: DataRoot = None,
 ) -> None:
     """Write the student that a run chose, as a state_dict and as ONNX, with its record."""
+    recorded = _opened(store, cache)
+    recorded.show_run(run)  # an id that is none is told before PyTorch is loaded
     from tune_kd.history.export_student import export_best
 
     folder = Path(best)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder} is there already; give a new or an empty folder")
     try:
-        files = export_best(run, folder, store=_opened(store, cache), cache=cache, data_root=_folder(data_root))
+        files = export_best(run, folder, store=recorded, cache=cache, data_root=_folder(data_root))
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror or error}") from None
     for file in files:

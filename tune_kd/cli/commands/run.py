@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +16,7 @@ from tune_kd.config.keywords import changed
 from tune_kd.errors import InputError
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan_options import Planning
+from tune_kd.storage.urls import is_url
 
 if TYPE_CHECKING:
     from tune_kd.execution.study import Outcome
@@ -37,6 +38,7 @@ def run(
     shown: Shown,
 ) -> None:
     """Run one policy, and show what it reached and what it cost."""
+    _check_at_once([policy], planning)
 
     def start(progress: Progress) -> Outcome:
         from tune_kd.api import run
@@ -83,6 +85,7 @@ def compare(
     if force:
         raise InputError("--force is for --extend STUDY; a new study has nothing that could have changed")
     names = policy_names(policies)
+    _check_at_once(names, planning)
 
     def start(progress: Progress) -> Outcome:
         from tune_kd.api import compare
@@ -90,6 +93,13 @@ def compare(
         return compare(names, planning=planning, execution=execution, progress=progress)
 
     run_study(start, execution, shown)
+
+
+def _check_at_once(policies: Sequence[str], planning: Planning) -> None:
+    """Tell wrong input before PyTorch is loaded. Raises InputError."""
+    from tune_kd.planning.first_checks import check_at_once
+
+    check_at_once(policies, planning)
 
 
 def _check_extension(study_id: str, policies: str | None, planning: Planning) -> None:
@@ -132,6 +142,11 @@ def resume(
     shown: Shown,
 ) -> None:
     """Go on with what was interrupted: what has ended is not run again, and what was spent stays spent."""
+    if not is_url(execution.store):  # an id that is none is told before PyTorch is loaded
+        from tune_kd.history.unfinished import unfinished
+        from tune_kd.store import open_store
+
+        unfinished(open_store(execution.store, cache=execution.home.folder), run)
 
     def start(progress: Progress) -> Outcome:
         from tune_kd.api import resume
@@ -143,6 +158,7 @@ def resume(
 
 def run_study(start: Callable[[Progress], Outcome], execution: Execution, shown: Shown) -> None:
     """Run a study and show what it came to. Where some of its runs failed, what the others came to, then RunFailed."""
+    execution.check()
 
     def show(outcome: Outcome) -> None:
         show_outcome(outcome, execution, shown)

@@ -15,6 +15,7 @@ from tune_kd.cli.shown.running import run_and_show
 from tune_kd.cli.shown.study_tables import show_study
 from tune_kd.cli.study_options import WORDS, Shown
 from tune_kd.planning.execution_options import Execution
+from tune_kd.planning.paper_catalogue import paper_study
 
 if TYPE_CHECKING:
     from tune_kd.execution.study import Outcome
@@ -100,7 +101,8 @@ def study(
     shown: Shown,
 ) -> None:
     """Run one of the paper's tables or figures, and show it in the paper's layout. Shows first what it would cost."""
-    planned = parts.planned(name)  # so that wrong input is told before PyTorch is loaded
+    paper_study(name)  # a name that is none is told before PyTorch is loaded
+    planned = parts.planned(name)
     if parts.plan_only or not (shown.quiet or shown.json):
         show_plan(planned, name, parts.scale, execution, as_json=shown.json)
     if parts.plan_only:
@@ -121,7 +123,6 @@ def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Executio
     """What each part would train and cost, a row each, and the sum."""
     from tune_kd.cli.shown.ranking_tables import print_json, show, table_of
     from tune_kd.cli.shown.study_costs import document, listing, notes, part_costs
-    from tune_kd.planning.paper_catalogue import paper_study
     from tune_kd.planning.paper_protocol import planned_protocol
 
     costs = [part_costs(part, execution.store, execution.cache) for part in parts]

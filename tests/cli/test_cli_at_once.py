@@ -1,0 +1,84 @@
+"""Wrong names, numbers and files are told before torch and Ray are imported, which takes seconds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_records import sealed_store, study
+
+from policies import POLICIES
+from tune_kd.config.policy_names import check_name, policy_names
+from tune_kd.errors import InputError
+
+SCRIPT = """
+import sys
+from tune_kd.cli import command_line
+
+class Unwanted:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "ray"):
+            raise SystemExit(f"{name} is imported")
+
+sys.meta_path.insert(0, Unwanted())
+sys.exit(command_line(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("at_once") / "runs"
+    sealed_store(folder, study(["grid"]), trials=1)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run --policy gird", "unknown policy 'gird'; did you mean 'grid'?"),
+        ("compare --policies grid,stochastc:low=3", "unknown policy 'stochastc'"),
+        ("run --budget 5", "the unit is missing"),
+        ("run --scenario digts", "unknown scenario 'digts'"),
+        ("run --data nowhere", "there is no data folder"),
+        ("run --set recipe.lr=fast", "recipe.lr"),
+        ("run --epochs -3", "recipe.epochs"),
+        ("run --space nowhere", "unknown space 'nowhere'"),
+        ("run --loss ce --space tau-alpha", "which loss 'ce' does not have"),
+        ("run --track budgt", "unknown track 'budgt'"),
+        ("run --replicates 0", "replicates must be ≥ 1"),
+        ("run --max-concurrent 0", "--max-concurrent must be ≥ 1"),
+        ("run --country XYZ", "unknown country 'XYZ'"),
+        ("study table99", "unknown study 'table99'"),
+        ("resume nope --store {store}", "unknown run or study 'nope'"),
+        ("rerun nope --store {store}", "unknown trial 'nope'"),
+        ("export nope --best new --store {store}", "unknown run 'nope'"),
+        ("explain nope --store {store}", "unknown run or study 'nope'"),
+        ("explain nope --images 0 --store {store}", "--images must be at least 1, got 0"),
+        ("report nowhere", "nowhere is not a tune-kd store"),
+    ],
+)
+def test_it_is_told_without_torch(line: str, said: str, store: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *line.format(store=store).split()],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.returncode in (1, 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_our_policies_are_known_by_the_names_of_their_files() -> None:
+    assert policy_names() == sorted(POLICIES)
+
+
+def test_a_users_own_policy_is_not_looked_at() -> None:
+    check_name("mine.py:Mine:low=3")
+    check_name("tpe:seed=3")
+    with pytest.raises(InputError, match="unknown policy ''"):
+        check_name("")
