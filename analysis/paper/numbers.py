@@ -33,6 +33,7 @@ DATASETS = {
 """The paper's datasets, and how each and its folder are called, in letters and digits alone."""
 PIXELS = {"cifar10": 32, "cifar100": 32, "tinyimagenet": 64, "voc": 300}
 EPOCHS = {"cifar10": 100, "cifar100": 100, "tinyimagenet": 100, "voc": 70}
+REPEATS = 5  # that its means and ± are of
 DATA_FREE_EPOCHS = 200  # of a student on synthesised images
 METHODS = {"grid": "tuned", "stochastic": "stochastic", "student": "student alone"}  # the paper's names for ours
 COMPARED = ("tuned", "stochastic")  # what the tables over losses and over networks have
