@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tune_kd.config.scenario import Scenario, load_scenario
-from tune_kd.planning.paper_catalogue import Part
+from tune_kd.planning.paper_catalogue import Part, paper_study
 
 SCALES = ("full", "small")
 REPLICATES = {"full": 5, "small": 1}
@@ -50,6 +50,13 @@ def own_settings(part: Part, scale: str) -> dict[str, Any]:
     """What a part sets of its preset at a scale."""
     own = dict(part.settings)
     return own if scale == "full" else {**own, **small_settings(load_scenario(part.scenario).changed(own))}
+
+
+def stand_ins(name: str) -> dict[str, str]:
+    """The networks of the paper's study ``name``, and what stands in for each at small scale. Raises InputError."""
+    scenarios = [scenario_of(part, "full") for part in paper_study(name).parts]
+    networks = (network for scenario in scenarios for network in (scenario.teacher, scenario.student))
+    return {network: STAND_INS[network] for network in networks if STAND_INS[network] != network}
 
 
 def small_settings(scenario: Scenario) -> dict[str, Any]:
