@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.pages.markdown import setting
 from analysis.pages.paper_numbers import Said
 from analysis.paper.datasets import scenario_words
-from analysis.paper.numbers import EPOCHS, WORDS, paper_row
+from analysis.paper.numbers import DATA_FREE_EPOCHS, EPOCHS, WORDS, paper_row
 from analysis.ranking import against, pair_table
 from analysis.runs.reading import Records
 
@@ -44,8 +44,9 @@ class Compared(NamedTuple):
     @property
     def at_full_scale(self) -> bool:
         """Are data, networks, loss, images and epochs those of a row of the paper?"""
-        words = {**self.words, "method": "stochastic"}
-        whole = pd.isna(words["train_limit"]) and words["epochs"] == EPOCHS.get(self.data)
+        words = {**self.words, "method": DRAWN}
+        epochs = DATA_FREE_EPOCHS if words["synthesis"] else EPOCHS.get(self.data)
+        whole = pd.isna(words["train_limit"]) and words["epochs"] == epochs
         return whole and paper_row(4, {name: str(words[name]) for name in WORDS}) is not None
 
     def pair(self, label: str, reference: str, **costs: pd.Series) -> dict[str, Any]:

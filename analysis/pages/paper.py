@@ -21,7 +21,7 @@ from analysis.runs.reading import Records, read
 from analysis.summary import REPLICATES_TO_CONCLUDE
 from tune_kd.store import open_store
 
-NOT_YET = ("table8", "fig4")  # studies that this project does not have
+NOT_YET: tuple[str, ...] = ("table8", "fig4")  # studies that this project does not have
 HEAD = """# The paper's claims
 
 <!-- Made by `python -m analysis.pages.paper docs/results-store > docs/paper.md`; a test keeps it current. -->

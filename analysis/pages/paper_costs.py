@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -11,8 +12,9 @@ from analysis.pages.markdown import PAPERS_CLAIM, claim
 from analysis.pages.paper_numbers import Said
 from analysis.ranking import pair_table
 from analysis.rendering.table import number, pipes
-from analysis.runs.accounting import Accounting, as_float, columns, run_costs
+from analysis.runs.accounting import Accounting, as_float, columns, run_costs, run_overheads
 from analysis.runs.reading import Records
+from tune_kd.formats import MISSING
 
 JOULES, FLOPS = "all joules", "FLOPs as executed"  # two of the ways of counting
 ROUNDING = 1e-9  # a ratio of counted FLOPs may be 1/19 exactly
@@ -27,6 +29,7 @@ def cost(records: Records) -> Said:
             pair = one.pair(DRAWN, TUNED, energy_j=costs)
             ratios[name] = number(pair["ratio"])
             below = "yes" if pair["ratio_upper"] <= PAPERS_CLAIM * (1 + ROUNDING) else "no"
+            below = MISSING if math.isnan(pair["ratio_upper"]) else below
             bounds = f"{number(pair['ratio'])} [{number(pair['ratio_low'])}, {number(pair['ratio_high'])}]"
             rows.append([one.data, name, str(pair["n"]), bounds, number(pair["ratio_upper"]), below])
         shorts.append(f"{one.data}: {ratios[JOULES]} of tuned's joules, {ratios[FLOPS]} of its FLOPs")
@@ -57,7 +60,7 @@ def _countings(one: Compared) -> Iterator[tuple[str, pd.Series]]:
     run_ids, by_run = one.outcomes["run_id"], one.trials["run_id"]
     parts = columns(one.trials, ("energy_cpu_j", "energy_gpu_j", "flops_paper"))
     processors = as_float(parts["energy_cpu_j"]) + as_float(parts["energy_gpu_j"]).fillna(0.0)
-    shared = as_float(one.runs.drop_duplicates("run_id").set_index("run_id")["shared_energy_j"]).fillna(0.0)
+    shared = run_overheads(one.runs, Accounting())
     taught = run_costs(one.runs, one.trials, Accounting(teacher_runs=1))
     asked = as_float(parts["flops_paper"]).groupby(by_run).sum(min_count=1)
     yield JOULES, one.outcomes["energy_j"]

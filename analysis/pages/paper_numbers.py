@@ -214,7 +214,7 @@ def _interval(row: dict[str, Any]) -> str:
 def _counts(found: pd.DataFrame) -> str:
     counts = found["verdict"].value_counts()
     named = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS[::-1] if verdict in counts]
-    return f"of {len(found)} pairs, stochastic is {', '.join(named)}"
+    return f"stochastic in {len(found)} pairs: {', '.join(named)}"
 
 
 def _range(values: pd.Series, digits: int = 1) -> str:

@@ -186,6 +186,7 @@ def _against_tuned(records: Records, chosen: Callable[[Compared], bool]) -> Said
 
 
 def _friedman(grid: pd.DataFrame, trials: pd.DataFrame) -> float:
+    trials = columns(trials, ("tau", "test_score"))
     tested = trials[(trials["status"] == "completed") & trials["run_id"].isin(grid["run_id"])]
     tested = tested.assign(tau=as_float(tested["tau"]), test_score=as_float(tested["test_score"]))
     table = tested.pivot_table(index="run_id", columns="tau", values="test_score").dropna()

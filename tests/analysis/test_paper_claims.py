@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import Recipe, make_frames
+from synthetic import Recipe, make_frames, run, trial
 
 from analysis.pages import paper_costs, paper_records
 from analysis.pages.paper import CLAIMS, NOT_YET, page
@@ -17,7 +19,7 @@ from analysis.paper.claims import MARGIN_PP, alone, cohens_kappa, intensities, m
 from analysis.runs.outcomes import run_outcomes
 from analysis.runs.reading import Records, read
 from tune_kd.cli import command_line
-from tune_kd.config.scenario import load_scenario
+from tune_kd.config.scenario import load_scenario, to_record
 from tune_kd.planning.paper_catalogue import STUDIES
 from tune_kd.store import open_store
 
@@ -104,6 +106,17 @@ def test_a_curve_over_tau_is_told_from_noise(shift: float) -> None:
     [row] = paper_records.by_tau(records).blocks[0].splitlines()[2:]
     assert row.endswith("| differs by τ |" if shift else "| no difference is shown |")
     assert ("τ 4:" in row.split("|")[3]) or not shift
+
+
+@pytest.mark.parametrize("settings", [{}, {"train_limit": 1000}, {"recipe.epochs": 99}, {"student": "wrn-16-1"}])
+def test_the_page_says_that_nothing_is_at_full_scale_until_something_is(settings: dict[str, Any]) -> None:
+    scenario = load_scenario("cifar10").changed(settings)
+    of = {"scenario": "cifar10", "scenario_json": to_record(scenario)}
+    runs = pd.DataFrame([run(f"{policy}-{i}", policy, i, **of) for policy in ("grid", "stochastic") for i in range(3)])
+    trials = pd.DataFrame([trial(name, 0, 0.9, 0.9 + 0.001 * i) for i, name in enumerate(runs["run_id"])])
+    nothing = pd.DataFrame()
+    records = Records(runs=runs, trials=trials, reports=nothing, nodes=nothing, outcomes=run_outcomes(runs, trials))
+    assert ("Nothing of it was trained at the paper's scale" in page(records)) == bool(settings)
 
 
 def test_nothing_is_said_of_what_is_not_recorded() -> None:

@@ -38,7 +38,8 @@ class NetworkFlops(NamedTuple):
 
 def network_flops(scenario: Scenario, network: str) -> NetworkFlops | None:
     """The row on a network in a scenario; None where the table has none."""
-    return _rows().get((network, DATA_SETS[scenario.data].classes, scenario.image_size))
+    data = DATA_SETS.get(scenario.data)
+    return None if data is None else _rows().get((network, data.classes, scenario.image_size))
 
 
 def counted() -> list[NetworkFlops]:
@@ -73,7 +74,8 @@ def table(rows: list[NetworkFlops]) -> str:
 def _scenarios() -> Iterator[Scenario]:
     for study in STUDIES.values():
         for part in study.parts:
-            yield from (scenario_of(part, scale) for scale in SCALES)
+            found = (scenario_of(part, scale) for scale in SCALES)
+            yield from (scenario for scenario in found if scenario.data in DATA_SETS)
 
 
 @cache

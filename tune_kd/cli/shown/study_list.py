@@ -17,7 +17,7 @@ from tune_kd.planning.paper_catalogue import STUDIES
 from tune_kd.planning.paper_scales import SCALES, scenario_of
 from tune_kd.planning.study_sizes import StudySize, study_size
 from tune_kd.storage.cache import cache_at
-from tune_kd.storage.data_root import is_here, official_root
+from tune_kd.storage.data_root import FOLDERS, is_here, official_root
 
 Costs = dict[str, float | None]
 TO_FETCH = "↓"
@@ -59,7 +59,8 @@ def scaled(places: Places) -> list[Scaled]:
 
 def data_here(places: Places) -> dict[str, bool]:
     """By data set of some study, whether a copy is here, whole or not. Nothing is fetched."""
-    return {name: is_here(name, places.data) for study in STUDIES.values() for name in study.data_sets}
+    names = {name: None for study in STUDIES.values() for name in study.data_sets}
+    return {name: name not in FOLDERS or is_here(name, places.data) for name in names}  # the rest is embedded
 
 
 def listing(rows: list[Scaled], here: dict[str, bool]) -> Listing:
