@@ -7,10 +7,11 @@ No number of the page is typed in: they are from ``analysis/paper/numbers.csv`` 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+import argparse
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from analysis.command import printed
 from analysis.pages import paper_costs
 from analysis.pages import paper_numbers as theirs
 from analysis.pages import paper_records as ours
@@ -184,10 +185,13 @@ def _section(claim: Claim, paper: Said, own: Said) -> Iterator[str]:
     )
 
 
-def main(store: str) -> None:
-    """Print the page on a store. Raises InputError for a folder that is none."""
-    sys.stdout.write(page(read(open_store(store))))
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the page on the store named on the command line. Exit code 2: wrong input."""
+    parser = argparse.ArgumentParser(description="The paper's claims, by its numbers and by a store's records.")
+    parser.add_argument("store", metavar="STORE", help="folder or address of the store")
+    given = parser.parse_args(argv)
+    return printed(lambda: page(read(open_store(given.store))).removesuffix("\n"))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    raise SystemExit(main())

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from synthetic import Recipe, make_frames, run, trial
 
 from analysis.pages import paper_costs, paper_records
-from analysis.pages.paper import CLAIMS, NOT_YET, page
+from analysis.pages.paper import CLAIMS, NOT_YET, main, page
 from analysis.paper.claims import MARGIN_PP, alone, cohens_kappa, intensities, macro_specificity, pairs
 from analysis.runs.outcomes import run_outcomes
 from analysis.runs.reading import Records, read
@@ -56,6 +56,11 @@ def test_what_has_no_command_yet_is_no_study_and_every_study_but_the_whole_of_ta
     assert {name for name in NOT_YET if name in STUDIES} == set()
     assert set(STUDIES) - named == {"table4"}
     assert all(claim.commands or set(claim.studies) <= set(NOT_YET) for claim in CLAIMS)
+
+
+def test_a_folder_that_is_no_store_is_refused_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_the_papers_differences_are_judged_within_the_margin_of_our_scenarios() -> None:
