@@ -33,9 +33,14 @@ def main(tables: Tables, doc: str | None, argv: Sequence[str] | None = None) -> 
     parser.add_argument("--by", default="energy", metavar="CURRENCY", help=f"one of {', '.join(CURRENCIES)}")
     parser.add_argument("--format", default="md", metavar="FORM", help=f"one of {', '.join(FORMATS)}")
     given = parser.parse_args(argv)
+    return printed(lambda: analysed(tables, given.store, currency=given.by, form=given.format))
+
+
+def printed(make: Callable[[], str]) -> int:
+    """Prints what ``make`` gives, or its refusal in a line: exit code 2."""
     readable(sys.stdout)
     try:
-        print(analysed(tables, given.store, currency=given.by, form=given.format))
+        print(make())
     except (errors.InputError, errors.StoreError) as error:
         print(error, file=sys.stderr)
         return 2

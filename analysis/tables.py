@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.command import main
 from analysis.paper.beside import layout
 from analysis.paper.datasets import scenario_words
-from analysis.paper.numbers import COMPARED, COSTS, METHODS, METRICS
+from analysis.paper.numbers import COMPARED, COSTS, METHODS, METRICS, TEACHER
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import as_float, columns
 from analysis.runs.outcomes import each_policy
@@ -34,20 +34,21 @@ def paper_frame(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame
 
     Columns: comparison, metric, dataset, teacher, student, loss, synthesis, method, n, score, spread (percent),
     gflops_m, energy_kwh, co2e_g, images_kwh and images_flops (the synthesis of a replicate's images), precision,
-    recall, specificity, kappa, prevalence, f1, epochs, train_limit, image_size, made (synthesised images).
+    recall, specificity, kappa, prevalence, f1, epochs, train_limit, image_size, made (synthesised images),
+    energy_method (how the joules were found), shared (do trainings of a run share the teacher's answers?).
     """
     by_run = runs.drop_duplicates("run_id").set_index("run_id")
     flops = as_float(columns(trials, ("flops_paper",))["flops_paper"]).groupby(trials["run_id"]).sum(min_count=1)
-    tested = _tested(trials)
+    tested, shared = _tested(trials), columns(by_run, ("shared_flops",))["shared_flops"]
     rows = []
     for comparison, mine in outcomes.groupby("comparison", sort=True):
         words = scenario_words(by_run.loc[mine["run_id"].iloc[0]])
-        setting = {"comparison": comparison, "metric": mine["metric"].iloc[0], **words}
+        setting = {"comparison": comparison, **mine[["metric", "energy_method"]].iloc[0], **words}
         taught = columns(by_run.loc[mine["run_id"]], ("teacher_id",)).dropna(subset=["teacher_id"])
         if len(taught):
             rows.append({**setting, **_teacher(taught)})
         for _, label, group in each_policy(mine):
-            rows.append({**setting, "method": METHODS.get(label, label), **_ours(group, flops, tested)})
+            rows.append({**setting, "method": METHODS.get(label, label), **_ours(group, flops, tested, shared)})
     return pd.DataFrame(rows)
 
 
@@ -127,7 +128,8 @@ def _teacher(runs: pd.DataFrame) -> dict[str, Any]:
     mean = {name: as_float(teachers[name]).mean() for name in names}
     tested = pd.DataFrame(teachers["teacher_test_metrics_json"].dropna().map(json.loads).tolist())
     return {
-        "method": "teacher",
+        "method": TEACHER,
+        "shared": False,
         "n": len(teachers),
         "score": 100 * mean["teacher_test_score"],
         "spread": 100 * as_float(teachers["teacher_test_score"]).std(ddof=1),
@@ -138,7 +140,7 @@ def _teacher(runs: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _ours(group: pd.DataFrame, flops_paper: pd.Series, tested: pd.DataFrame) -> dict[str, Any]:
+def _ours(group: pd.DataFrame, flops_paper: pd.Series, tested: pd.DataFrame, shared: pd.Series) -> dict[str, Any]:
     """The means of one policy's runs that count, NaN where there is none; FLOPs by run, metrics by trial."""
     counted = group[group["counted"]]
     score = 100 * counted["test_score"]
@@ -151,6 +153,7 @@ def _ours(group: pd.DataFrame, flops_paper: pd.Series, tested: pd.DataFrame) -> 
         "co2e_g": counted["co2e_g"].mean(skipna=False),
         "images_kwh": (counted["energy_j_with_images"] - counted["energy_j"]).mean() / JOULES_PER_KWH,
         "images_flops": (counted["flops_executed_with_images"] - counted["flops_executed"]).mean(),
+        "shared": bool(as_float(shared.reindex(counted["run_id"])).fillna(0).gt(0).any()),
         **tested.reindex(counted["incumbent"]).mean(),
     }
 

@@ -17,7 +17,7 @@ from analysis.pages.headline import headline
 from analysis.pages.provenance import measured, teacher_notes, versions
 from analysis.paper.datasets import scenario_words
 from analysis.ranking import against, claim_holds, pair_table, ranking_tables
-from analysis.rendering.table import Table, as_rows, markdown, number
+from analysis.rendering.table import Table, as_rows, markdown, number, pipes
 from analysis.runs.accounting import Accounting
 from analysis.runs.outcomes import notices
 from analysis.runs.reading import Records
@@ -68,7 +68,7 @@ def _comparison(records: Records, comparison: int, rows: pd.DataFrame, figures: 
     one = replace(records, outcomes=records.outcomes[records.outcomes["comparison"] == comparison])
     runs = records.runs[records.runs["run_id"].isin(one.outcomes["run_id"])]
     yield f"## {comparison_title(rows.iloc[0])}"
-    yield " ".join([_setting(runs), *(f"{line[0].upper()}{line[1:]}." for line in teacher_notes(runs))])
+    yield " ".join([setting(runs), *(f"{line[0].upper()}{line[1:]}." for line in teacher_notes(runs))])
     if stamp := screening(rows):
         yield f"> **{stamp[0].upper()}{stamp[1:]}.**"
     yield _power(one.outcomes, rows)
@@ -83,7 +83,8 @@ def _comparison(records: Records, comparison: int, rows: pd.DataFrame, figures: 
         yield markdown(_winners(rules))
 
 
-def _setting(runs: pd.DataFrame) -> str:
+def setting(runs: pd.DataFrame) -> str:
+    """What the runs of one comparison trained, in a sentence."""
     words = scenario_words(runs.iloc[0])
     images = "all training images" if not words["train_limit"] else f"{words['train_limit']:g} training images"
     networks = f"{words['teacher']} → {words['student']}, loss {words['loss']}"
@@ -181,8 +182,8 @@ def _untitled(table: Table, title: str) -> str:
 
 
 def _plain(headers: Sequence[str], frame: pd.DataFrame) -> str:
-    rows: list[list[str]] = [[str(value) or MISSING for value in row.values()] for row in as_rows(frame)]
-    return "\n".join(markdown(Table(title="", headers=headers, rows=rows, data=frame, text_columns=9)).splitlines()[2:])
+    rows = [[str(value) or MISSING for value in row.values()] for row in as_rows(frame)]
+    return pipes(headers, rows, text_columns=len(headers))
 
 
 def _file(path: Any) -> str:

@@ -10,14 +10,26 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.paper.numbers import DATA_FREE_EPOCHS, EPOCHS, NOTES, PIXELS, PUBLIC_STUDENT, SCORES, WORDS, paper_row
+from analysis.paper.numbers import (
+    DATA_FREE_EPOCHS,
+    EPOCHS,
+    NOTES,
+    PIXELS,
+    PUBLIC_STUDENT,
+    SCORES,
+    TEACHER,
+    WORDS,
+    paper_row,
+)
 from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import as_float
 from analysis.runs.metric import SCORE, metric_of
-from tune_kd.formats import MISSING
+from tune_kd.formats import MISSING, plural
 from tune_kd.store.columns import ACCURACY
 
 PROTOCOL = ("epochs", "train_limit", "image_size", "made")
+ACCOUNT = ("energy_method", "shared")
+NONE_BESIDE = "paper: its numbers stand beside rows of its data, loss and networks, and here is none"
 
 
 def fixed(value: float, digits: int) -> str:
@@ -62,17 +74,25 @@ def layout(
     """
     theirs = [paper_row(table, row) for row in as_rows(rows)]
     numbers = [*SCORES, *measures]
-    data = rows[["comparison", "metric", *WORDS, "n", *PROTOCOL, *numbers]].copy()
+    data = rows[["comparison", "metric", *WORDS, "n", *PROTOCOL, *ACCOUNT, *numbers]].copy()
     data[numbers] = data[numbers].apply(as_float)
     for name in numbers:
         data[f"paper_{name}"] = [row.numbers.get(name, np.nan) if row else np.nan for row in theirs]
     contradictions = dict.fromkeys(key for row in theirs if row and row.table == table for key in row.notes)
+    step = 1 if any(theirs) else 2  # without one number of the paper its columns are left out
     return Table(
         title=f"Table {table} layout: {title}",
-        headers=[*words, *_heads(metric_of(rows), measures)],
-        rows=[[*(str(row[word]) for word in words), *_cells(row, measures)] for row in as_rows(data)],
+        headers=[*words, *_heads(metric_of(rows), measures)[::step]],
+        rows=[[*(str(row[word]) for word in words), *_cells(row, measures)[::step]] for row in as_rows(data)],
         data=data,
-        notes=[*notes, *_protocol(data), *(f"paper: {NOTES[key]}" for key in contradictions), *_on_voc(data)],
+        notes=[
+            *notes,
+            *_ours(data),
+            *(_account(data) if "energy_kwh" in measures else []),
+            _papers(data) if any(theirs) else NONE_BESIDE,
+            *(f"paper: {NOTES[key]}" for key in contradictions),
+            *_on_voc(data),
+        ],
         text_columns=len(words),
     )
 
@@ -89,7 +109,8 @@ def _cells(row: Mapping[str, Any], measures: Sequence[str]) -> list[str]:
     return cells
 
 
-def _protocol(rows: pd.DataFrame) -> list[str]:
+def _ours(rows: pd.DataFrame) -> list[str]:
+    """What ours were trained on and how often, by data set."""
     ours = []
     for _, row in rows.drop_duplicates(["dataset", *PROTOCOL]).iterrows():
         part = "all training images" if pd.isna(row["train_limit"]) else f"{row['train_limit']:g} training images"
@@ -98,12 +119,28 @@ def _protocol(rows: pd.DataFrame) -> list[str]:
         other = pd.notna(size) and size != PIXELS.get(row["dataset"], size)
         pixels = f" of {size:g} × {size:g} pixels" if other else ""
         ours.append(f"{row['dataset']}: {row['epochs'] or 'an unknown number of'} epochs on {part}{pixels}")
-    lines = ["ours: " + "; ".join(ours)] if ours else []
+    counts = sorted(set(rows["n"][rows["method"] != TEACHER]))
+    repeats = [f"{counts[0]} to {counts[-1]} replicates" if len(counts) > 1 else plural(n, "replicate") for n in counts]
+    return [f"ours: {'; '.join([*ours, *repeats[:1]])}"] if ours else []
+
+
+def _account(rows: pd.DataFrame) -> list[str]:
+    """How our energy is to be read beside the paper's."""
+    said = []
+    if (rows["energy_method"] == "model").any():
+        said.append("kWh are a power model's")
+    if rows["shared"].fillna(False).any():
+        said.append("trainings of a run share the teacher's answers; with --no-share-teacher each asks for itself")
+    return [f"ours: {'; '.join(said)}"] if said else []
+
+
+def _papers(rows: pd.DataFrame) -> str:
+    """The paper's protocol for the data sets of these rows."""
     real = rows["made"].isna().all()
     counts, images = (EPOCHS, "all") if real else (dict.fromkeys(EPOCHS, DATA_FREE_EPOCHS), "synthesised")
     epochs = " or ".join(str(count) for count in sorted({counts.get(name, 100) for name in rows["dataset"]})) or "100"
     counted = "; GFLOPs in its convention" if "gflops_m" in rows else ""
-    return [*lines, f"paper: {epochs} epochs on {images} images, the best epoch on the test set{counted}"]
+    return f"paper: {epochs} epochs on {images} images, the best epoch on the test set{counted}"
 
 
 def _on_voc(rows: pd.DataFrame) -> list[str]:

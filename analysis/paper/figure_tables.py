@@ -84,10 +84,11 @@ def fig1(records: Records) -> list[Table]:
         for row in as_rows(data)
     ]
     headers = ["network", "role", "trials", f"s/{PER}", f"J/{PER}", f"g CO2e/{PER}"]
-    notes = [f"per {PER:,} test images; — was not measured"]
+    notes = [f"per {PER:,} test images; — was not measured", *_modelled(records)]
     first = Table(title="Fig 1b, c: inference", headers=headers, rows=rows, data=data, notes=notes, text_columns=2)
     reached = training(records.outcomes, records.runs).sort_values("co2e_g", kind="stable")
-    return [first, _accuracies(reached, ["network", "epochs", "method"], "Fig 1a: accuracy against training CO2e")]
+    title = "Fig 1a: accuracy against training CO2e"
+    return [first, _accuracies(reached, ["network", "epochs", "method"], title, _modelled(records))]
 
 
 def fig3a(records: Records) -> list[Table]:
@@ -105,7 +106,7 @@ def fig3a(records: Records) -> list[Table]:
 def fig3b(records: Records) -> list[Table]:
     """Accuracy by batch size."""
     data = accuracy_by_batch(records.outcomes, records.runs)
-    return [_accuracies(data, ["batch_size", "method"], "Fig 3b: accuracy by batch size")]
+    return [_accuracies(data, ["batch_size", "method"], "Fig 3b: accuracy by batch size", _modelled(records))]
 
 
 def fig4(records: Records) -> list[Table]:
@@ -141,7 +142,12 @@ def tables(records: Records, currency: str) -> list[Table]:
     return [] if records.outcomes.empty else [*fig1(records), *fig3a(records), *fig3b(records), *fig4(records)]
 
 
-def _accuracies(data: pd.DataFrame, words: list[str], title: str) -> Table:
+def _modelled(records: Records) -> list[str]:
+    methods = columns(records.trials, ("energy_method",))["energy_method"]
+    return ["energy and CO2e are a power model's"] if (methods == "model").any() else []
+
+
+def _accuracies(data: pd.DataFrame, words: list[str], title: str, remarks: list[str]) -> Table:
     rows = [
         [*(str(row[word]) for word in words), plus_minus(row["accuracy"], row["spread"], 2), number(row["co2e_g"], 4)]
         for row in as_rows(data)
@@ -150,6 +156,7 @@ def _accuracies(data: pd.DataFrame, words: list[str], title: str) -> Table:
     notes = [
         "test accuracy of the validation-chosen incumbent; CO2e of a whole run, without the teacher's training",
         *(["a teacher's row has the CO2e of its own training"] if "teacher" in set(data["method"]) else []),
+        *remarks,
     ]
     return Table(title=title, headers=headers, rows=rows, data=data, notes=notes, text_columns=len(words))
 

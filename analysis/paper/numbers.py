@@ -27,13 +27,15 @@ METRICS = ("precision", "recall", "specificity", "kappa", "prevalence", "f1")
 DATASETS = {
     "cifar10": ("cifar10", "cifar10batchespy"),
     "cifar100": ("cifar100", "cifar100python"),
-    "tinyimagenet": ("tinyimagenet", "tinyimagenet200"),
+    "tiny-imagenet": ("tinyimagenet", "tinyimagenet200"),
     "voc": ("voc", "pascalvoc"),
 }
-"""The paper's datasets, and how each and its folder are called, in letters and digits alone."""
-PIXELS = {"cifar10": 32, "cifar100": 32, "tinyimagenet": 64, "voc": 300}
-EPOCHS = {"cifar10": 100, "cifar100": 100, "tinyimagenet": 100, "voc": 70}
+"""The paper's datasets by the names of their presets, and how each and its folder are called, plain."""
+PIXELS = {"cifar10": 32, "cifar100": 32, "tiny-imagenet": 64, "voc": 300}
+EPOCHS = {"cifar10": 100, "cifar100": 100, "tiny-imagenet": 100, "voc": 70}
+REPEATS = 5  # that its means and ± are of
 DATA_FREE_EPOCHS = 200  # of a student on synthesised images
+TEACHER = "teacher"  # what the paper's method column says of a teacher
 METHODS = {"grid": "tuned", "stochastic": "stochastic", "student": "student alone"}  # the paper's names for ours
 COMPARED = ("tuned", "stochastic")  # what the tables over losses and over networks have
 

@@ -101,10 +101,15 @@ def render(tables: Table | Sequence[Table], form: str) -> str:
 
 def markdown(table: Table) -> str:
     """A GitHub pipe table with its title above and its notes below."""
-    rule = ["---" if i < table.text_columns else "---:" for i in range(len(table.headers))]
-    body = [table.headers, rule, *([cell.replace("|", r"\|") for cell in row] for row in table.rows)]
-    lines = [f"**{table.title}**", "", *("| " + " | ".join(row) + " |" for row in body)]
+    lines = [f"**{table.title}**", "", pipes(table.headers, table.rows, table.text_columns)]
     return "\n".join([*lines, *(f"\n{note}" for note in table.notes)])
+
+
+def pipes(headers: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1) -> str:
+    """Rows as a GitHub pipe table; that many columns, from the left, hold words."""
+    rule = ["---" if i < text_columns else "---:" for i in range(len(headers))]
+    body = [headers, rule, *([cell.replace("|", r"\|") for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in body)
 
 
 def latex(table: Table) -> str:

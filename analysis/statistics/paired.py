@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from scipy.special import nctdtr, stdtr, stdtrit
@@ -72,7 +73,20 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return result
 
 
-def verdicts(differences: Paired, level: float = LEVEL) -> np.ndarray:
+class Tested(Protocol):
+    """Differences that were tested, of pairs or of independent samples."""
+
+    @property
+    def mean(self) -> np.ndarray: ...
+
+    @property
+    def p_difference(self) -> np.ndarray: ...
+
+    @property
+    def p_equivalence(self) -> np.ndarray: ...
+
+
+def verdicts(differences: Tested, level: float = LEVEL) -> np.ndarray:
     """Codes of ``VERDICTS`` for pairs on the last axis, which is one family for Holm in each of the two questions.
 
     Equivalent goes first: a difference that is real but smaller than the margin does not matter.

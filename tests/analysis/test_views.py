@@ -259,7 +259,20 @@ def test_other_networks_or_data_get_no_number_of_the_paper() -> None:
     for changes in ({"scenario": "flowers"}, {"scenario_json": '{"teacher": "wrn-40-2", "student": "wrn-16-1"}'}):
         records = paper_records(**changes)
         frame = tables.paper_frame(records.outcomes, records.runs, records.trials)
-        assert all(table.data["paper_score"].isna().all() for table in tables.table1(frame))
+        for table in tables.table1(frame):
+            assert table.data["paper_score"].isna().all()
+            assert "paper" not in table.headers, "no column without a number"
+            assert any("here is none" in note for note in table.notes)
+
+
+def test_a_table_with_energies_says_what_they_are_and_that_trainings_share_the_teachers_answers() -> None:
+    for method, shared, words in (("model", None, {"power model"}), ("counter", 5e9, {"--no-share-teacher"})):
+        records = paper_records(shared_flops=shared)
+        trials = records.trials.assign(energy_method=method)
+        frame = tables.paper_frame(run_outcomes(records.runs, trials), records.runs, trials)
+        said = [note for note in tables.table4(frame).notes if note.startswith("ours: ")][1:]
+        assert {word for word in ("power model", "--no-share-teacher") if word in " ".join(said)} == words
+        assert not any("power model" in note for note in tables.table5(frame).notes), "it has no energies"
 
 
 @pytest.mark.parametrize(
@@ -269,7 +282,7 @@ def test_other_networks_or_data_get_no_number_of_the_paper() -> None:
         ("cifar10", "/home/me/photos", "cifar10"),
         ("images", "/data/CIFAR-10", "cifar10"),
         ("images", "/data/cifar-100-python", "cifar100"),
-        ("images", "/data/tiny-imagenet-200", "tinyimagenet"),
+        ("images", "/data/tiny-imagenet-200", "tiny-imagenet"),
         ("images", "/home/vocabulary/flowers", None),
         ("images", "/data/cifar10-lab/flowers", None),
         ("images", "/data/tiny-imagenet-20", None),
@@ -286,11 +299,11 @@ def test_a_table_says_which_pixels_ours_were_where_they_are_not_the_papers() -> 
     small = {"teacher": "resnet18", "student": "mobilenetv2", "loss": "hkd", "recipe": {"epochs": 10}, "image_size": 16}
     for size, note in ((16, "images of 16 × 16 pixels"), (32, "images")):
         shown = tables.tables(paper_records(scenario_json=json.dumps({**small, "image_size": size})), "energy")
-        assert f"ours: cifar10: 10 epochs on all training {note}" in shown[0].notes
+        assert f"ours: cifar10: 10 epochs on all training {note}; 1 replicate" in shown[0].notes
 
 
 def test_the_tables_say_what_protocol_ours_was(records: Records) -> None:
     shown = tables.tables(paper_records(), "energy")
     assert [table.title.split(":")[0] for table in shown] == [f"Table {n} layout" for n in (1, 4, 5, 6, 7)]
-    assert "ours: cifar10: 10 epochs on all training images" in shown[0].notes
+    assert "ours: cifar10: 10 epochs on all training images; 1 replicate" in shown[0].notes
     assert len(tables.tables(records, "energy")[2].rows) == 6, "five policies and the teacher"

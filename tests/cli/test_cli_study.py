@@ -15,13 +15,16 @@ from cli_records import sealed_store
 
 from tune_kd.cli import choices, command_line
 from tune_kd.cli.commands.run import run_study
+from tune_kd.cli.shown.study_costs import PartCost, notes
 from tune_kd.cli.shown.study_tables import show_study
 from tune_kd.cli.study_options import Shown
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.execution.study import Outcome
 from tune_kd.planning.execution_options import Execution
+from tune_kd.planning.forecast import forecast
 from tune_kd.planning.paper_catalogue import STUDIES
-from tune_kd.planning.paper_studies import SCALES, plan_parts, sources_given
+from tune_kd.planning.paper_scales import SCALES
+from tune_kd.planning.paper_studies import plan_parts, sources_given
 from tune_kd.planning.plan import plan_study
 from tune_kd.progress.base import Progress
 from tune_kd.store import open_store
@@ -86,6 +89,30 @@ def test_the_results_say_what_was_changed_by_all_records_of_the_study_and_not_by
     show_study(resumed, "table5", "full", Execution(store=where), Shown(json=True))
     found = json.loads(capsys.readouterr().out)
     assert (found["changed"], found["papers_protocol"]) == (["recipe.epochs=30", "replicates=2"], False)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_results_of_small_scale_say_that_they_are_no_evidence(
+    scale: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (part,) = plan_parts("table5", scale=scale, replicates=1)
+    store = sealed_store(tmp_path / "runs", part, trials=1)
+    outcome = Outcome(study=part, store=store, statuses={})
+    show_study(outcome, "table5", scale, Execution(store=str(tmp_path / "runs")), Shown())
+    said = capsys.readouterr().out
+    assert ("no evidence for or against the paper's claims" in said) == (scale == "small")
+    assert ("Stand-ins: wrn-16-2 for resnet18, wrn-16-1 for mobilenetv2." in said) == (scale == "small")
+
+
+def test_a_plan_says_which_parts_each_source_is_of_where_they_differ() -> None:
+    one, two, three = plan_parts("table1", scale="small")
+    sources = (one, "mean of 19 trials"), (two, "mean of 2 trials"), (three, "mean of 19 trials")
+    costs = [PartCost(study=part, rows=forecast(part, None), source=source) for part, source in sources]
+    assert notes(costs)[:2] == [
+        "cifar10 hkd, tiny-imagenet hkd: by the mean of 19 trials.",
+        "cifar100 hkd: by the mean of 2 trials.",
+    ]
+    assert notes(costs[::2])[0] == "By the mean of 19 trials."
 
 
 def test_what_was_resumed_of_a_study_of_the_paper_is_in_its_layout_where_a_run_failed_too(

@@ -49,8 +49,7 @@ def stands_beside(theirs: PaperRow, ours: pd.Series) -> bool:
     """Is this row of ours the paper's, with all of its numbers?"""
     words = {"dataset": ours["dataset"], "method": ours["method"], "loss": ours["loss"].removesuffix("-tau")}
     words |= {"teacher": ours["teacher"], "student": ours["student"]}
-    of_the_paper = theirs._replace(dataset=theirs.dataset.replace("-", ""))
-    return all(getattr(of_the_paper, name) in ("", word) for name, word in words.items()) and all(
+    return all(getattr(theirs, name) in ("", word) for name, word in words.items()) and all(
         ours[f"paper_{name}"] == number for name, number in theirs.numbers.items()
     )
 

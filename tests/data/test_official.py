@@ -15,9 +15,11 @@ from pictures import picture
 from PIL import Image
 
 from tune_kd.data.cifar import Cifar
+from tune_kd.data.detection.voc import Voc
 from tune_kd.data.official import OFFICIAL
 from tune_kd.data.tiny_imagenet import TinyImageNet
 from tune_kd.errors import InputError, RunFailed
+from tune_kd.storage.data_root import FOLDERS
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
 needs_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the image sets beside the project are not here")
@@ -54,6 +56,10 @@ def tiny(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> TinyImage
 
 
 # What is downloaded
+
+
+def test_a_look_for_a_data_set_looks_for_the_folder_that_its_archive_unpacks_to() -> None:
+    assert {**{name: official().folder for name, official in OFFICIAL.items()}, "voc": Voc().folder} == FOLDERS
 
 
 def test_cifar_is_downloaded_once_and_has_its_pixels_labels_and_classes(cifar: Cifar, tmp_path: Path) -> None:

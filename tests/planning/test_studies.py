@@ -16,7 +16,8 @@ from tune_kd.history import resume
 from tune_kd.history.records import plan_rows
 from tune_kd.planning.paper_catalogue import STUDIES
 from tune_kd.planning.paper_protocol import planned_protocol
-from tune_kd.planning.paper_studies import SCALES, in_words, named_after, plan_parts, settled_parts
+from tune_kd.planning.paper_scales import SCALES
+from tune_kd.planning.paper_studies import in_words, named_after, plan_parts, settled_parts
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
 from tune_kd.store import create_store
@@ -134,7 +135,8 @@ def test_small_scale_is_a_part_of_the_data_with_small_networks_and_says_so(name:
         assert len({plan.replicate for plan in part.runs}) == 1
         assert part.name == f"{name}-small"
         images = "1,000 images" if scenario.synthesis is None else f"256 images by {scenario.synthesis.method}"
-        assert f"{images} × {scenario.recipe.epochs} epochs, batch " in in_words(part)
+        epochs = "1 epoch" if scenario.recipe.epochs == 1 else f"{scenario.recipe.epochs} epochs"
+        assert f"{images} × {epochs}, batch " in in_words(part)
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -224,13 +225,14 @@ def _reach(fields: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
     return fields, name
 
 
-def _settable(table: type[Frozen] = Scenario, prefix: str = "") -> set[str]:
+@cache
+def _settable(table: type[Frozen] = Scenario, prefix: str = "") -> frozenset[str]:
     """The names that ``--set`` takes: those of the fields of all tables."""
-    names = set()
+    names: set[str] = set()
     for name, field in table.model_fields.items():
         inner = next((kind for kind in _kinds(field.annotation) if issubclass(kind, Frozen)), None)
         names |= {prefix + name} if inner is None else _settable(inner, f"{prefix}{name}.")
-    return names
+    return frozenset(names)
 
 
 def _kinds(annotation: object) -> list[type]:

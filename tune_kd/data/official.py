@@ -81,21 +81,6 @@ OFFICIAL: dict[str, Callable[[], OfficialSet]] = {
 }
 
 
-def _voc() -> Published:
-    from tune_kd.data.detection.voc import Voc
-
-    return Voc()
-
-
-PUBLISHED: dict[str, Callable[[], Published]] = {**OFFICIAL, "voc": _voc}
-"""The same and those of other tasks: all that may be downloaded."""
-
-
-def is_here(name: str, root: Path) -> bool:
-    """Is there a copy of the data set ``name`` in ``root``, whole or not?"""
-    return (root / PUBLISHED[name]().folder).exists() or (root / name).is_dir()
-
-
 def list_official(name: str, root: Path, columns: Columns | None = None) -> Source:
     """The training and the test set of the data set ``name``.
 
@@ -147,8 +132,3 @@ def _impatient() -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
-
-
-def official_root(cache: Path, data_root: str | Path | None) -> Path:
-    """The folder of data sets with a name: the data root that was given, else a folder of the cache."""
-    return cache / "datasets" if data_root is None else Path(data_root).expanduser().absolute()

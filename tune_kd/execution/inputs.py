@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tune_kd.data import ImageData, official
-from tune_kd.data.official import official_root
+from tune_kd.data import ImageData
 from tune_kd.data.summary import in_words, remarks
 from tune_kd.models import compiler
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
+from tune_kd.storage.data_root import FOLDERS, is_here, official_root
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.teacher import check_networks
 
@@ -22,7 +22,7 @@ def read_data(study: Study, execution: Execution, progress: Progress) -> ImageDa
     if study.scenario.compile:
         compiler.compiler()
     name, root = study.scenario.data, official_root(execution.home.folder, execution.data_root)
-    missing = name in official.PUBLISHED and not official.is_here(name, root)
+    missing = name in FOLDERS and not is_here(name, root)
     progress.stage(f"downloading {name} into {root}" if missing else "reading the data")
     data = task_of(study.scenario).load(study.scenario, execution.home.folder, execution.data_root)
     check_networks(study.scenario, data)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tune_kd.errors import unknown
 
@@ -17,6 +17,21 @@ LOSSES = ("hkd", "cmc-tau", "dml-tau")  # in CMC and DML τ counts only in the p
 DATA_FREE = "-data-free"  # how presets end whose students see no training image
 INVERSIONS = ("cmi", "deep-inversion")
 BATCH_SIZES = (32, 64, 128, 256, 512)
+
+
+class DataSet(NamedTuple):
+    """How large a data set of the paper is."""
+
+    classes: int
+    images: int  # to train and to validate on
+
+
+DATA_SETS = {
+    "cifar10": DataSet(classes=10, images=50_000),
+    "cifar100": DataSet(classes=100, images=50_000),
+    "tiny-imagenet": DataSet(classes=200, images=100_000),
+    "voc": DataSet(classes=20, images=16_551),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

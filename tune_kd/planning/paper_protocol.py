@@ -9,7 +9,7 @@ from typing import Any
 from tune_kd.config.recipes import base_and_changed
 from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.planning.paper_catalogue import STUDIES, Part
-from tune_kd.planning.paper_studies import REPLICATES, own_settings
+from tune_kd.planning.paper_scales import REPLICATES, own_settings
 from tune_kd.planning.plan import Study
 from tune_kd.store.ids import base_id, slug
 from tune_kd.tasks.catalogue import TASKS

@@ -1,9 +1,4 @@
-"""The paper's studies as plans, at one of two scales.
-
-``full`` is the paper's protocol: its networks, all images, 100 epochs, five replicates. ``small`` is for two CPU cores
-and minutes: stand-ins for the networks, a stratified part of the images, few epochs, one replicate; it shows that
-everything works, not what the paper claims.
-"""
+"""The paper's studies as plans, at one of the scales of :mod:`tune_kd.planning.paper_scales`."""
 
 from __future__ import annotations
 
@@ -12,41 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tune_kd.config.scenario import Scenario, load_scenario
+from tune_kd.config.scenario import load_scenario
 from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
+from tune_kd.formats import plural
 from tune_kd.planning.paper_catalogue import STUDIES, Part, paper_study
+from tune_kd.planning.paper_scales import REPLICATES, SCALES, own_settings
 from tune_kd.planning.plan import RunPlan, Study, plan_study
 from tune_kd.store.ids import new_study_id, run_id, slug
 from tune_kd.tasks.catalogue import task_of
-
-SCALES = ("full", "small")
-REPLICATES = {"full": 5, "small": 1}
-
-# Small scale. The stand-ins differ, so that no part is left out, and keep who is the stronger one. Batches are a
-# quarter, so that an epoch has enough steps.
-STAND_INS = {
-    "resnet18": "wrn-16-2",
-    "mobilenetv2": "wrn-16-1",
-    "shufflenetv2": "wrn-10-1",
-    "wrn-40-2": "wrn-16-2",
-    "wrn-16-1": "wrn-16-1",
-    "ssd300-vgg16": "ssd-small",
-    "ssdlite-mobilenetv2": "ssdlite-small",
-}
-SMALL_BATCH = 4
-SMALL = {"train_limit": 1000, "test_limit": 1000, "recipe.epochs": 5, "teacher_recipe.epochs": 8}
-# Four batches of images, each method a tenth of its official steps or fewer.
-SMALL_SYNTHESIS = {
-    "synthesis.images": 256,
-    "synthesis.batch_size": 64,
-    "synthesis.deep_inversion.steps": 100,
-    "synthesis.cmi.steps": 20,
-    "synthesis.cmi.bank": 256,
-    "synthesis.cmi.drawn": 64,
-    "synthesis.fast.warmup": 2,
-}
-SMALL_IMAGES = {"classification": 16, "detection": 96}  # pixels: the largest that the small detectors take
 
 
 def plan_parts(
@@ -108,25 +77,6 @@ def _name_and_folder(pair: str) -> tuple[str, str]:
     return name, folder
 
 
-def own_settings(part: Part, scale: str) -> dict[str, Any]:
-    """What a part sets of its preset at a scale."""
-    own = dict(part.settings)
-    return own if scale == "full" else {**own, **small_settings(load_scenario(part.scenario).changed(own))}
-
-
-def small_settings(scenario: Scenario) -> dict[str, Any]:
-    """What makes of a full scenario the small one."""
-    recipes = (("recipe", scenario.recipe), ("teacher_recipe", scenario.teacher_recipe))
-    return {
-        **SMALL,
-        "image_size": SMALL_IMAGES[scenario.task],
-        **{role: STAND_INS[getattr(scenario, role)] for role in ("teacher", "student")},
-        **{f"{name}.batch_size": recipe.batch_size // SMALL_BATCH for name, recipe in recipes},
-        "recipe.epochs": min(SMALL["recipe.epochs"], scenario.recipe.epochs),
-        **(SMALL_SYNTHESIS if scenario.synthesis is not None else {}),
-    }
-
-
 def in_words(study: Study) -> str:
     """What is trained in a part, how far, in what steps.
 
@@ -137,7 +87,7 @@ def in_words(study: Study) -> str:
     pair = f"{scenario.teacher} → {scenario.student} on {scenario.name}, {scenario.loss}"
     if (made := scenario.synthesis) is not None:
         images = f"{made.images:,} images by {made.method}"
-    return f"{pair}: {images} × {scenario.recipe.epochs} epochs, batch {scenario.recipe.batch_size}"
+    return f"{pair}: {images} × {plural(scenario.recipe.epochs, 'epoch')}, batch {scenario.recipe.batch_size}"
 
 
 def named_after(study_name: str) -> tuple[str, str] | None:

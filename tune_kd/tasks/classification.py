@@ -18,9 +18,9 @@ from tune_kd.config.scenario import Scenario
 from tune_kd.config.training import Recipe
 from tune_kd.data import NAMES, ImageData, ImageSet, Loading, load, split
 from tune_kd.data.batches import Augmentation, Batch, DeviceImages, epoch_batches, eval_batches
-from tune_kd.data.official import official_root
 from tune_kd.losses import Mean, cross_entropy
 from tune_kd.models.fast import Network, autocast
+from tune_kd.storage.data_root import official_root
 from tune_kd.tasks import class_examples
 from tune_kd.tasks.base import Evaluation, Outputs
 from tune_kd.tasks.calibration import calibration

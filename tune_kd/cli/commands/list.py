@@ -13,8 +13,9 @@ import typer
 
 from tune_kd.cli.app import app, example
 from tune_kd.cli.choices import one_of
-from tune_kd.cli.options import OPTIONS, STORE, option
-from tune_kd.cli.shown.ranking_tables import Listing, show, table_of
+from tune_kd.cli.options import CACHE, OPTIONS, STORE, option
+from tune_kd.cli.shown.ranking_tables import Listing, print_json, show, table_of
+from tune_kd.cli.shown.study_list import Places, data_here, document, listing, notes, scaled
 from tune_kd.errors import unknown
 from tune_kd.formats import MISSING, UNNAMED, energy, percentage, score_name
 
@@ -27,18 +28,41 @@ LEAST = ("scenario", "trials", "status")  # of the columns of runs
 WHAT = ("policies", "scenarios", "studies", "recipes", "spaces", "models", "runs")
 
 
-@app.command("list", epilog=example("tune-kd list policies", "tune-kd list runs --store runs"))
+@app.command(
+    "list",
+    epilog=example(
+        "tune-kd list policies", "tune-kd list runs --store runs", "tune-kd list studies --data-root data --json"
+    ),
+)
 def list_command(
+    *,
     what: Annotated[
         str, typer.Argument(help=f"{', '.join(WHAT[:-1])} or {WHAT[-1]}.", metavar="WHAT", autocompletion=one_of(WHAT))
     ],
-    store: Annotated[str, option(OPTIONS, "Whose runs.", STORE)] = "./runs",
+    store: Annotated[
+        str, option(OPTIONS, "Whose runs; for studies, of whose records their energy is forecast.", STORE)
+    ] = "./runs",
+    cache: Annotated[
+        str | None, option(OPTIONS, "For studies: where calibrations and data are kept.", "DIR", default=CACHE)
+    ] = None,
+    data_root: Annotated[
+        str | None,
+        option(OPTIONS, "For studies: where data sets with a name are looked for.", "DIR", default="in the cache"),
+    ] = None,
+    json: Annotated[bool, option(OPTIONS, "One JSON document instead of the table.", "", "--json")] = False,
 ) -> None:
     """Show what there is: policies, scenarios, studies, recipes, spaces, models, or the runs of a store."""
     if what not in WHAT:
         raise unknown("thing to list", what, WHAT)
-    listings = (policies, scenarios, studies, recipes, spaces, models, lambda: runs(store))
-    show(table_of(listings[WHAT.index(what)]()))
+    if what == "studies":
+        show_studies(Places(store=store, cache=cache, data_root=data_root), as_json=json)
+        return
+    listings = (policies, scenarios, recipes, spaces, models, lambda: runs(store))
+    found = listings[[name for name in WHAT if name != "studies"].index(what)]()
+    if json:
+        print_json([dict(zip(found.headers, row, strict=True)) for row in found.rows])
+        return
+    show(table_of(found))
 
 
 def policies() -> Listing:
@@ -95,12 +119,16 @@ def scenarios() -> Listing:
     return Listing(headers=("scenario", "what it is", "teacher → student", "epochs"), rows=rows)
 
 
-def studies() -> Listing:
-    """The paper's tables and figures, and the data sets that each needs, as ``--data NAME=DIR`` names them."""
-    from tune_kd.planning.paper_catalogue import STUDIES
-
-    rows = [(name, study.title, ", ".join(study.data_sets)) for name, study in STUDIES.items()]
-    return Listing(headers=("study", "what it is", "data sets"), rows=rows)
+def show_studies(places: Places, *, as_json: bool) -> None:
+    """The paper's tables and figures: their data, how much they train at each scale, and what it would cost."""
+    rows, here = scaled(places), data_here(places)
+    if as_json:
+        print_json(document(rows, here, places))
+        return
+    show(table_of(listing(rows, here)))
+    print()
+    for line in notes(rows, here, places):
+        print(line)
 
 
 def recipes() -> Listing:

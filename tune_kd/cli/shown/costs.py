@@ -18,11 +18,12 @@ COSTS = ("duration_s", "energy_j", "co2e_g")
 
 def earlier_store(where: str | Path, cache: str | Path | None) -> Store | None:
     """The store, or None where there is no such folder yet. Raises InputError for a folder that is none."""
+    if "://" not in str(where) and not Path(where).expanduser().exists():
+        return None
     from tune_kd.storage.cache import cache_at
     from tune_kd.store import open_store
 
-    there = "://" in str(where) or Path(where).expanduser().exists()
-    return open_store(where, cache=cache_at(cache).folder) if there else None
+    return open_store(where, cache=cache_at(cache).folder)
 
 
 def trial_cost(study: Study, earlier: Store | None, cache: str | Path | None) -> TrialCost | None:

@@ -73,11 +73,22 @@ def listing(parts: Sequence[PartCost]) -> Listing:
 
 def notes(parts: Sequence[PartCost]) -> list[str]:
     """Where the figures come from, what they leave out, and how to get those that are missing."""
-    lines = [f"By the {source}." for source in dict.fromkeys(part.source for part in parts) if source]
+    lines = _sources(parts)
     if unknown := sum(part.source is None for part in parts):
         many = "all parts" if unknown == len(parts) else f"{unknown} of {len(parts)} parts"
         lines.append(f"{MISSING}: of {many} nothing was measured here yet. {WHAT_TELLS}")
     return [*lines, "Teachers are trained once, beside this. Time is that of one trial after another."]
+
+
+def _sources(parts: Sequence[PartCost]) -> list[str]:
+    """Where the figures come from; where that differs, of which parts each is."""
+    named: dict[str, list[str]] = {}
+    for part in parts:
+        if part.source:
+            named.setdefault(part.source, []).append(f"{part.study.scenario.name} {part.study.scenario.loss}")
+    if len(named) < 2:
+        return [f"By the {source}." for source in named]
+    return [f"{', '.join(dict.fromkeys(labels))}: by the {source}." for source, labels in named.items()]
 
 
 def said_of(name: str, done_as: Protocol) -> dict[str, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analysis.runs.reading import Records
     from tune_kd.execution.study import Outcome
     from tune_kd.planning.paper_protocol import Protocol
+    from tune_kd.planning.plan import Study
 
 
 def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, shown: Shown) -> None:
@@ -41,6 +42,8 @@ def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, sh
     print(f"\n{name} at {done_as}:")
     for line in said:
         print(f"  {line}")
+    if scale == "small":
+        print(_small_scale(name, outcome.study))
     print(f"The records are in {execution.store}, study {study_id}.")
     if name == "fig4":
         elsewhere = "" if str(execution.store) == DEFAULT_STORE else f" --store {execution.store}"
@@ -63,6 +66,16 @@ def tables_of(name: str, records: Records) -> list[Table]:
     if name == "table1":
         return tables.table1(frame)
     return [*tables.table1(frame[frame["loss"] == "hkd"]), tables.table4(frame)]
+
+
+def _small_scale(name: str, study: Study) -> str:
+    """Which networks stand in for the paper's, and what small scale is no evidence for."""
+    from tune_kd.planning.paper_scales import stand_ins
+
+    used = {network for plan in study.runs for network in (plan.scenario.teacher, plan.scenario.student)}
+    named = [f"{one} for {network}" for network, one in stand_ins(name).items() if one in used]
+    instead = f"Stand-ins: {', '.join(named)}. " if named else ""
+    return f"{instead}Small scale shows that everything works: it is no evidence for or against the paper's claims."
 
 
 def _recorded_protocol(name: str, scale: str, runs: pd.DataFrame) -> Protocol:

@@ -23,11 +23,11 @@ from tune_kd.data.batches import Batch
 from tune_kd.data.detection import NAMES, DetectionData, DetectionLoading, DetectionSet, Objects, load
 from tune_kd.data.detection.batches import DeviceDetections, epoch_batches, eval_batches
 from tune_kd.data.detection.split import hold_out
-from tune_kd.data.official import official_root
 from tune_kd.errors import InputError
 from tune_kd.losses import Mean
 from tune_kd.models import detectors
 from tune_kd.models.fast import Network, autocast
+from tune_kd.storage.data_root import official_root
 from tune_kd.tasks.base import Evaluation, Outputs
 from tune_kd.tasks.detection.average_precision import curves
 from tune_kd.tasks.detection.detections import Detections, Truth, detect, truth
