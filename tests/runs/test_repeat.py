@@ -20,7 +20,9 @@ from tune_kd.data import Loading, load
 from tune_kd.errors import InputError
 from tune_kd.history.explain_again import explain_again
 from tune_kd.history.export_student import export_best
+from tune_kd.history.records import run_row
 from tune_kd.history.rerun import rerun
+from tune_kd.store import create_store
 
 pytestmark = pytest.mark.slow
 
@@ -134,3 +136,13 @@ def test_a_users_own_files_are_explained_and_what_is_no_image_is_refused(store, 
     assert (code, "has no layer '55'" in line) == (2, True)
     code, _, line = said(f"explain {run_id} --images 5 --store {store.location} --cache {tmp_path / 'empty'}", capfd)
     assert (code, "is not in the cache" in line) == (2, True)
+
+
+def test_a_run_that_was_stopped_is_drawn_though_it_is_no_replicate(store, tmp_path, capfd):
+    copy = create_store(shutil.copytree(store.location, tmp_path / "runs"))
+    row = run_row(copy, store.runs().run_id[0])
+    row.columns["status"] = "stopped"
+    row.write(copy)
+    code, printed, _ = said(f"explain {row.run_id} --store {copy.location} --out {tmp_path / 'out'}", capfd)
+    assert code == 0
+    assert row.columns["policy"] in printed

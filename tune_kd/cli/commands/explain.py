@@ -116,7 +116,9 @@ def _records(store: Store, what: str) -> Records:
     studies = [study for study in of_run.values() if isinstance(study, str)]
     if what in of_run:
         whole = read(store, study_id=of_run[what])
-        return replace(whole, outcomes=whole.outcomes[whole.outcomes["run_id"] == what])
+        own = whole.outcomes[whole.outcomes["run_id"] == what]
+        # A run that was stopped is no replicate, but what its incumbent sees can be asked.
+        return replace(whole, outcomes=own.assign(counted=own["test_score"].notna()))
     if what not in {*studies, *map(base_id, studies)}:
         raise unknown("run or study", what, [*of_run, *map(base_id, studies)])
     return read(store, study_id=what)
