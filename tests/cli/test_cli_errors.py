@@ -72,6 +72,11 @@ class OutOfMemoryError(RuntimeError):
     """As PyTorch's."""
 
 
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("raising", "said"),
     [
@@ -80,6 +85,10 @@ class OutOfMemoryError(RuntimeError):
         (OSError(errno.ENOSPC, "No space left on device", "runs/a.parquet"), "No space left on device: runs/a.parquet"),
         (PermissionError(errno.EACCES, "Permission denied", "/root"), "Permission denied: /root"),
         (pa.ArrowInvalid("Parquet magic bytes not found in footer"), "Parquet magic bytes not found"),
+        (
+            caused(RuntimeError("unexpected"), ray.exceptions.OutOfMemoryError("1 worker was killed")),
+            "1 worker was killed",
+        ),
         (ray.exceptions.RaySystemError("the raylet has died"), "Ray failed: System error: the raylet has died"),
     ],
     indirect=["raising"],

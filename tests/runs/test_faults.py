@@ -14,9 +14,11 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+from ray.exceptions import OutOfMemoryError
 
 import tune_kd
 from tune_kd import events
+from tune_kd.meter.actor import NodeMeters
 from tune_kd.progress.base import Progress
 
 pytestmark = pytest.mark.slow
@@ -83,6 +85,37 @@ def test_a_killed_worker_costs_a_retry_and_changes_no_result(undisturbed, cache,
     nodes = outcome.store.nodes().iloc[0]
     metered = trials.energy_j.sum() + trials.energy_test_j.sum() + run.shared_energy_j
     assert nodes.energy_trials_j == pytest.approx(metered, rel=1e-9), "what the killed attempt spent is charged"
+
+
+class Ended(Progress):
+    """Counts the trials that have ended."""
+
+    count = 0
+
+    def event(self, event: events.Event) -> None:
+        self.count += isinstance(event, events.TrialEnded)
+
+
+def test_where_tune_itself_breaks_off_no_run_has_ended_and_resume_goes_on(undisturbed, cache, tmp_path, monkeypatch):
+    """Tune raises at what it does not expect, such as a worker that Ray has killed as the node ran out of memory."""
+    progress, keep_up = Ended(), NodeMeters.keep_up
+
+    def breaks_off(meters: NodeMeters) -> None:
+        if progress.count == 2:
+            raise RuntimeError("Caught unexpected exception") from OutOfMemoryError("1 worker was killed")
+        keep_up(meters)
+
+    monkeypatch.setattr(NodeMeters, "keep_up", breaks_off)
+    how = {"store": tmp_path / "runs", "cache": cache, "max_concurrent": 1}
+    with pytest.raises(RuntimeError, match="Caught unexpected exception"):
+        tune_kd.run("tpe", budget="4trials", settings=SMALL, progress=progress, **how)
+    monkeypatch.undo()
+    left = tune_kd.open_store(how["store"])
+    assert left.runs().status.tolist() == ["running"]
+    assert (left.trials().status == "completed").sum() == 2
+    resumed = tune_kd.resume(**how).store
+    assert resumed.runs().status.tolist() == ["completed"]
+    pd.testing.assert_frame_equal(last_attempts(resumed), last_attempts(undisturbed))
 
 
 STUDY = re.compile(r"tune-kd resume (\S+)")

@@ -6,6 +6,7 @@ import errno
 import sysconfig
 import traceback
 from pathlib import Path
+from typing import TypeGuard
 
 from tune_kd.own_packages import ROOT
 
@@ -20,10 +21,13 @@ LIBRARIES = (*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "pu
 
 def said_of(error: BaseException) -> str | None:
     """What is wrong around us; None for everything else."""
+    if isinstance(error, RuntimeError) and _is_rays(error.__cause__):
+        error = error.__cause__  # Tune wraps what it has not expected, such as a worker that Ray has killed
     kind = f"{type(error).__module__}.{type(error).__name__}"
     first = next(iter(str(error).strip().splitlines()), type(error).__name__)
     if isinstance(error, MemoryError) or kind.endswith("OutOfMemoryError"):
-        return f"out of memory: {first}; fewer trials at a time (--max-concurrent) or smaller batches need less"
+        less = "fewer trials at a time (--max-concurrent) or smaller batches (--batch-size) need less"
+        return f"out of memory: {first}; {less}, and tune-kd resume goes on with what is recorded"
     if isinstance(error, OSError) and error.errno in REFUSED:
         place = f": {error.filename}" if error.filename else ""
         return f"the system refused: {error.strerror or first}{place}"
@@ -32,6 +36,10 @@ def said_of(error: BaseException) -> str | None:
     if kind in ("pyarrow.lib.ArrowInvalid", "_duckdb.IOException", "duckdb.IOException"):
         return f"a file cannot be read: {first}; see tune-kd store verify"
     return None
+
+
+def _is_rays(error: BaseException | None) -> TypeGuard[BaseException]:
+    return error is not None and type(error).__module__.partition(".")[0] == "ray"
 
 
 def users_line(error: BaseException) -> traceback.FrameSummary | None:

@@ -123,6 +123,8 @@ def _run_all(
             _fit(pool, parts, execution, progress)
         except KeyboardInterrupt:
             pool.interrupted = True
+        except Exception as failure:  # of Tune or Ray: no run has come to its end by it
+            pool.failure = pool.failure or failure
         finally:
             pool.close()
     if pool.interrupted:
