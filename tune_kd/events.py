@@ -159,6 +159,14 @@ class TrialTested:
     prevalence: float | None = None
     confusion: list[list[int]] | None = None  # rows: true class, columns: predicted
     per_class: list[dict[str, float]] | None = None  # precision, recall, f1
+    inference_runtime: str | None = None  # with its version
+    weight_bytes: int | None = None
+    # Of an int8 network: what it was made of, in the same runtime.
+    reduce_range: bool | None = None
+    float_test_score: float | None = None
+    float_weight_bytes: int | None = None
+    float_inference_s: float | None = None
+    float_inference_energy_j: float | None = None
     metrics: Mapping[str, Any] | None = None  # the task's figures that have no column of their own
 
 

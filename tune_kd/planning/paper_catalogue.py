@@ -118,6 +118,18 @@ STUDIES: dict[str, PaperStudy] = {
     ),
     "table6": PaperStudy(title="data-free distillation: CMI and DeepInversion", parts=_table6()),
     "table7": PaperStudy(title="strong and weak teachers × strong and weak students", parts=_table7()),
+    "table8": PaperStudy(
+        title="quantization beside distillation, and both together",
+        parts=(
+            Part(label="cifar10", scenario="cifar10", policies=("student", *SEARCHED)),
+            Part(
+                label="cifar10 quantized",
+                scenario="cifar10",
+                policies=("student", "stochastic"),
+                settings={"quantization.bits": 8},
+            ),
+        ),
+    ),
     "fig1": PaperStudy(title="inference of teacher and students; accuracy against training CO2e", parts=_fig1()),
     "fig3a": PaperStudy(
         title="accuracy by fixed τ",

@@ -15,6 +15,7 @@ from typing import Any
 from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.errors import InputError, unknown
 from tune_kd.events import utc_now
+from tune_kd.formats import plural
 from tune_kd.planning.paper_catalogue import STUDIES, Part, paper_study
 from tune_kd.planning.plan import RunPlan, Study, plan_study
 from tune_kd.store.ids import new_study_id, run_id, slug
@@ -137,7 +138,9 @@ def in_words(study: Study) -> str:
     pair = f"{scenario.teacher} → {scenario.student} on {scenario.name}, {scenario.loss}"
     if (made := scenario.synthesis) is not None:
         images = f"{made.images:,} images by {made.method}"
-    return f"{pair}: {images} × {scenario.recipe.epochs} epochs, batch {scenario.recipe.batch_size}"
+    recipe, more = scenario.recipe, scenario.trial_epochs - scenario.recipe.epochs
+    then = f", then {plural(more, 'epoch')} quantized" if more else ""
+    return f"{pair}: {images} × {recipe.epochs} epochs, batch {recipe.batch_size}{then}"
 
 
 def named_after(study_name: str) -> tuple[str, str] | None:

@@ -22,6 +22,7 @@ from tune_kd.events import utc_now
 from tune_kd.planning.plan_options import Planning
 from tune_kd.store.ids import new_study_id, run_id
 from tune_kd.tasks.catalogue import task_of
+from tune_kd.training import quantized
 from tune_kd.training.teacher_weights import read_weights
 
 TRACKS = ("recipe", "budget", "target")
@@ -92,6 +93,8 @@ def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run"
     if not policies:
         raise InputError("no policy was named; for example --policies grid,stochastic")
     chosen = _scenario(planning)
+    if chosen.quantization is not None:
+        _check_quantizable(planning)
     where, limit = catalogue.make_space(planning.space), parse_budget(planning.budget)
     if chosen.loss == "ce" and "alpha" in where.dimensions:
         raise InputError(f"space {where.name!r} searches α, which loss 'ce' does not have; use --space tau")
@@ -99,6 +102,11 @@ def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run"
     for label, policy in made:
         _check_pair(label, policy, where, anchors=task_of(chosen).anchors)
         _check_images(label, policy, where, chosen)
+        if chosen.quantization is not None and policy.scheduler() is not None:
+            raise InputError(
+                f"policy {label!r} stops trials early, most of them before they are quantized; leave out --quantize, "
+                f"or take a policy that stops none, such as grid or tpe"
+            )
     study_id = new_study_id(utc_now())
     runs = tuple(
         RunPlan(
@@ -187,6 +195,15 @@ def _check_images(label: str, policy: Policy, space: Space, scenario: Scenario) 
         raise InputError(
             f"policy {label!r} holds {held_out:.0%} of the training images out before the first epoch, and with "
             f"synthesis.{method}.adversarial they are made while the student is trained; leave one of them out"
+        )
+
+
+def _check_quantizable(planning: Planning) -> None:
+    """Raises InputError where a package is missing, or where trials are stopped once they are good enough."""
+    quantized.check_installed()
+    if planning.track == "target":
+        raise InputError(
+            "track 'target' stops a trial once it is good enough, mostly before it is quantized; take track 'budget'"
         )
 
 
