@@ -35,7 +35,7 @@ def int8_frame(runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         each[word] = [scenario_words(by_run.loc[run_id])[word] for run_id in tested["run_id"]]
     each["method"] = [method_of(by_run.loc[run_id, "policy"], quantized=True) for run_id in tested["run_id"]]
     each["runtime"] = tested["inference_runtime"]
-    found = each.groupby(WORDS, sort=False)
+    found = each.groupby(WORDS)
     frame = found[numbers].mean()
     frame.insert(0, "n", found.size())
     return frame.reset_index()
@@ -55,7 +55,7 @@ def int8_beside_float32(records: Records) -> Table:
     heads = ("acc. %", "MB", f"s/{PER}", f"J/{PER}")
     return Table(
         title="float32 beside int8",
-        headers=["dataset", "student", "method", *(head for name in heads for head in (name, "int8"))],
+        headers=["dataset", "student", "method", *(head for name in heads for head in (name, f"int8 {name}"))],
         rows=rows,
         data=data,
         notes=[

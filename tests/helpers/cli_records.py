@@ -62,6 +62,8 @@ def ended(
 def tested(run: RunPlan, index: int) -> TrialTested:
     fields: dict[str, Any] = {field.name: 0.5 for field in dataclasses.fields(TrialTested)}
     fields |= {"confusion": [[1, 0], [0, 1]], "per_class": [], "metrics": None, "test_score": 0.75}
+    fields |= {name: None for name in fields if name.startswith("float_")}  # of a student that is not quantized
+    fields |= {"inference_runtime": "torch 2.15.0", "weight_bytes": 2872, "reduce_range": None}
     return TrialTested(**{**fields, **key(run, index), "at": START + timedelta(seconds=index + 10)})
 
 

@@ -21,22 +21,22 @@ SMALL = {"recipe.epochs": 3, "teacher_recipe.epochs": 1, "quantization.epochs": 
 
 @pytest.fixture(scope="module")
 def store(ray_running, cache, tmp_path_factory):
-    plan = {"quantize": True, "settings": SMALL, "budget": "11epochs", "track": "budget", "cache": cache}
+    plan = {"quantize": True, "settings": SMALL, "budget": "6epochs", "track": "budget", "max_concurrent": 1}
     folder = tmp_path_factory.mktemp("quantized") / "runs"
-    return tune_kd.compare(["student", "stochastic"], store=folder, **plan).store
+    return tune_kd.compare(["student", "stochastic"], store=folder, cache=cache, **plan).store
 
 
 def test_an_epoch_of_quantization_is_an_epoch_of_the_budget(store):
     trials = store.trials().sort_values(["run_id", "index"])
     for run_id in store.runs().run_id:
         mine = trials[trials.run_id == run_id]
-        assert mine.epochs.tolist() == [5, 5, 1]
-        assert mine.status.tolist() == ["completed", "completed", "stopped"]
-        assert (mine.checkpoint_epoch.to_numpy() == [5, 5, 1]).all()
+        assert mine.epochs.tolist() == [5, 1]
+        assert mine.status.tolist() == ["completed", "stopped"]
+        assert mine.checkpoint_epoch.tolist() == [5, 1]
         # What was stopped before its quantization is in float32.
-        assert mine.float_test_score.notna().tolist() == [True, True, False]
-        assert (mine.inference_runtime.str.split().str[0] == ["onnxruntime", "onnxruntime", "torch"]).all()
-    assert (store.runs().spent == 11).all()
+        assert mine.float_test_score.notna().tolist() == [True, False]
+        assert mine.inference_runtime.str.split().str[0].tolist() == ["onnxruntime", "torch"]
+    assert (store.runs().spent == 6).all()
     asked = store.runs().set_index("policy").teacher_id
     assert asked.notna().to_dict() == {"student": False, "stochastic": True}
 
