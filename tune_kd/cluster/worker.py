@@ -60,7 +60,7 @@ def work(config: Mapping[str, Any]) -> None:
     job takes.
     """
     shared: Shared = ray.get(config["shared"])
-    prepare_process(shared.cpus)
+    prepare_process(shared.cpus, quantizes=shared.scenario.quantization is not None)
     JOBS[config["job"]](config, shared)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import copy
 import importlib.util
 from collections import Counter
+from functools import cache
+from types import MethodType
 
 import torch
 from torch import Tensor, fx, nn
@@ -45,7 +47,6 @@ def prepare(network: nn.Module, images: Tensor, *, reduce_range: bool) -> fx.Gra
     ``images`` are two or more of any content, [B, C, H, W]; the graph takes any number. Activations have 7 bits
     where ``reduce_range``, else 8. Raises InputError for a network that torch or torchao cannot follow.
     """
-    from torchao.quantization.pt2e import allow_exported_model_train_eval
     from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
     from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
@@ -56,13 +57,20 @@ def prepare(network: nn.Module, images: Tensor, *, reduce_range: bool) -> fx.Gra
     except Exception as error:  # somebody else's network may do what no export can follow
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"the student cannot be quantized, as its network cannot be exported: {reason}") from error
-    allow_exported_model_train_eval(prepared)
+    _allow_modes(prepared)
     return prepared
 
 
 def exported(network: nn.Module, images: Tensor) -> torch.export.ExportedProgram:
     """``network`` as a program that takes any number of images like ``images``."""
     return torch.export.export(network, (images,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},))
+
+
+@cache
+def warm_up() -> None:
+    """Prepare a toy once in this process, before a meter starts: the first time takes seconds, and loads torchao."""
+    prepared = prepare(nn.Conv2d(1, 1, 1), torch.zeros(2, 1, 1, 1), reduce_range=False)
+    prepared(torch.ones(2, 1, 1, 1)).sum().backward()
 
 
 def observe(prepared: nn.Module, *, on: bool) -> None:
@@ -80,15 +88,13 @@ def convert(prepared: fx.GraphModule) -> fx.GraphModule:
 
     Its arithmetic is in float32 between a quantization and a dequantization: it gives what int8 gives, but slowly.
     """
-    from torchao.quantization.pt2e import allow_exported_model_train_eval
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
     prepared.eval()
     observe(prepared, on=False)
     int8: fx.GraphModule = convert_pt2e(prepared)
-    allow_exported_model_train_eval(int8)
+    _plain_modes(int8)
     int8.eval()
-    nn.Module.train(int8, False)  # the graph's own eval() leaves the flag as it was
     read = {node.target for node in int8.graph.nodes if node.op == "get_attr"}
     int8.delete_all_unused_submodules()
     for name in [*dict(int8.named_parameters()), *dict(int8.named_buffers())]:
@@ -118,6 +124,25 @@ class Affine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.scale + self.shift
+
+
+def _allow_modes(graph: fx.GraphModule) -> None:
+    """Let ``train()`` and ``eval()`` do what they do to the network, which torchao leaves to its own function.
+
+    That looks for what has two modes, which takes a second each time: only where there is something to be found.
+    """
+    from torchao.quantization.pt2e import allow_exported_model_train_eval
+
+    if any("dropout" in str(node.target) or "batch_norm" in str(node.target) for node in graph.graph.nodes):
+        allow_exported_model_train_eval(graph)
+    else:
+        _plain_modes(graph)
+
+
+def _plain_modes(graph: fx.GraphModule) -> None:
+    """Let ``train()`` and ``eval()`` set the flag of a graph that computes the same in both modes."""
+    graph.train = MethodType(nn.Module.train, graph)  # type: ignore[method-assign]
+    graph.eval = MethodType(nn.Module.eval, graph)  # type: ignore[method-assign]
 
 
 def _without_batch_norms(network: nn.Module, device: torch.device) -> nn.Module:
