@@ -13,6 +13,7 @@ from analysis.paper import figure_tables
 from analysis.paper.quantized import int8_beside_float32, int8_frame
 from analysis.runs.outcomes import run_outcomes
 from analysis.runs.reading import Records
+from analysis.summary import comparison_title
 from analysis.tables import paper_frame, table8, tables
 
 PLAIN = {"data": "cifar10", "teacher": "resnet18", "student": "mobilenetv2", "loss": "hkd", "recipe": {"epochs": 100}}
@@ -78,6 +79,11 @@ def test_int8_stands_beside_its_own_float32_per_thousand_images(records: Records
     shown = ["90.00", "85.00", "7.00", "2.00", "4.00", "1.00", "40.0", "—"]
     assert first == ["cifar10", "mobilenetv2", "quantization-aware training", *shown]
     assert any("onnxruntime 1.0" in note for note in int8_beside_float32(records).notes)
+
+
+def test_a_comparison_of_quantized_students_says_so(records: Records) -> None:
+    titles = [comparison_title(row) for _, row in records.outcomes.drop_duplicates("comparison").iterrows()]
+    assert sorted("int8" in title.split(" · ") for title in titles) == [False, True]
 
 
 def test_inference_of_figure_1_is_in_float32(records: Records) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tune_kd.config.scenario import Scenario, from_record, load_scenario, scenario_sha256, to_record
 from tune_kd.errors import InputError
 from tune_kd.planning.forecast import forecast
+from tune_kd.planning.paper_studies import plan_parts
 from tune_kd.planning.plan import plan_study
 
 
@@ -70,3 +71,13 @@ def test_a_missing_package_is_named_with_how_to_install_it(monkeypatch: pytest.M
     with pytest.raises(InputError, match=r"needs torchao, .* pip install 'tune-kd\[quantization\]'"):
         planned(quantize=True)
     assert planned() == load_scenario("digits").settled()
+
+
+def test_in_a_study_with_quantized_parts_their_settings_are_theirs_alone() -> None:
+    settings = {"quantization.epochs": 100, "recipe.lr": 0.05}
+    plain, quantized = (part.scenario for part in plan_parts("table8", settings=settings))
+    assert plain.quantization is None
+    assert quantized.trial_epochs == 200
+    assert plain.recipe == quantized.recipe
+    assert plain.recipe.lr == 0.05
+    assert [part.scenario.trial_epochs for part in plan_parts("table5", settings=settings)] == [200]

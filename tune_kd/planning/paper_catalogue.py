@@ -33,6 +33,11 @@ class Part:
         """The name of its data set, as ``--data NAME=DIR`` has it."""
         return self.scenario.removesuffix(DATA_FREE)
 
+    @property
+    def quantized(self) -> bool:
+        """Are its students quantized?"""
+        return any(key.startswith("quantization.") for key in self.settings)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PaperStudy:
