@@ -43,8 +43,9 @@ def test_an_epoch_of_quantization_is_an_epoch_of_the_budget(store):
 
 def test_both_networks_are_measured(store):
     whole = store.trials().query("status == 'completed'")
-    for name in ("inference_s", "float_inference_s", "inference_energy_j", "float_inference_energy_j"):
-        assert (whole[name] > 0).all(), name
+    for name in ("inference", "float_inference"):
+        assert (whole[f"{name}_s"] > 0).all(), name
+        assert (whole[f"{name}_energy_j"] >= 0).all(), name  # of milliseconds, in which a meter may count nothing
     assert whole.reduce_range.notna().all()
     assert (whole.float_weight_bytes / whole.weight_bytes > 2.5).all()
     assert (whole.energy_test_j > whole.inference_energy_j + whole.float_inference_energy_j).all()

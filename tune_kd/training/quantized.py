@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import logging
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from types import MethodType
 
@@ -47,8 +50,9 @@ def prepare(network: nn.Module, images: Tensor, *, reduce_range: bool) -> fx.Gra
     ``images`` are two or more of any content, [B, C, H, W]; the graph takes any number. Activations have 7 bits
     where ``reduce_range``, else 8. Raises InputError for a network that torch or torchao cannot follow.
     """
-    from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
-    from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
+    with _silent("torch.utils._pytree"):  # torchao 0.18 makes torch note how it registers an enum
+        from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
+        from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
     config = x86.get_default_x86_inductor_quantization_config(is_qat=True, reduce_range=reduce_range)
     try:
@@ -59,6 +63,18 @@ def prepare(network: nn.Module, images: Tensor, *, reduce_range: bool) -> fx.Gra
         raise InputError(f"the student cannot be quantized, as its network cannot be exported: {reason}") from error
     _allow_modes(prepared)
     return prepared
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Have the logger of this name write errors only."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def exported(network: nn.Module, images: Tensor) -> torch.export.ExportedProgram:
