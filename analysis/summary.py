@@ -5,6 +5,7 @@ It orders and describes; whether a difference is one is the business of :mod:`an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -147,8 +148,10 @@ def has_images(rows: pd.DataFrame, currency: str) -> bool:
 
 
 def comparison_title(row: pd.Series) -> str:
-    """What was compared: 'digits · recipe track · 20 trials · margin 1.5 pp'."""
+    """What was compared: 'digits · recipe track · 20 trials · margin 1.5 pp'; 'digits · int8 · …' if quantized."""
     parts = [str(row["scenario"])]
+    if "quantization" in json.loads(row["recipe"] or "{}"):
+        parts.append("int8")
     if isinstance(row["track"], str):
         parts.append(f"{row['track']} track")
     if pd.notna(row["budget_limit"]):

@@ -1,7 +1,8 @@
 """The paper's tables in its own layout and units, our numbers beside its numbers.
 
 Table 1: the teacher and every policy on one dataset. Table 4: losses × datasets. Table 5: the metrics of
-classification. Table 6: methods of data-free distillation. Table 7: teachers × students. A number of the paper appears
+classification. Table 6: methods of data-free distillation. Table 7: teachers × students. Table 8: quantization beside
+distillation, and what int8 saves over float32. A number of the paper appears
 where dataset, loss and networks are the paper's; that ours come from another protocol (fewer epochs, a part of the
 data, other pixels), and where the paper contradicts itself, is said below the table.
 """
@@ -17,7 +18,8 @@ import pandas as pd
 from analysis.command import main
 from analysis.paper.beside import layout
 from analysis.paper.datasets import scenario_words
-from analysis.paper.numbers import COMPARED, COSTS, METHODS, METRICS, TEACHER
+from analysis.paper.numbers import COMPARED, COSTS, METHODS, METRICS, TEACHER, method_of
+from analysis.paper.quantized import int8_beside_float32
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import as_float, columns
 from analysis.runs.outcomes import each_policy
@@ -32,9 +34,9 @@ COLUMNS = {name: name if name in ("kappa", "prevalence") else f"{name}_macro" fo
 def paper_frame(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """One row per comparison and method (a teacher first), in the paper's units.
 
-    Columns: comparison, metric, dataset, teacher, student, loss, synthesis, method, n, score, spread (percent),
-    gflops_m, energy_kwh, co2e_g, images_kwh and images_flops (the synthesis of a replicate's images), precision,
-    recall, specificity, kappa, prevalence, f1, epochs, train_limit, image_size, made (synthesised images),
+    Columns: comparison, metric, dataset, teacher, student, loss, synthesis, quantized, method, n, score, spread
+    (percent), gflops_m, energy_kwh, co2e_g, images_kwh and images_flops (the synthesis of a replicate's images),
+    precision, recall, specificity, kappa, prevalence, f1, epochs, train_limit, image_size, made (synthesised images),
     energy_method (how the joules were found), shared (do trainings of a run share the teacher's answers?).
     """
     by_run = runs.drop_duplicates("run_id").set_index("run_id")
@@ -48,7 +50,8 @@ def paper_frame(outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame
         if len(taught):
             rows.append({**setting, **_teacher(taught)})
         for _, label, group in each_policy(mine):
-            rows.append({**setting, "method": METHODS.get(label, label), **_ours(group, flops, tested, shared)})
+            method = method_of(label, quantized=words["quantized"])
+            rows.append({**setting, "method": method, **_ours(group, flops, tested, shared)})
     return pd.DataFrame(rows)
 
 
@@ -101,13 +104,30 @@ def table7(frame: pd.DataFrame) -> Table:
     return layout(chosen, 7, words=words, measures=COSTS, title="teachers × students")
 
 
+COMPRESSIONS = {"student alone": "no compression", "quantization-aware training": "quantization"}
+"""What Table 8 calls methods that have another name elsewhere."""
+
+
+def table8(frame: pd.DataFrame) -> Table:
+    """No compression, quantization, tuned and stochastic τ; below them quantized students that were distilled."""
+    order = [*COMPRESSIONS, *COMPARED, *(f"{method}, quantized" for method in COMPARED)]
+    chosen = frame[frame["method"].isin(order) & (frame["metric"] == ACCURACY) & (frame["synthesis"] == "")]
+    chosen = chosen.assign(compression=chosen["method"].replace(COMPRESSIONS))
+    # Quantized students are another comparison, and stand among the others.
+    chosen = chosen.assign(place=chosen["method"].map(order.index)).sort_values(["dataset", "place"], kind="stable")
+    words, title = ("dataset", "student", "compression"), "quantization and distillation"
+    notes = ["ours: quantized is the int8 network; a quantized student that was distilled is a row the paper has not"]
+    return layout(chosen, 8, words=words, measures=COSTS, title=title, notes=notes)
+
+
 def tables(records: Records, currency: str) -> list[Table]:
     """All of them; the paper's tables have all their currencies side by side."""
     if records.outcomes.empty:
         return []
     frame = paper_frame(records.outcomes, records.runs, records.trials)
-    real = frame[frame["synthesis"] == ""]
-    return [*table1(real), table4(real), table5(real), table6(frame), table7(real)]
+    real = frame[(frame["synthesis"] == "") & ~frame["quantized"]]
+    compressed = [table8(frame), int8_beside_float32(records)] if frame["quantized"].any() else []
+    return [*table1(real), table4(real), table5(real), table6(frame), table7(real), *compressed]
 
 
 def _tested(trials: pd.DataFrame) -> pd.DataFrame:

@@ -164,6 +164,14 @@ class TrialTested:
     example_logits: list[list[float]] | None = None  # rows: images, columns: classes
     example_maps: list[list[list[float]]] | None = None  # image, row, column
     example_layer: str | None = None
+    inference_runtime: str | None = None  # with its version
+    weight_bytes: int | None = None
+    # Of an int8 network: what it was made of, in the same runtime.
+    reduce_range: bool | None = None
+    float_test_score: float | None = None
+    float_weight_bytes: int | None = None
+    float_inference_s: float | None = None
+    float_inference_energy_j: float | None = None
     metrics: Mapping[str, Any] | None = None  # the task's figures that have no column of their own
 
 

@@ -74,7 +74,7 @@ def layout(
     """
     theirs = [paper_row(table, row) for row in as_rows(rows)]
     numbers = [*SCORES, *measures]
-    data = rows[["comparison", "metric", *WORDS, "n", *PROTOCOL, *ACCOUNT, *numbers]].copy()
+    data = rows[["comparison", "metric", *dict.fromkeys((*WORDS, *words)), "n", *PROTOCOL, *ACCOUNT, *numbers]].copy()
     data[numbers] = data[numbers].apply(as_float)
     for name in numbers:
         data[f"paper_{name}"] = [row.numbers.get(name, np.nan) if row else np.nan for row in theirs]

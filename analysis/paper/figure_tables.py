@@ -17,7 +17,7 @@ from analysis.figures.data import accuracy_by_tau
 from analysis.figures.explanation_plots import shown_classes
 from analysis.figures.explanations import Explanation, explanations
 from analysis.paper.datasets import scenario_words
-from analysis.paper.numbers import METHODS
+from analysis.paper.numbers import method_of
 from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import as_float, columns
 from analysis.runs.outcomes import each_policy
@@ -29,13 +29,14 @@ TIMED = "-timed"  # how the id of the part ends whose network is trained for its
 
 
 def inference(runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """What predicting costs by network, the mean over all tested trials in which it was the student.
+    """What predicting in float32 costs by network, the mean over all tested trials in which it was the student.
 
     Columns: network, role (teacher where some run distils from it, else student), n, and per 1,000 test images
     inference_s, inference_energy_j, inference_co2e_g; NaN where nothing was measured.
     """
     words = pd.DataFrame([scenario_words(run) for _, run in runs.iterrows()], index=runs["run_id"])
     tested = columns(trials, ("confusion", *INFERENCE)).dropna(subset=["confusion"])
+    tested = tested[~tested["run_id"].map(words["quantized"])]
     images = tested["confusion"].map(lambda matrix: float(sum(map(sum, matrix))))
     each = tested[list(INFERENCE)].apply(as_float).mul(PER / images, axis=0)
     each["network"] = tested["run_id"].map(words["student"])
@@ -56,7 +57,8 @@ def training(outcomes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, label, mine in each_policy(outcomes[outcomes["counted"] & ~outcomes["run_id"].isin(timed)]):
         words = scenario_words(by_run.loc[mine["run_id"].iloc[0]])
-        named = {"network": words["student"], "epochs": words["epochs"], "method": METHODS.get(label, label)}
+        named = {"network": words["student"], "epochs": words["epochs"]}
+        named["method"] = method_of(label, quantized=words["quantized"])
         rows.append({**named, **_reached(mine)})
     names = ["network", "epochs", "method", "n", "accuracy", "spread", "co2e_g"]
     return pd.DataFrame([*rows, *_teachers(runs)], columns=names)
@@ -67,11 +69,12 @@ def accuracy_by_batch(outcomes: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFram
 
     Columns: batch_size, method, n, accuracy, spread (fractions), co2e_g.
     """
-    sizes = runs.drop_duplicates("run_id").set_index("run_id")["scenario_json"].map(_batch_size)
+    by_run = runs.drop_duplicates("run_id").set_index("run_id")
     rows = []
     for _, label, mine in each_policy(outcomes[outcomes["counted"]]):
-        size = sizes[mine["run_id"].iloc[0]]
-        rows.append({"batch_size": size, "method": METHODS.get(label, label), **_reached(mine)})
+        one = by_run.loc[mine["run_id"].iloc[0]]
+        method = method_of(label, quantized=scenario_words(one)["quantized"])
+        rows.append({"batch_size": _batch_size(one["scenario_json"]), "method": method, **_reached(mine)})
     frame = pd.DataFrame(rows, columns=["batch_size", "method", "n", "accuracy", "spread", "co2e_g"])
     return frame.sort_values(["batch_size", "method"], kind="stable").reset_index(drop=True)
 

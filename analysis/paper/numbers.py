@@ -37,6 +37,7 @@ REPEATS = 5  # that its means and ± are of
 DATA_FREE_EPOCHS = 200  # of a student on synthesised images
 TEACHER = "teacher"  # what the paper's method column says of a teacher
 METHODS = {"grid": "tuned", "stochastic": "stochastic", "student": "student alone"}  # the paper's names for ours
+QUANTIZED = {"student alone": "quantization-aware training"}  # and what it calls them where students are quantized
 COMPARED = ("tuned", "stochastic")  # what the tables over losses and over networks have
 
 # Which of two pairs of detectors the paper had is not known: its text fits the one, its FLOPs that with 3,000 boxes.
@@ -82,6 +83,12 @@ class PaperRow(NamedTuple):
         ours = {name: plain(words[name]) for name in WORDS} | {"loss": plain(words["loss"].removesuffix("-tau"))}
         named = ((plain(getattr(self, name)), SAME_NETWORK.get(ours[name], ours[name])) for name in WORDS)
         return all(theirs in ("", mine) for theirs, mine in named)
+
+
+def method_of(label: str, *, quantized: bool) -> str:
+    """The paper's name for a policy, by its label; ours for one that it does not have."""
+    method = METHODS.get(label, label)
+    return QUANTIZED.get(method, f"{method}, quantized") if quantized else method
 
 
 def plain(name: str) -> str:

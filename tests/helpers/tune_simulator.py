@@ -116,7 +116,7 @@ class Simulator:
         stop = self.trials.reported(trial.trial_id, result)
         if not stop:
             stop = self.scheduler.on_trial_result(None, trial, result) == TrialScheduler.STOP
-        if stop or trial.epoch == self.plan.scenario.recipe.epochs:
+        if stop or trial.epoch == self.plan.scenario.trial_epochs:
             repeated = {**result, "done": True}  # Tune gives a trial's last result twice
             self.trials.reported(trial.trial_id, repeated)
             self.running.remove(trial)

@@ -173,7 +173,8 @@ def test_the_chosen_weights_are_tested_and_not_the_last_ones(
 ) -> None:
     chosen, last = random_student(0), random_student(1)
     path = tmp_path / "trial.pt"
-    checkpoints.save(path, {"student": last.state_dict(), "chosen": {"weights": chosen.state_dict()}, "epoch": 2})
+    weights = {"network": last.state_dict(), "chosen": {"weights": chosen.state_dict()}, "before": None}
+    checkpoints.save(path, {**weights, "epoch": 2})
     found = examine(SCENARIO, path, digits, device=CPU, meter=meter(), carbon=CARBON)
     with torch.no_grad():
         predictions = chosen.double().eval()(normalised(digits)).argmax(dim=1).numpy()

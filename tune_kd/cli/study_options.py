@@ -47,6 +47,9 @@ WORDS: dict[str, Any] = {
     "validation": option(
         WHAT, "With synthesised images: validate on real images, or on synthetic ones.", "real|synthetic"
     ),
+    "quantize": option(
+        WHAT, "Quantize the student to int8: quantization-aware training after the recipe's epochs.", "", "--quantize"
+    ),
     "loss": option(WHAT, "hkd, cmc, cmc-tau, dml, dml-tau or ce.", "NAME", complete=one_of(LOSSES)),
     "alpha": option(WHAT, "Weight of the distillation term, 0 to 1.", "X", default="hkd: 0.95, others: 1"),
     "reduction": option(WHAT, "Of a KL term: batchmean or classmean.", "NAME"),

@@ -61,7 +61,7 @@ def work(config: Mapping[str, Any]) -> None:
     job takes.
     """
     shared: Shared = ray.get(config["shared"])
-    prepare_process(shared.cpus)
+    prepare_process(shared.cpus, quantizes=shared.scenario.quantization is not None)
     JOBS[config["job"]](config, shared)
 
 
@@ -107,7 +107,7 @@ def _images_of(spec: TrialSpec, shared: Shared, meter: TrialMeter) -> tuple[Imag
     folder = trial_pool(spec.run_id, spec.trial_id)
     synthesiser = _synthesiser(shared, folder, meter)
     if wanted.reads_student:
-        return data_of(shared, None), None, GrowingPool(synthesiser, spec.scenario.recipe.epochs)
+        return data_of(shared, None), None, GrowingPool(synthesiser, spec.scenario.trial_epochs)
     cost = synthesiser.complete()
     return data_of(shared, folder), cost, None
 

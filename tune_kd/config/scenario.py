@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from tune_kd.config import recipes
 from tune_kd.config.fields import Count, Fraction, Frozen, NotNegative
+from tune_kd.config.quantization import Quantization
 from tune_kd.config.synthesis import Synthesis
 from tune_kd.config.training import Normalisation, Recipe
 from tune_kd.errors import InputError, unknown
@@ -28,7 +29,7 @@ ALPHA = {"hkd": 0.95, "cmc": 1.0, "cmc-tau": 1.0, "dml": 1.0, "dml-tau": 1.0, "c
 OF_DETECTION = ("augmentation", "distilled_boxes", "background_weight", "bounded_regression")
 """Fields that classification does not have."""
 
-ADDED_LATER = ("task", "compile", "image_column", "label_column", "synthesis", *OF_DETECTION)
+ADDED_LATER = ("task", "compile", "image_column", "label_column", "synthesis", "quantization", *OF_DETECTION)
 """Fields that older records lack: at its default, such a field is not recorded, so that the scenario stays the same."""
 
 
@@ -56,6 +57,7 @@ class Scenario(Frozen):
     recipe: Recipe = Recipe()
     recipe_name: str = "default"  # whose recipe: settles the fields of recipes.SETTLED
     synthesis: Synthesis | None = None  # None: students are trained on the training images
+    quantization: Quantization | None = None  # None: students stay in float32
     augmentation: Literal["none", "ssd", "ssdlite"] = "none"  # of images with boxes, by torchvision's name of it
     distilled_boxes: Literal["mined", "positives", "all"] = "mined"  # whose softmaxes the distillation term is of
     background_weight: NotNegative = 1.0  # in that term, of a box without an object
@@ -84,6 +86,10 @@ class Scenario(Frozen):
             )
         if self.synthesis is not None and self.task != "classification":
             raise ValueError(f"synthesis is of task 'classification', so task {self.task!r} leaves it out")
+        if self.quantization is not None and self.task != "classification":
+            raise ValueError(f"quantization is of task 'classification', so task {self.task!r} leaves it out")
+        if self.quantization is not None and self.precision != "float32":
+            raise ValueError(f"quantization starts from float32, so precision must be that, got {self.precision!r}")
         if self.bounded_regression and self.loss == "ce":
             raise ValueError("bounded_regression asks the teacher, which loss 'ce' does not have; leave it out")
         return self
@@ -95,9 +101,17 @@ class Scenario(Frozen):
             return self.alpha
         return 1.0 if self.synthesis is not None and self.loss != "ce" else ALPHA[self.loss]
 
+    @property
+    def trial_epochs(self) -> int:
+        """The length of a trial: the recipe's epochs, then those of quantization-aware training."""
+        if self.quantization is None:
+            return self.recipe.epochs
+        return self.recipe.epochs + self.quantization.epochs_after(self.recipe)
+
     def settled(self) -> Scenario:
-        """The same with α as the number that is used: what is planned and recorded."""
-        return self.model_copy(update={"alpha": self.distillation_weight})
+        """The same with numbers for what follows from other fields, as α: what is planned and recorded."""
+        quantization = None if self.quantization is None else self.quantization.settled(self.recipe)
+        return self.model_copy(update={"alpha": self.distillation_weight, "quantization": quantization})
 
     def by_name(self) -> dict[str, Any]:
         """The fields by their names as ``--set`` takes them."""
@@ -120,7 +134,7 @@ class Scenario(Frozen):
         before = _dotted(fields)
         for key, value in sorted(settings.items(), key=lambda item: not item[0].endswith(".epochs")):
             table, name = _reach(fields, key)
-            if name == "epochs" and type(value) is int:
+            if name == "epochs" and "milestones" in table and type(value) is int:
                 table["milestones"] = _moved(table["milestones"], of=table["epochs"], to=value)
             table[name] = value
         scenario = _validated(fields, f"scenario {self.name!r}")

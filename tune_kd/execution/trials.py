@@ -136,7 +136,7 @@ class RunTrials:
         if details and details not in self.tracebacks:
             self.tracebacks.append(details)
         trial.open = False
-        finished = trial.epoch >= self._plan.scenario.recipe.epochs
+        finished = trial.epoch >= self._plan.scenario.trial_epochs
         trial.status = "failed" if error else "completed" if finished else "stopped"
         self._ended_well |= trial.status != "failed"
         self._first_error = self._first_error or error

@@ -24,6 +24,7 @@ from tune_kd.storage.checkpoints import checkpoint_name
 from tune_kd.store import Store
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.tasks.class_examples import columns, example_images, look_at
+from tune_kd.training.handed_out import handed_out
 from tune_kd.training.teacher import load_teacher, teacher_name
 
 CPU = torch.device("cpu")
@@ -110,9 +111,7 @@ def _student(run_id: str, trial_id: str, scenario: Scenario, data: ImageData, ho
         raise InputError(
             f"the checkpoint of {trial_id} is not in the cache {home.where}; give the run's own with --cache"
         )
-    network = task_of(scenario).build(scenario.student, data)
-    network.load_state_dict(state["chosen"]["weights"])
-    return network
+    return handed_out(state, scenario, data).float32
 
 
 def _teacher(identity: str | None, scenario: Scenario, data: ImageData, home: Cache) -> nn.Module | None:

@@ -94,7 +94,7 @@ def rerun(
     with as_in_a_worker(reserved.cpus):
         teacher = _teacher(home, data, spec, place, progress)
         seen, growing = _images(home, data, spec, teacher, place, progress)
-        progress.stage(f"training {trial_id} again, {spec.scenario.recipe.epochs} epochs")
+        progress.stage(f"training {trial_id} again, {spec.scenario.trial_epochs} epochs")
         repeated = _trained_again(spec, seen, teacher, place, checkpoint, _last_epoch(store, trial), growing)
     checkpoint.unlink()
     home.kept.remove_folder(trial_pools("rerun"))
@@ -152,7 +152,7 @@ def _images(
         training_images=lambda: from_shared(data.train.images),
     )
     if alone:
-        return seen, GrowingPool(synthesiser, scenario.recipe.epochs)
+        return seen, GrowingPool(synthesiser, scenario.trial_epochs)
     synthesiser.complete()
     pool = synthesiser.files.read()
     assert pool is not None, "it was just made"

@@ -9,7 +9,7 @@ from tune_kd.errors import InputError, unknown
 from tune_kd.store import Store
 from tune_kd.store.reading.plain_rows import plain_rows
 
-RESULTS = ("checkpoint_epoch", "val_score", "val_loss", "test_score", "confusion")
+RESULTS = ("checkpoint_epoch", "val_score", "val_loss", "test_score", "confusion", "float_test_score")
 """Times and energy are left out: they are of the machine and its moment."""
 
 
@@ -31,7 +31,7 @@ def trial_row(store: Store, trial_id: str) -> dict[str, Any]:
 
 def results(columns: Mapping[str, Any]) -> dict[str, Any]:
     """The results among ``columns``, as plain Python: a recorded list equals a fresh one."""
-    return {name: _plain(columns[name]) for name in RESULTS}
+    return {name: _plain(columns.get(name)) for name in RESULTS}
 
 
 def _plain(value: Any) -> Any:

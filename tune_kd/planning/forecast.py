@@ -79,7 +79,7 @@ def trial_cost(store: Store, scenario: Scenario) -> TrialCost | None:
     paid = runs.set_index("run_id").loc[whole.run_id, list(NOTHING.columns("shared"))]
     shared = paid.where(paid.shared_flops.notna(), 0.0)  # a run that shares nothing has no cost of sharing
     return TrialCost(
-        epochs=scenario.recipe.epochs,
+        epochs=scenario.trial_epochs,
         energy_j=_mean(whole.energy_j),
         co2e_g=_mean(whole.co2e_g),
         duration_s=_mean(whole.duration_s),
@@ -100,7 +100,7 @@ def forecast(study: Study, cost: TrialCost | None) -> list[Forecast]:
     by_policy: dict[str, list[RunPlan]] = {}
     for plan in study.runs:
         by_policy.setdefault(plan.label, []).append(plan)
-    known = cost or TrialCost(epochs=study.scenario.recipe.epochs, trials=0, source="nothing was measured")
+    known = cost or TrialCost(epochs=study.scenario.trial_epochs, trials=0, source="nothing was measured")
     return [_row(plans, known) for plans in by_policy.values()]
 
 

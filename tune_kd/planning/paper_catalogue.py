@@ -48,6 +48,11 @@ class Part:
         """The name of its data set, as ``--data NAME=DIR`` has it."""
         return self.scenario.removesuffix(DATA_FREE)
 
+    @property
+    def quantized(self) -> bool:
+        """Are its students quantized?"""
+        return any(key.startswith("quantization.") for key in self.settings)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PaperStudy:
@@ -133,6 +138,18 @@ STUDIES: dict[str, PaperStudy] = {
     ),
     "table6": PaperStudy(title="data-free distillation: CMI and DeepInversion", parts=_table6()),
     "table7": PaperStudy(title="strong and weak teachers × strong and weak students", parts=_table7()),
+    "table8": PaperStudy(
+        title="quantization beside distillation, and both together",
+        parts=(
+            Part(label="cifar10", scenario="cifar10", policies=("student", *SEARCHED)),
+            Part(
+                label="cifar10 quantized",
+                scenario="cifar10",
+                policies=("student", "stochastic"),
+                settings={"quantization.bits": 8},
+            ),
+        ),
+    ),
     "fig1": PaperStudy(title="inference of teacher and students; accuracy against training CO2e", parts=_fig1()),
     "fig3a": PaperStudy(
         title="accuracy by fixed τ",

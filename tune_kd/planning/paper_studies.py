@@ -30,7 +30,8 @@ def plan_parts(
     """The comparisons of a study, all of its input checked. Raises InputError.
 
     ``sources`` has the data for the name of a data set: a folder, or the name of another data set. ``settings`` set
-    fields in all parts; what one part alone has set, as the epoch of the network that is only timed, stays.
+    fields in all parts; what one part alone has set, as the epoch of the network that is only timed, stays. Where some
+    parts are quantized, settings of quantization are theirs alone.
     """
     wanted = paper_study(name)
     if scale not in SCALES:
@@ -49,7 +50,7 @@ def plan_parts(
             scenario=part.scenario,
             replicates=REPLICATES[scale] if replicates is None else replicates,
             seed=seed,
-            settings={**own, **(settings or {}), **{key: own[key] for key in part.settings}},
+            settings={**own, **_about(part, wanted.parts, settings or {}), **{key: own[key] for key in part.settings}},
             name=name if scale == "full" else f"{name}-{scale}",
         )
         if any(planned.scenario == known.scenario for known in studies):
@@ -87,7 +88,9 @@ def in_words(study: Study) -> str:
     pair = f"{scenario.teacher} → {scenario.student} on {scenario.name}, {scenario.loss}"
     if (made := scenario.synthesis) is not None:
         images = f"{made.images:,} images by {made.method}"
-    return f"{pair}: {images} × {plural(scenario.recipe.epochs, 'epoch')}, batch {scenario.recipe.batch_size}"
+    recipe, more = scenario.recipe, scenario.trial_epochs - scenario.recipe.epochs
+    then = f", then {plural(more, 'epoch')} quantized" if more else ""
+    return f"{pair}: {images} × {plural(recipe.epochs, 'epoch')}, batch {recipe.batch_size}{then}"
 
 
 def named_after(study_name: str) -> tuple[str, str] | None:
@@ -116,6 +119,12 @@ def _check_common(name: str, key: str, value: object) -> None:
             f"study {name} compares parts by their {key} ({choices}), so that it cannot be {value!r} in all; "
             f"leave it out, or take tune-kd compare --scenario {STUDIES[name].parts[0].scenario} --set {key}={value}"
         )
+
+
+def _about(part: Part, parts: Sequence[Part], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those settings of a study that are about this part."""
+    apart = any(each.quantized for each in parts) and not part.quantized
+    return {key: value for key, value in settings.items() if not (apart and key.startswith("quantization."))}
 
 
 def _source(part: Part, sources: Mapping[str, str | Path]) -> dict[str, Any]:

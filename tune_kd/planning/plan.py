@@ -21,6 +21,7 @@ from tune_kd.planning.first_checks import check_data, first_checks
 from tune_kd.planning.plan_options import Planning
 from tune_kd.store.ids import new_study_id, run_id
 from tune_kd.tasks.catalogue import task_of
+from tune_kd.training import quantized
 from tune_kd.training.teacher_weights import read_weights
 
 
@@ -87,10 +88,17 @@ def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run"
     """Everything that a command will run, all of its input checked. Raises InputError in one line."""
     given, where, limit = first_checks(policies, planning)
     chosen = _settled(given)
+    if chosen.quantization is not None:
+        _check_quantizable(planning)
     made = _distinct(policies)
     for label, policy in made:
         _check_pair(label, policy, where, anchors=task_of(chosen).anchors)
         _check_images(label, policy, where, chosen)
+        if chosen.quantization is not None and policy.scheduler() is not None:
+            raise InputError(
+                f"policy {label!r} stops trials early, most of them before they are quantized; leave out --quantize, "
+                f"or take a policy that stops none, such as grid or tpe"
+            )
     study_id = new_study_id(utc_now())
     runs = tuple(
         RunPlan(
@@ -160,6 +168,15 @@ def _check_images(label: str, policy: Policy, space: Space, scenario: Scenario) 
         raise InputError(
             f"policy {label!r} holds {held_out:.0%} of the training images out before the first epoch, and with "
             f"synthesis.{method}.adversarial they are made while the student is trained; leave one of them out"
+        )
+
+
+def _check_quantizable(planning: Planning) -> None:
+    """Raises InputError where a package is missing, or where trials are stopped once they are good enough."""
+    quantized.check_installed()
+    if planning.track == "target":
+        raise InputError(
+            "track 'target' stops a trial once it is good enough, mostly before it is quantized; take track 'budget'"
         )
 
 

@@ -24,12 +24,16 @@ SHORT_FOR_SET = {
     "batch_size": "recipe.batch_size",
     "synthesis": "synthesis.method",
     "validation": "synthesis.validation",
+    "quantize": "quantization.bits",
     "loss": "loss",
     "alpha": "alpha",
     "reduction": "reduction",
     "precision": "precision",
     "compile": "compile",
 }
+
+OF_A_FLAG = {"quantize": 8}
+"""What an option without a value sets, where that is not True."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,7 @@ class Planning:
     batch_size: int | None = None
     synthesis: str | None = None  # train on images that this method makes out of the teacher
     validation: str | None = None  # then: real images, or synthetic ones
+    quantize: bool = False  # to int8, by quantization-aware training after the recipe's epochs
     loss: str | None = None
     alpha: float | None = None
     reduction: str | None = None
@@ -76,7 +81,7 @@ class Planning:
                 continue
             if field in fields:
                 raise InputError(f"{field} is set twice, by --set and by --{name.replace('_', '-')}; leave one out")
-            fields[field] = str(Path(value).resolve()) if name == "data" else value
+            fields[field] = str(Path(value).resolve()) if name == "data" else OF_A_FLAG.get(name, value)
         return fields
 
 

@@ -46,7 +46,7 @@ def _runs(name: str, scale: str) -> Iterator[StudySize]:
         for policy in part.policies:
             count = trainings(policy)
             flops = run_flops(scenario, count, teacher=policy != ALONE)
-            yield StudySize(trainings=count, epochs=count * scenario.recipe.epochs, flops=flops)
+            yield StudySize(trainings=count, epochs=count * scenario.trial_epochs, flops=flops)
 
 
 def trainings(policy: str) -> int:
@@ -67,7 +67,7 @@ def run_flops(scenario: Scenario, count: int, *, teacher: bool) -> int | None:
     each = train * (student.forward + student.backward) + validation * student.forward
     asked = train * taught_by.forward if teacher else 0
     asking = 1 if student.shares_teacher else count
-    return scenario.recipe.epochs * (count * each + asking * asked)
+    return scenario.trial_epochs * (count * each + asking * asked)
 
 
 def images(scenario: Scenario) -> tuple[int, int]:

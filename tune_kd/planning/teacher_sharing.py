@@ -11,14 +11,14 @@ def pays(plan: RunPlan) -> bool:
     """May the run have several trials that share, as far as is known beforehand?"""
     if not task_of(plan.scenario).shares_teacher:
         return False
-    if plan.budget.currency == "epochs" and plan.budget.limit <= plan.scenario.recipe.epochs:
+    if plan.budget.currency == "epochs" and plan.budget.limit <= plan.scenario.trial_epochs:
         return False
     return plan.trials_at_most is None or plan.trials_at_most > 1
 
 
 def epochs_to_share(plan: RunPlan, steps: int) -> list[int]:
     """The epochs in which trials ask the teacher about batches that all of them see; 0 is the first."""
-    epochs = plan.scenario.recipe.epochs
+    epochs = plan.scenario.trial_epochs
     temperature = plan.temperature()
     if temperature.held_out:
         return []  # each such policy cuts its batches from another part of the training set

@@ -157,7 +157,7 @@ def _figures(run: RunView, now_s: float) -> tuple[str, ...]:
     epochs = max((trial.epochs for trial in running), default=None)
     return (
         f"{run.trials_done}/{most}" if most else str(run.trials_done),
-        "" if epochs is None or run.status else f"{epochs}/{run.plan.scenario.recipe.epochs}",
+        "" if epochs is None or run.status else f"{epochs}/{run.plan.scenario.trial_epochs}",
         formats.percent(run.best),
         formats.energy(run.energy_j),
         _over(run) if run.status else _left(time_left_s(run.fraction, now_s - run.started_s, run.fraction_before)),

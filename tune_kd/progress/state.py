@@ -150,7 +150,7 @@ class RunView:
             return 1.0
         done = 0.0 if self.ledger.budget.currency == "trials" else self.ledger.spent / self.ledger.budget.limit
         if self.plan.trials_at_most:
-            epochs = self.plan.scenario.recipe.epochs
+            epochs = self.plan.scenario.trial_epochs
             trained = sum(1.0 if trial.ended else trial.epochs / epochs for trial in self.trials)
             trained += self._trials_elsewhere
             done = max(done, trained / self.plan.trials_at_most)

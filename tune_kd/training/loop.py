@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
@@ -38,6 +39,11 @@ def schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int) -> La
         return recipe.gamma**drops
 
     return LambdaLR(optimizer, factor)
+
+
+def cosine(optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
+    """The learning rate by step: along half a cosine to 0, which the step after the last of ``steps`` would have."""
+    return LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * step / steps)) / 2)
 
 
 def train_epoch(

@@ -9,17 +9,24 @@ from contextlib import contextmanager
 
 import torch
 
+from tune_kd.training import quantized
+
 
 def device(gpus: float) -> torch.device:
     """The GPU that Ray gave this worker, or the CPU."""
     return torch.device("cuda" if gpus > 0 else "cpu")
 
 
-def prepare_process(cpus: float) -> None:
-    """A reused worker keeps the thread count of whatever ran in it before: set it for this task."""
+def prepare_process(cpus: float, *, quantizes: bool = False) -> None:
+    """A reused worker keeps the thread count of whatever ran in it before: set it for this task.
+
+    ``quantizes``: will a student be quantized here?
+    """
     torch.set_num_threads(max(1, int(cpus)))
     torch.set_flush_denormal(True)  # denormals slow a CPU down by an order of magnitude
     warm_up()
+    if quantizes:
+        quantized.warm_up()
 
 
 @contextmanager

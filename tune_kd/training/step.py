@@ -86,7 +86,7 @@ def asks_teacher(temperature: Temperature, scenario: Scenario) -> bool:
 
 def ever_asks_teacher(temperature: Temperature, scenario: Scenario, steps: int) -> bool:
     """Is the teacher asked in some epoch of a trial, of ``steps`` batches each? The temperature is used up."""
-    epochs = scenario.recipe.epochs
+    epochs = scenario.trial_epochs
     for epoch in range(epochs):
         temperature.begin_epoch(epoch, epochs, steps)
         if asks_teacher(temperature, scenario):

@@ -31,7 +31,7 @@ from tune_kd.storage.lease import Lease
 from tune_kd.synthesis.batch_norms import check_synthesis
 from tune_kd.tasks.base import Data, Outputs, with_rest
 from tune_kd.tasks.catalogue import task_of
-from tune_kd.training import loop
+from tune_kd.training import loop, quantized
 from tune_kd.training.teacher_weights import file_sha256, fitted, read_weights, some
 
 
@@ -156,6 +156,9 @@ def check_networks(scenario: Scenario, data: Data) -> None:
     for name in (scenario.teacher, scenario.student):
         task.try_out(name, data)
     task.pair(scenario.teacher, scenario.student, data)
+    if scenario.quantization is not None and ":" in scenario.student:  # ours are known to work
+        images = torch.zeros(2, *task.image_shape(data))
+        quantized.prepare(task.build(scenario.student, data), images, reduce_range=False)
     if scenario.synthesis is not None:
         check_synthesis(scenario, task.build(scenario.teacher, data))
     if scenario.teacher_checkpoint is not None:

@@ -82,7 +82,7 @@ class Trial:
         self.shared_logits: Tensor | None = None  # the teacher's of the epoch under way
         self.phases = Phases(device)
         self.costs = Costs(counted or NetworkFlops.count(spec.scenario, data), self.synthesis.flops)
-        self.epoch = 0  # epochs done
+        self.epoch, self.epochs = 0, spec.scenario.trial_epochs  # done, and in all
         self.passed = Passed()  # in the last of them
         self.last: EpochReport | None = None
         self._resume()
@@ -95,17 +95,17 @@ class Trial:
         """
         if (unreported := self._unreported()) is not None:
             yield unreported
-        while self.epoch < self.recipe.epochs:
-            lr = self.student.learning_rate()
+        while self.epoch < self.epochs:
             if self.growing is not None:
                 self._grow(self.growing)
+            self.student.begin_epoch(self.epoch)
+            lr = self.student.learning_rate()
             distillation = self._distillation()
             with self.phases.phase("train"):
                 train_loss = self._train(distillation)
             with self.phases.phase("eval"):
-                validation = self.task.evaluate(
-                    self.student.network, self.validation_part, self.data, self.spec.scenario.precision
-                )
+                network, precision = self.student.evaluated(), self.spec.scenario.precision
+                validation = self.task.evaluate(network, self.validation_part, self.data, precision)
             self.epoch += 1
             self.passed = self._passed()
             self.costs.add(self.passed)
@@ -127,14 +127,14 @@ class Trial:
         if self.last is None:
             return None
         if self.spec.reported is None:  # not known: all but the very last epoch's
-            due = self.epoch == self.recipe.epochs
+            due = self.epoch == self.epochs
         elif due := self.epoch > self.spec.reported:
             self.costs.add(self.passed)
         return dataclasses.replace(self.last, attempt=self.spec.attempt, at=utc_now(), **self._spent()) if due else None
 
     def _distillation(self) -> Distillation:
         """What gives the losses of the next epoch."""
-        self.student.temperature.begin_epoch(self.epoch, self.recipe.epochs, self.steps)
+        self.student.temperature.begin_epoch(self.epoch, self.epochs, self.steps)
         self.shared_logits = self._read_shared_logits()
         held_out = self.task.held_out_batches(
             self.held_out_part, self.data, self.recipe, seed=self.spec.replicate_seed, epoch=self.epoch

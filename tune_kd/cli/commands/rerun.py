@@ -56,12 +56,14 @@ def rerun(
 def export(
     run: Annotated[str, typer.Argument(help="The id of a run: see tune-kd store ls.", metavar="RUN")],
     *,
-    best: Annotated[str, option(OPTIONS, "Where to write the incumbent: student.pt, .onnx, record.json.", "DIR")],
+    best: Annotated[
+        str, option(OPTIONS, "Where to write the incumbent: student.pt or .pt2, .onnx, record.json.", "DIR")
+    ],
     store: Where = "./runs",
     cache: Cache = None,
     data_root: DataRoot = None,
 ) -> None:
-    """Write the student that a run chose, as a state_dict and as ONNX, with its record."""
+    """Write the student that a run chose, as a state_dict (int8: a graph) and as ONNX, with its record."""
     recorded = _opened(store, cache)
     recorded.show_run(run)  # an id that is none is told before PyTorch is loaded
     from tune_kd.history.export_student import export_best

@@ -40,7 +40,7 @@ class PartCost:
     @property
     def epochs(self) -> float:
         """Of all student trainings."""
-        return self.trainings * self.study.scenario.recipe.epochs
+        return self.trainings * self.study.scenario.trial_epochs
 
     @property
     def costs(self) -> dict[str, float | None]:

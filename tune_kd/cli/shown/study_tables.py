@@ -54,6 +54,7 @@ def tables_of(name: str, records: Records) -> list[Table]:
     """The tables of a study in the paper's layout. Those of Table 4 are below the Table 1 of HKD, with the teachers."""
     from analysis import tables
     from analysis.paper import figure_tables
+    from analysis.paper.quantized import int8_beside_float32
 
     figures = {"fig1": figure_tables.fig1, "fig3a": figure_tables.fig3a, "fig3b": figure_tables.fig3b}
     figures["fig4"] = figure_tables.fig4
@@ -61,6 +62,8 @@ def tables_of(name: str, records: Records) -> list[Table]:
         return figures[name](records)
     frame = tables.paper_frame(records.outcomes, records.runs, records.trials)
     whole = {"table5": tables.table5, "table6": tables.table6, "table7": tables.table7}
+    if name == "table8":
+        return [tables.table8(frame), int8_beside_float32(records)]
     if name in whole:
         return [whole[name](frame)]
     if name == "table1":
