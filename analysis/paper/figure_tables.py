@@ -36,7 +36,7 @@ def inference(runs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """
     words = pd.DataFrame([scenario_words(run) for _, run in runs.iterrows()], index=runs["run_id"])
     tested = columns(trials, ("confusion", *INFERENCE)).dropna(subset=["confusion"])
-    tested = tested[~tested["run_id"].map(words["quantized"])]
+    tested = tested[~tested["run_id"].isin([run_id for run_id, quantized in words["quantized"].items() if quantized])]
     images = tested["confusion"].map(lambda matrix: float(sum(map(sum, matrix))))
     each = tested[list(INFERENCE)].apply(as_float).mul(PER / images, axis=0)
     each["network"] = tested["run_id"].map(words["student"])

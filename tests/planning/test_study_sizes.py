@@ -29,7 +29,7 @@ def test_trainings_and_epochs_are_those_of_the_plan(name: str, scale: str) -> No
         for row in forecast(part, None):
             assert row.trials is not None
             trainings += row.runs * row.trials
-            epochs += row.runs * row.trials * part.scenario.recipe.epochs
+            epochs += row.runs * row.trials * part.scenario.trial_epochs
     assert (found.trainings, found.epochs) == (trainings, epochs)
 
 
@@ -41,9 +41,9 @@ def counted(plan: RunPlan) -> int:
     train, validation = images(scenario)
     asks, shares = ever_asks_teacher(plan.temperature(), scenario, 1), pays(plan)
     trial = Costs(NetworkFlops(student=student, teacher=teacher))
-    for _ in range(scenario.recipe.epochs):
+    for _ in range(scenario.trial_epochs):
         trial.add(Passed(trained=train, asked=train if asks and not shares else 0, validated=validation))
-    once = scenario.recipe.epochs * train * teacher.forward if asks and shares else 0
+    once = scenario.trial_epochs * train * teacher.forward if asks and shares else 0
     assert trials is not None
     return trials * int(trial.columns()["flops_executed"]) + once
 

@@ -231,7 +231,7 @@ def test_a_policy_made_for_one_softmax_an_image_is_refused_by_name_before_anythi
         ({"recipe.flip": True}, "recipe.flip would move images without their boxes"),
         ({"teacher_recipe.rotation_degrees": 15}, "teacher_recipe.rotation_degrees would move images"),
         ({"data": "digits"}, "digit-scenes, voc"),
-        ({"task": "classification"}, "unknown teacher model 'ssd-small'"),
+        ({"task": "classification"}, "there is no data folder 'digit-scenes'"),
     ],
 )
 def test_what_detection_does_not_have_is_refused_when_a_study_is_planned(settings: dict[str, Any], told: str) -> None:
