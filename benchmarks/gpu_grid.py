@@ -21,6 +21,7 @@ from speed_trial import read
 
 import tune_kd
 from tune_kd.cluster.session import ray_session
+from tune_kd.meter.counter import Unavailable
 
 TRIALS, EPOCHS = {"cpu": 2, "cuda": 19}, {"cpu": 1, "cuda": 2}
 IMAGES_PER_S = {"cpu": 0, "cuda": 150}  # of the stage's time: training images of a trial's epoch
@@ -56,10 +57,7 @@ def ran(here: Stage, way: Way) -> Ran:
     images = round(IMAGES_PER_S[kind] * here.seconds)
     settings = here.settings(images=images, epochs=EPOCHS[kind])
     trained_on = len(read(here.scenario(images=images, epochs=EPOCHS[kind]), 1).train)
-    watched: AbstractContextManager[list[gpu_power.Sample]] = nullcontext([])
-    if here.on_gpu:
-        watched = gpu_power.recording(gpu_power.first_gpu())
-    with tempfile.TemporaryDirectory() as folder, watched as samples:
+    with tempfile.TemporaryDirectory() as folder, watched(here) as samples:
         store = tune_kd.run(
             "grid",
             budget=f"{TRIALS[kind]}trials",
@@ -77,6 +75,15 @@ def ran(here: Stage, way: Way) -> Ran:
         charged_j=None if np.isnan(charged_j) else charged_j,
         counted_j=gpu_power.counted_j(samples, begin_s, end_s) if samples else None,
     )
+
+
+def watched(here: Stage) -> AbstractContextManager[list[gpu_power.Sample]]:
+    """The GPU's energy counter meanwhile; no samples where there is none."""
+    try:
+        return gpu_power.recording(gpu_power.first_gpu()) if here.on_gpu else nullcontext([])
+    except Unavailable as reason:
+        here.figures.none("NVML counter", reason.why)
+        return nullcontext([])
 
 
 def main() -> None:
@@ -97,7 +104,7 @@ def show(here: Stage, name: str, done: Ran, first: Ran) -> None:
     if done is not first:
         add(f"{name}: against the first", first.wall_s / done.wall_s, "times", "wall time")
     if done.counted_j is None:
-        here.figures.none(f"{name}: NVML counter", "there is no NVML counter in a rehearsal")
+        here.figures.none(f"{name}: NVML counter", "there is no NVML counter here")
     else:
         mj = 1e3 * done.counted_j / done.images
         add(f"{name}: NVML counter", done.counted_j, "J", f"{mj:.3g} mJ an image")

@@ -1,4 +1,4 @@
-"""Stage 0 of ``gpu.py``: what the figures were measured on. Ends with an error where the device is not there."""
+"""Stage 0 of ``gpu.py``: what the figures were measured on. The exit status is 3 where there is no GPU."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from tune_kd.meter.counter import Unavailable
 from tune_kd.meter.power_model import this_machine
 from tune_kd.meter.probe import open_readers
 
+NO_GPU = 3
 PACKAGES = ("torch", "torchvision", "ray", "nvidia-ml-py")
 
 
 def main() -> None:
     here = stage("machine", __doc__)
     if here.on_gpu and not torch.cuda.is_available():
-        sys.exit("there is no CUDA GPU here that torch can use; --device cpu rehearses without one")
+        print("there is no CUDA GPU here that torch can use; --device cpu rehearses without one")
+        sys.exit(NO_GPU)
     add = here.figures.add
     add("date", f"{datetime.now(UTC):%Y-%m-%d}")
     add("CPU", this_machine().cpu_model, note=f"{len(os.sched_getaffinity(0))} cores")
@@ -37,7 +39,8 @@ def main() -> None:
             add("GPU driver", about["gpu_driver"], note=f"power limit {about['power_limit_w']} W, MIG {about['mig']}")
     add("Python", platform.python_version())
     for package in PACKAGES:
-        add(package, version(package))
+        with here.figures.measuring(package):
+            add(package, version(package))
 
 
 if __name__ == "__main__":

@@ -24,9 +24,9 @@ from tune_kd.meter.power_model import detect
 from tune_kd.meter.probe import open_readers
 from tune_kd.meter.readings import NodeReaders
 
-BURN_S = {"cpu": 0.3, "cuda": 5.0}
+BURN_S = {"cpu": 0.3, "cuda": 4.0}
 QUIET_S = {"cpu": 0.0, "cuda": 3.0}
-OVERHEAD_S = {"cpu": 1.0, "cuda": 8.0}
+OVERHEAD_S = {"cpu": 1.0, "cuda": 5.0}
 PROGRAMS = {"cpu": (2,), "cuda": (1, 2, 4)}
 UNEQUAL = 3  # the second of two programs has a third of the first's products
 NO_NVML = "there is no NVML in a rehearsal"

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from tune_kd.meter.counter import Unavailable
+
 MILLI = 1e-3
 PERIOD_S = 0.02
 
@@ -39,8 +41,11 @@ class Gpu:
 
 
 def first_gpu() -> Gpu:
-    """Raises pynvml's NVMLError where there is none that counts its energy."""
-    return Gpu(importlib.import_module("pynvml"))
+    """Raises Unavailable, with the reason, where there is none that counts its energy."""
+    try:
+        return Gpu(importlib.import_module("pynvml"))
+    except Exception as error:  # pynvml's own are not known before it is imported
+        raise Unavailable(f"NVML: {error}") from error
 
 
 @contextmanager

@@ -6,6 +6,7 @@ The store is ``store/`` beside the figures. A replicate is added while it would 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from gpu_workload import ONE_WORKER, Stage, stage
 
@@ -16,7 +17,7 @@ POLICIES = ["grid", "stochastic"]
 EPOCHS, TRIALS = {"cpu": 1, "cuda": 3}, {"cpu": 2, "cuda": 20}
 IMAGES = {"cpu": 0, "cuda": 18_000}
 MOST = {"cpu": 2, "cuda": 20}  # replicates
-OPTIONS = {"cpu": ONE_WORKER, "cuda": {"gpus_per_trial": 0.25}}
+OPTIONS: dict[str, dict[str, Any]] = {"cpu": ONE_WORKER, "cuda": {"gpus_per_trial": 0.25}}
 MARGIN = 1.3
 
 
