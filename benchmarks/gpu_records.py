@@ -15,6 +15,7 @@ from tune_kd.cluster.session import ray_session
 
 POLICIES = ["grid", "stochastic"]
 EPOCHS, TRIALS = {"cpu": 1, "cuda": 3}, {"cpu": 2, "cuda": 20}
+TEACHER = {"cpu": 1, "cuda": 5}  # epochs
 IMAGES = {"cpu": 0, "cuda": 18_000}
 MOST = {"cpu": 2, "cuda": 20}  # replicates
 OPTIONS: dict[str, dict[str, Any]] = {"cpu": ONE_WORKER, "cuda": {"gpus_per_trial": 0.25}}
@@ -24,11 +25,12 @@ MARGIN = 1.3
 def compared(here: Stage, begun_s: float) -> tuple[tune_kd.Store, int]:
     """The store, and the number of replicates in it."""
     kind, place = here.device.type, here.out / "store"
+    settings = here.settings(images=IMAGES[kind], epochs=EPOCHS[kind]) | {"teacher_recipe.epochs": TEACHER[kind]}
     outcome = tune_kd.compare(
         POLICIES,
         budget=f"{TRIALS[kind]}trials",
         data=here.data,
-        settings=here.settings(images=IMAGES[kind], epochs=EPOCHS[kind]),
+        settings=settings,
         store=place,
         **OPTIONS[kind],
     )
