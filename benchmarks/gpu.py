@@ -26,6 +26,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
 from gpu_figures import LONGEST, Section, markdown, read
 
 HERE = Path(__file__).parent
@@ -84,12 +85,18 @@ def run(command: Sequence[str], limit_s: float, log: Path, environment: dict[str
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the program, where it still runs, and what it has left running."""
+    """End the program, where it still runs, and what it has left running. Ray's workers are of no group of ours."""
+    started: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        started = psutil.Process(process.pid).children(recursive=True)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_S)
         os.killpg(process.pid, signal.SIGKILL)
+    for one in started:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
     process.wait()
 
 
