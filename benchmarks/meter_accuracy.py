@@ -13,10 +13,13 @@ import argparse
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tune_kd.meter.energy import Energy
 from tune_kd.meter.node import NodeMeter
+from tune_kd.meter.node_ledger import NodeTotals
 from tune_kd.meter.power_model import PowerModel, detect
 from tune_kd.meter.readings import NodeReaders
 
@@ -30,12 +33,16 @@ SCENES = {
 
 
 class Result(NamedTuple):
-    """One scene: per program the exact CPU seconds and the dynamic joules charged; then the node's account."""
+    """One scene: per program what it said of its use, and the energy charged; then the node's account."""
 
-    exact_s: list[float]
-    charged_j: list[float]
-    residual_j: float
-    total_j: float
+    said: list[float]
+    charged: list[Energy]
+    totals: NodeTotals
+
+    @property
+    def cpu_j(self) -> list[float]:
+        """The dynamic joules of CPUs that each program was charged."""
+        return [energy.cpu_j or 0.0 for energy in self.charged]
 
 
 def main() -> None:
@@ -45,9 +52,12 @@ def main() -> None:
     options = parser.parse_args()
 
     power = detect()
-    results = {scene: run(kinds, options.cpu_seconds, power) for scene, kinds in SCENES.items()}
+    results = {
+        scene: run([burning(kind, options.cpu_seconds) for kind in kinds], NodeReaders(power))
+        for scene, kinds in SCENES.items()
+    }
     alone = results["1 alone"]
-    alone_j_per_s = alone.charged_j[0] / alone.exact_s[0]
+    alone_j_per_s = alone.cpu_j[0] / alone.said[0]
     print("| programs | CPU s, largest error | share, largest error | J per CPU s against alone | residual |")
     print("|---|---|---|---|---|")
     for scene, result in results.items():
@@ -56,21 +66,26 @@ def main() -> None:
 
 def row(scene: str, result: Result, alone_j_per_s: float, power: PowerModel) -> str:
     """One line of the table."""
-    j_per_s = power.cpu_dynamic_j(1.0)
-    seconds = [charged / j_per_s / exact - 1 for charged, exact in zip(result.charged_j, result.exact_s, strict=True)]
-    whole_j, whole_s = sum(result.charged_j), sum(result.exact_s)
-    share = max(
-        abs(charged / whole_j - exact / whole_s)
-        for charged, exact in zip(result.charged_j, result.exact_s, strict=True)
-    )
+    j_per_s, exact_s = power.cpu_dynamic_j(1.0), result.said
+    seconds = [charged / j_per_s / exact - 1 for charged, exact in zip(result.cpu_j, exact_s, strict=True)]
+    whole_j, whole_s = sum(result.cpu_j), sum(exact_s)
+    share = max(abs(charged / whole_j - exact / whole_s) for charged, exact in zip(result.cpu_j, exact_s, strict=True))
     against = whole_j / whole_s / alone_j_per_s - 1
-    residual = abs(result.residual_j) / result.total_j
+    residual = abs(result.totals.residual_j) / result.totals.total_j
     return f"| {scene} | {max(map(abs, seconds)):.2%} | {share * 100:.2f} pp | {against:+.2%} | {residual:.0e} |"
 
 
-def run(kinds: list[str], cpu_s: float, power: PowerModel) -> Result:
-    """Run the programs at the same time under one meter that ticks once a second."""
-    meter, over, lock = NodeMeter(NodeReaders(power)), threading.Event(), threading.Lock()
+def burning(kind: str, cpu_s: float) -> list[str]:
+    """The command of a program that uses the CPU for so many of its own seconds."""
+    return [sys.executable, str(BURNER), kind, str(cpu_s)]
+
+
+def run(commands: Sequence[Sequence[str]], readers: NodeReaders, gpus: Mapping[str, float] | None = None) -> Result:
+    """Run the programs at the same time under one meter that ticks once a second.
+
+    Each reserves its part of the CPUs, and of each GPU the share that ``gpus`` has for it.
+    """
+    meter, over, lock = NodeMeter(readers), threading.Event(), threading.Lock()
 
     def tick() -> None:
         while not over.wait(meter.period_s):
@@ -79,28 +94,25 @@ def run(kinds: list[str], cpu_s: float, power: PowerModel) -> Result:
 
     ticking = threading.Thread(target=tick)
     programs = [
-        subprocess.Popen(
-            [sys.executable, str(BURNER), kind, str(cpu_s)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for kind in kinds
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for command in commands
     ]
     for program in programs:
         wait_until_ready(program)
     ticking.start()
     with lock:
         for program in programs:
-            meter.register(str(program.pid), program.pid, cpus=power.cpus / len(kinds))
+            meter.register(str(program.pid), program.pid, cpus=readers.power.cpus / len(commands), gpus=gpus)
     for program in programs:
         say_go(program)
-    exact_s = [float(program.stdout.readline()) for program in programs if program.stdout]
+    said = [float(program.stdout.readline()) for program in programs if program.stdout]
     with lock:
-        charged = [meter.unregister(str(program.pid)).energy.cpu_j or 0.0 for program in programs]
+        charged = [meter.unregister(str(program.pid)).energy for program in programs]
         totals = meter.snapshot().totals
     over.set()
     ticking.join()
     for program in programs:
         program.communicate("\n")
-    return Result(exact_s, charged, totals.residual_j, totals.total_j)
+    return Result(said, charged, totals)
 
 
 def wait_until_ready(program: subprocess.Popen[str]) -> None:

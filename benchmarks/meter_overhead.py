@@ -12,47 +12,59 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tune_kd.meter.node import NodeMeter
 from tune_kd.meter.probe import open_readers
 from tune_kd.meter.processes import scan
+from tune_kd.meter.readings import NodeReaders
 
 MARKS = 200
 
 
-def main() -> None:
-    """Register sleeping processes, tick for a while, then mark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--trials", type=int, default=8)
-    parser.add_argument("--period", type=float, default=1.0)
-    options = parser.parse_args()
+@dataclass(frozen=True, kw_only=True)
+class Overhead:
+    """CPU seconds of the meter's calls, and the share of one core that it takes at its period."""
 
-    sleepers = [
-        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(options.trials)
-    ]
-    meter = NodeMeter(open_readers(), period_s=options.period)
+    tick_s: float
+    snapshot_s: float
+    mark_s: float
+    share: float
+
+
+def overhead(readers: NodeReaders, *, trials: int, seconds: float, period_s: float) -> Overhead:
+    """Register sleeping processes, tick for a while, then mark."""
+    sleepers = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(trials)]
+    meter = NodeMeter(readers, period_s=period_s)
     for sleeper in sleepers:
         meter.register(str(sleeper.pid), sleeper.pid, cpus=0.25)
 
     def wait_and_tick() -> None:
-        time.sleep(options.period)
+        time.sleep(period_s)
         meter.tick()
 
-    ticks = round(options.seconds / options.period)
+    ticks = round(seconds / period_s)
     tick_s = cpu_s(wait_and_tick, ticks)
     snapshot_s = cpu_s(meter.snapshot, ticks)
     mark_s = cpu_s(lambda: meter.mark(str(sleepers[0].pid)), MARKS)
     for sleeper in sleepers:
         sleeper.kill()
         sleeper.wait()
+    return Overhead(tick_s=tick_s, snapshot_s=snapshot_s, mark_s=mark_s, share=(tick_s + snapshot_s) / period_s)
 
-    share = (tick_s + snapshot_s) / options.period
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--period", type=float, default=1.0)
+    options = parser.parse_args()
+    took = overhead(open_readers(), trials=options.trials, seconds=options.seconds, period_s=options.period)
     print(f"{options.trials} trials, {len(scan())} processes on the node")
-    print(f"tick     {tick_s * 1e3:6.2f} ms CPU")
-    print(f"snapshot {snapshot_s * 1e3:6.2f} ms CPU")
-    print(f"mark     {mark_s * 1e3:6.2f} ms CPU")
-    print(f"meter    {share:.2%} of one core at {1 / options.period:g} Hz")
+    print(f"tick     {took.tick_s * 1e3:6.2f} ms CPU")
+    print(f"snapshot {took.snapshot_s * 1e3:6.2f} ms CPU")
+    print(f"mark     {took.mark_s * 1e3:6.2f} ms CPU")
+    print(f"meter    {took.share:.2%} of one core at {1 / options.period:g} Hz")
 
 
 def cpu_s(action: Callable[[], object], times: int) -> float:

@@ -18,10 +18,12 @@ from torchvision import transforms
 
 
 class Pictures(Dataset):
-    """uint8 images [N, 3, H, W] and their labels, augmented one by one as PIL images."""
+    """uint8 images [N, C, H, W], of 1 or 3 channels, and their labels, augmented one by one as PIL images."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, transform: transforms.Compose) -> None:
-        self.images, self.labels, self.transform = images.transpose(0, 2, 3, 1), labels, transform
+        grey = images.shape[1] == 1
+        self.images = images[:, 0] if grey else images.transpose(0, 2, 3, 1)
+        self.labels, self.transform = labels, transform
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from speed_trial import ALPHA, BATCH, device, parser, read, reference_turns
+from speed_trial import ALPHA, BATCH, device, full_size, parser, read, reference_turns
 
 import tune_kd
 
@@ -31,13 +31,15 @@ def main() -> None:
     cores = os.cpu_count() or 1
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
-    data = read(options.data, options.batches)
+    options.scenario = full_size(options)
+    data = read(options.scenario, options.batches)
     reference = reference_turns(data, options, device())
     next(reference)  # warm
     before = [speed for speed, _ in islice(reference, options.rounds)]
     with tempfile.TemporaryDirectory() as folder:
         settings = {
             "precision": options.precision,
+            "compile": options.compile,
             "alpha": ALPHA,
             "test_limit": 200,
             "teacher_recipe.epochs": 1,

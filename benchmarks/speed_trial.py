@@ -5,7 +5,7 @@ that other work on the machine meets both, each in a process of its own, the eng
 turn the first batch is left out. CPU seconds are those of the training process alone: the reference's loader
 processes, which do its augmentation, come on top.
 
-    python benchmarks/speed_trial.py --data DIR [--precision float32|bfloat16] [--batches 8] [--rounds 3] [--threads 2]
+    python benchmarks/speed_trial.py --data DIR [--precision float32|bfloat16] [--compile] [--batches 8] [--rounds 3]
 
 On a GPU a turn is 64 batches unless ``--batches`` says otherwise: the first of them, which is not timed, leaves the
 reference's loader time to make a few more, and of few that would be many. ``--peak-tflops X``, what the device can do
@@ -17,9 +17,11 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import reference_loop
 import torch
@@ -28,10 +30,11 @@ from torch import nn
 from tune_kd import models
 from tune_kd.cluster.session import KEEP_MEMORY, environment
 from tune_kd.config.catalogue import make_policy
-from tune_kd.config.scenario import load_scenario
-from tune_kd.data import ImageData, Loading, load
+from tune_kd.config.scenario import Scenario, load_scenario
+from tune_kd.data import ImageData
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.energy import Energy
+from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.student import TrialSpec
 from tune_kd.training.trial import Place, Trial
@@ -57,6 +60,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--data", required=True, help="a folder of images, as for tune-kd run --data")
     made.add_argument("--precision", default="bfloat16", choices=["float32", "bfloat16"], help="of the engine")
+    made.add_argument("--compile", action="store_true", help="the engine's networks")
     made.add_argument("--batches", type=int, default=BATCHES[device().type], help="that a turn trains on")
     made.add_argument("--rounds", type=int, default=3, help="turns of each")
     made.add_argument("--threads", type=int, default=2, help="that a training on the CPU uses")
@@ -64,21 +68,27 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def read(folder: str, batches: int) -> ImageData:
-    """As many training images as ``batches`` take."""
-    fraction = 0.1
-    count = round(BATCH * batches / (1 - fraction)) + 16
-    data = load(
-        Loading(
-            source=folder,
-            image_size=32,
-            validation_fraction=fraction,
-            split_seed=0,
-            train_limit=count,
-            test_limit=200,
-        )
-    )
-    assert len(data.train) >= BATCH * batches, f"{folder} has too few images for {batches} batches"
+def full_size(options: argparse.Namespace) -> Scenario:
+    """ResNet18 → MobileNetV2 at 32×32, on as many images as the batches of a turn take."""
+    settings = {
+        "data": options.data,
+        "precision": options.precision,
+        "compile": options.compile,
+        "alpha": ALPHA,
+        "train_limit": round(BATCH * options.batches / 0.9) + 16,
+        "test_limit": 200,
+        "recipe.batch_size": BATCH,
+        "recipe.epochs": options.rounds + 1,
+    }
+    return load_scenario("images").changed(settings)
+
+
+def read(scenario: Scenario, batches: int) -> ImageData:
+    """The scenario's images, at least ``batches`` of them to train on."""
+    with tempfile.TemporaryDirectory() as cache:
+        data = task_of(scenario).load(scenario, Path(cache))
+    needed = scenario.recipe.batch_size * batches
+    assert len(data.train) >= needed, f"{scenario.data} has too few images for {batches} batches"
     return data
 
 
@@ -89,15 +99,16 @@ def network(name: str, data: ImageData) -> nn.Module:
 def reference_turns(data: ImageData, options: argparse.Namespace, device: torch.device) -> Iterator[Turn]:
     """The speed of one epoch of the reference loop after the other."""
     torch.manual_seed(0)
-    student, teacher = network("mobilenetv2", data).to(device), network("resnet18", data).to(device)
+    scenario, batch = options.scenario, options.scenario.recipe.batch_size
+    student, teacher = (network(name, data).to(device) for name in (scenario.student, scenario.teacher))
     optimizer = torch.optim.SGD(student.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
-    count = BATCH * options.batches
+    count = batch * options.batches
     loader = reference_loop.loader(
         data.train.images[:count],
         data.train.labels[:count],
         mean=data.mean,
         std=data.std,
-        batch=BATCH,
+        batch=batch,
         workers=options.workers,
     )
     while True:
@@ -106,24 +117,13 @@ def reference_turns(data: ImageData, options: argparse.Namespace, device: torch.
         reference_loop.train_epoch(student, teacher, [next(batches)], optimizer, **train)
         wall_s, cpu_s = time.perf_counter(), time.process_time()
         reference_loop.train_epoch(student, teacher, batches, optimizer, **train)
-        images = count - BATCH
+        images = count - batch
         yield images / (time.perf_counter() - wall_s), images / (time.process_time() - cpu_s)
 
 
 def engine_turns(data: ImageData, options: argparse.Namespace, device: torch.device) -> Iterator[Turn]:
-    """The speed of one epoch of a trial after the other; a short one before them warms up."""
-    settings = {"precision": options.precision, "recipe.epochs": options.rounds + 1, "alpha": ALPHA}
-    spec = TrialSpec(
-        run_id="speed",
-        trial_id="speed-0000",
-        index=0,
-        replicate_seed=0,
-        scenario=load_scenario("images").changed(settings),
-        policy=make_policy("grid"),
-        params={"tau": TAU},
-    )
-    place = Place(device=device, meter=NoMeter(), carbon=carbon(), node_id="here")
-    reports = Trial(spec, data, network("resnet18", data), place).fit()
+    """The speed of one epoch of a trial after the other; the first of them warms up."""
+    reports = trial_of(options.scenario, data, device).fit()
     before_s = next(reports).train_s
     while True:
         cpu_s = time.process_time()
@@ -132,6 +132,21 @@ def engine_turns(data: ImageData, options: argparse.Namespace, device: torch.dev
         busy_s = time.process_time() - cpu_s
         # Validation is in the CPU seconds: it counts against the engine.
         yield len(data.train) / train_s, len(data.train) / busy_s
+
+
+def trial_of(scenario: Scenario, data: ImageData, device: torch.device) -> Trial:
+    """A trial that has not begun, its teacher untrained: what it says costs the same."""
+    spec = TrialSpec(
+        run_id="speed",
+        trial_id="speed-0000",
+        index=0,
+        replicate_seed=0,
+        scenario=scenario,
+        policy=make_policy("grid"),
+        params={"tau": TAU},
+    )
+    place = Place(device=device, meter=NoMeter(), carbon=carbon(), node_id="here")
+    return Trial(spec, data, network(scenario.teacher, data), place)
 
 
 def serve(turns: Turns, data: ImageData, options: argparse.Namespace, asked: Connection) -> None:
@@ -181,7 +196,8 @@ def main() -> None:
         "--peak-tflops", type=float, help="of the device in this precision; for the share that is reached"
     )
     options = asked.parse_args()
-    data = read(options.data, options.batches)
+    options.scenario = full_size(options)
+    data = read(options.scenario, options.batches)
     reference = in_process(reference_turns, data, options, {})
     engine = in_process(engine_turns, data, options, KEEP_MEMORY)
     turns = []
@@ -193,7 +209,7 @@ def main() -> None:
         theirs, ours = (statistics.median(turn[who][place] for turn in turns) for who in (0, 1))
         print(f"{what}: reference {theirs:.1f}, engine in {options.precision} {ours:.1f}: {ours / theirs:.2f} times")
     if options.peak_tflops:
-        flops = flops_per_image(NetworkFlops.count(load_scenario("images"), data))
+        flops = flops_per_image(NetworkFlops.count(options.scenario, data))
         share = peak_share(statistics.median(ours for _, (ours, _) in turns), flops, options.peak_tflops)
         print(f"engine: {share:.2%} of {options.peak_tflops:g} TFLOP/s, at {flops / 1e9:.3f} GFLOPs an image")
     where = torch.cuda.get_device_name() if device().type == "cuda" else f"{options.threads} CPU threads"

@@ -29,7 +29,8 @@ _SUMMARISES = {"norm", "softmax", "pool", "upsample", "dropout", "bernoulli", "m
 _MOVES = {"cat", "stack", "copy", "clone", "detach", "lift", "strided", "view", "contiguous", "repeat", "roll", "pad"}
 _PICKS = {"shuffle", "unshuffle", "im2col", "index", "select", "gather", "scatter", "embedding", "sort", "topk"}
 _MAKES = {"empty", "zero", "zeros", "ones", "full", "fill", "eye", "arange", "rand", "randn", "randperm", "scalar"}
-CHEAP_WORDS = frozenset(_SUMMARISES | _MOVES | _PICKS | _MAKES)
+_UNTAGGED = {"hardtanh"}  # in place: torch 2.11 does not say that it is elementwise
+CHEAP_WORDS = frozenset(_SUMMARISES | _MOVES | _PICKS | _MAKES | _UNTAGGED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -61,7 +62,8 @@ def test_it_is_published_where_torchvision_says_with_its_checksums() -> None:
         "b6e924de25625d8de591ea690078ad9f",
         "6cd6e144f989b92b3379bac3b3de84fd",
     ]
-    assert all(archive.url.startswith("https://thor.robots.ox.ac.uk/pascal/VOC/") for archive in official.archives)
+    # torchvision 0.26 names another computer of the same university.
+    assert all(re.match(r"https?://\w+\.robots\.ox\.ac\.uk/pascal/VOC/", one.url) for one in official.archives)
     assert official.whole["VOC2007/trainval"] + official.whole["VOC2012/trainval"] == 16541, "as the paper counts them"
     assert len(CLASSES) == 20
     assert list(CLASSES) == sorted(CLASSES)
