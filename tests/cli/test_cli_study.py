@@ -210,4 +210,4 @@ def test_table_1_at_small_scale_for_real_on_the_embedded_digits(tmp_path: Path) 
     protocol = table[table.index("table1 at small scale, changed: data=digits, ") :].splitlines()[0]
     assert "train_limit=200" in protocol
     assert protocol.endswith(", which is not the paper’s protocol:")
-    assert "digits-teacher → digits-student on digits, hkd: 200 images × 1 epochs" in table
+    assert "digits-teacher → digits-student on digits, hkd: 200 images × 1 epoch" in table

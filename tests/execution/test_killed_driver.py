@@ -19,7 +19,7 @@ from tune_kd.config.scenario import load_scenario
 from tune_kd.execution.outputs_in_use import OutputsInUse
 from tune_kd.execution.pool import Pool
 from tune_kd.history.records import RunRow, run_rows
-from tune_kd.history.resume import UNFINISHED
+from tune_kd.history.unfinished import UNFINISHED
 from tune_kd.planning.plan import Study, plan_study
 from tune_kd.progress.base import Progress
 from tune_kd.store import create_store, open_store

@@ -56,9 +56,9 @@ class Repeat:
     def differences(self) -> tuple[str, ...]:
         """A line for each result that is not as recorded; none if the trial repeats."""
         return tuple(
-            f"{name}: {self.recorded[name]} recorded, {self.repeated[name]} now"
+            f"{name}: {self.recorded.get(name)} recorded, {self.repeated.get(name)} now"
             for name in RESULTS
-            if self.recorded[name] != self.repeated[name]
+            if self.recorded.get(name) != self.repeated.get(name)
         )
 
 

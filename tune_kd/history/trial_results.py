@@ -30,8 +30,8 @@ def trial_row(store: Store, trial_id: str) -> dict[str, Any]:
 
 
 def results(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """The results among ``columns``, as plain Python: a recorded list equals a fresh one."""
-    return {name: _plain(columns.get(name)) for name in RESULTS}
+    """The results among ``columns``, as plain Python: a recorded list equals a fresh one. Null ones are left out."""
+    return {name: _plain(columns[name]) for name in RESULTS if columns.get(name) is not None}
 
 
 def _plain(value: Any) -> Any:

@@ -83,7 +83,7 @@ def _beside(found: Repeat) -> Listing:
     """The results that are numbers, recorded and repeated; of a table of counts, whether it is the same."""
     rows = []
     for name, then in found.recorded.items():
-        now = found.repeated[name]
+        now = found.repeated.get(name)
         pair = ("", "") if isinstance(then, list) else (str(then), str(now))
         rows.append((name, *pair, "same" if then == now else "differs"))
     return Listing(headers=("result", "recorded", "now", ""), rows=rows)
