@@ -118,7 +118,8 @@ def _ours(rows: pd.DataFrame) -> list[str]:
         size = row["image_size"]
         other = pd.notna(size) and size != PIXELS.get(row["dataset"], size)
         pixels = f" of {size:g} × {size:g} pixels" if other else ""
-        ours.append(f"{row['dataset']}: {row['epochs'] or 'an unknown number of'} epochs on {part}{pixels}")
+        epochs = plural(row["epochs"], "epoch") if row["epochs"] else "an unknown number of epochs"
+        ours.append(f"{row['dataset']}: {epochs} on {part}{pixels}")
     counts = sorted(set(rows["n"][rows["method"] != TEACHER]))
     repeats = [f"{counts[0]} to {counts[-1]} replicates" if len(counts) > 1 else plural(n, "replicate") for n in counts]
     return [f"ours: {'; '.join([*ours, *repeats[:1]])}"] if ours else []
