@@ -272,10 +272,16 @@ def on_no_ray(study: Study, nodes: SimulatedNodes, folder: Path) -> RayPart:
 
 
 def runs_on(
-    part: RayPart, rows: Mapping[str, RunRow], store: Store, uses: OutputsInUse, folder: Path, progress: Progress
+    part: RayPart,
+    rows: Mapping[str, RunRow],
+    store: Store,
+    uses: OutputsInUse,
+    folder: Path,
+    progress: Progress,
+    max_failures: int = 1,
 ) -> list[Run]:
     """The runs of the part, in their order, which have ``rows``."""
-    execution = Execution(store=folder / "runs", cache=folder / "cache", share_teacher=False)
+    execution = Execution(store=folder / "runs", cache=folder / "cache", share_teacher=False, max_failures=max_failures)
     return [
         Run(plan, rows[plan.run_id], store=store, part=part, uses=uses, execution=execution, progress=progress)
         for plan in part.plans

@@ -58,7 +58,9 @@ def drive(folder: Path, dies_at: int | None, seed: int) -> None:
     nodes = SimulatedNodes(GPU_COUNT)
     part = on_no_ray(study, nodes, folder)
     with OutputsInUse(folder / "outputs", print) as uses:
-        pool = Pool(runs_on(part, left, store, uses, folder, Progress()), part.study.room)
+        # A worker that is killed fails its trial, and a trial may fail in the hands of each driver.
+        runs = runs_on(part, left, store, uses, folder, Progress(), max_failures=KILLS)
+        pool = Pool(runs, part.study.room)
         gpus = GPUs(pool=pool, nodes=nodes, clock=Clock(), count=GPU_COUNT, epochs=EPOCHS, chance=random.Random(seed))
         for _ in gpus.run():
             pass
