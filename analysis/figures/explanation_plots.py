@@ -11,12 +11,12 @@ import numpy as np
 from analysis.explanation import PIXELS, cosines, enlarged, probabilities
 from analysis.figures.charts import BLACK, COLOURS
 from analysis.figures.explanations import Explained, Explanation, teacher_of
+from analysis.figures.widths import PAGE
 from tune_kd.formats import percentage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PAGE = 7.0  # inches
 TAU = 4.0  # at which the softened probabilities are shown, for all networks alike
 MOST_CLASSES = 10  # bars of an image: with more classes the likeliest
 TITLE = 26  # letters in a line above an image

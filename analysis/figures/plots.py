@@ -31,6 +31,7 @@ from analysis.figures.charts import (
 from analysis.figures.data import confusions
 from analysis.figures.explanations import explanations
 from analysis.figures.synthesised import Sheet, sheets
+from analysis.figures.widths import COLUMN, PAGE
 from analysis.runs.reading import Records
 from tune_kd import errors
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 MARKERS = {"circle": "o", "square": "s", "up": "^", "diamond": "D", "down": "v", "cross": "P"}
 FORMS = ("pdf", "svg", "png")
-COLUMN, PAGE = 3.5, 7.0  # widths of a figure in inches: a column of a paper, or all of its page
 MANY = 8  # policies above which a legend takes the width of a page
 STYLE: dict[Any, Any] = {
     "font.size": 8,

@@ -134,14 +134,14 @@ CLAIMS = (
         title="It is better than quantization",
         studies=("table8",),
         numbers=theirs.quantization,
-        records=lambda records: ours.of_study(records, "table8"),
+        records=lambda records: ours.of_study(records, "table8", "tables"),
         open="Accuracy, bytes and latency of a quantized student beside a distilled one, and of one that is both.",
     ),
     Claim(
         title="Logits and Grad-CAM maps of the students (Figure 4)",
         studies=("fig4",),
         numbers=lambda: theirs.figure("Figure 4"),
-        records=lambda records: ours.of_study(records, "fig4"),
+        records=lambda records: ours.of_study(records, "fig4", "explanation"),
         open="A measure of likeness over the whole test set in place of chosen pictures.",
     ),
 )

@@ -155,13 +155,13 @@ def metrics(records: Records) -> Said:
     )
 
 
-def of_study(records: Records, name: str) -> Said:
-    """How many runs of one of the paper's studies are recorded, at whichever scale."""
+def of_study(records: Records, name: str, analysis: str) -> Said:
+    """How many runs of one of the paper's studies are recorded, at whichever scale, and the analysis that has them."""
     runs = columns(records.runs, ("study",))["study"].astype(str)
     count = int(runs.str.match(rf"{name}(-small)?$").sum())
-    return (
-        Said(f"{count} runs", [f"{count} runs of `{name}`: `tune-kd analyse tables` shows them."]) if count else NOTHING
-    )
+    if not count:
+        return NOTHING
+    return Said(f"{count} runs", [f"{count} runs of `{name}`: `tune-kd analyse {analysis}` shows them."])
 
 
 def _against_tuned(records: Records, chosen: Callable[[Compared], bool]) -> Said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import json
 import re
@@ -24,6 +25,7 @@ from analysis.figures.plots import save
 from analysis.paper.figure_tables import fig4
 from analysis.runs.outcomes import run_outcomes
 from analysis.runs.reading import Records
+from tune_kd.cli.commands.explain import explain
 
 LEFT, RIGHT, NOTHING = [[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]
 BINS = [{"images": 0}, {"images": 6, "accuracy": 0.5, "confidence": 0.75}]
@@ -136,6 +138,10 @@ def test_without_a_teacher_that_kept_them_there_is_no_cosine_and_no_row_of_it() 
 def test_runs_without_example_images_have_nothing_to_explain() -> None:
     assert explanations(records_of(examples_json=None)) == {}
     assert "What the networks see" not in report.build(records_of(examples_json=None))
+
+
+def test_the_command_and_the_page_soften_at_the_same_temperature() -> None:
+    assert inspect.signature(explain).parameters["tau"].default == explanation_plots.TAU
 
 
 def test_the_figures_have_the_numbers_of_the_store() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tune_kd.errors import InputError, unknown
+from tune_kd.errors import InputError
 from tune_kd.store import Store
 from tune_kd.store.ids import base_id
+from tune_kd.store.reading.run_list import named
 
 UNFINISHED = ("planned", "running", "stopped", "lost")
 
@@ -17,13 +18,8 @@ def unfinished(store: Store, name: str | None) -> list[str]:
         if left.empty:
             raise InputError(f"nothing to resume in {store.location}: all of its {len(runs)} runs have ended")
         name = base_id(left.study_id.max())  # ids begin with the time at which they were planned
-    studies = runs.study_id.fillna("")
-    named = runs[(runs.run_id == name) | (studies == name) | (studies.map(base_id) == name)]
-    if named.empty:
-        raise unknown("run or study", name, sorted({*runs.run_id, *runs.study_id.dropna()}))
-    chosen = named[named.status.isin(UNFINISHED)]
+    mine = named(runs, name)
+    chosen = mine[mine.status.isin(UNFINISHED)]
     if chosen.empty:
-        raise InputError(
-            f"nothing to resume in {name}: its {len(named)} runs are {', '.join(sorted(set(named.status)))}"
-        )
+        raise InputError(f"nothing to resume in {name}: its {len(mine)} runs are {', '.join(sorted(set(mine.status)))}")
     return list(chosen.run_id)

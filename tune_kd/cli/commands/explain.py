@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from tune_kd.cli.app import app, example, say
-from tune_kd.cli.options import CACHE, DATA_ROOT, OPTIONS, STORE, option
+from tune_kd.cli.options import OPTIONS, option
+from tune_kd.cli.recorded import Cache, DataRoot, Where, folder, opened
 from tune_kd.cli.shown.ranking_tables import show
-from tune_kd.errors import InputError, StoreError, unknown
+from tune_kd.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from analysis.figures.explanations import Explanation
@@ -56,11 +57,9 @@ def explain(
         option(OPTIONS, "The students' module whose maps are drawn.", "NAME", default="the last that has a map"),
     ] = None,
     cells: Annotated[bool, option(OPTIONS, "Draw the maps' own cells, not smoothed.", "", "--cells")] = False,
-    store: Annotated[str, option(OPTIONS, "Where the records are.", STORE)] = "./runs",
-    cache: Annotated[
-        str | None, option(OPTIONS, "Where teachers, data and checkpoints live.", "DIR|URL", default=CACHE)
-    ] = None,
-    data_root: Annotated[str | None, option(OPTIONS, DATA_ROOT, "DIR", default="in the cache")] = None,
+    store: Where = "./runs",
+    cache: Cache = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Draw what teacher and students say of a few images, where they look (Grad-CAM), and how sure they are.
 
@@ -69,7 +68,7 @@ def explain(
     if not tau > 0:
         raise InputError(f"--tau must be > 0, got {tau:g}")
     wanted = _wanted(images or [])
-    place = _Place(_opened(store, cache), cache, None if data_root is None else Path(data_root))
+    place = _Place(opened(store, cache), cache, folder(data_root))
     records = _records(place.store, what)
     from analysis.figures.explanations import explanations
 
@@ -99,29 +98,18 @@ def _wanted(given: Sequence[str]) -> int | list[Path] | None:
     return files
 
 
-def _opened(store: str, cache: str | None) -> Store:
-    from tune_kd.storage.cache import cache_at
-    from tune_kd.store import open_store
-
-    return open_store(store, cache=cache_at(cache).folder)
-
-
 def _records(store: Store, what: str) -> Records:
     """Those of a study with all its parts, or of a single run. Raises InputError for an id that is neither."""
     from analysis.runs.reading import read
-    from tune_kd.store.ids import base_id
+    from tune_kd.store.reading.run_list import named
 
-    runs = store.runs(["run_id", "study_id"])
-    of_run = dict(zip(runs["run_id"], runs["study_id"], strict=True))
-    studies = [study for study in of_run.values() if isinstance(study, str)]
-    if what in of_run:
-        whole = read(store, study_id=of_run[what])
-        own = whole.outcomes[whole.outcomes["run_id"] == what]
-        # A run that was stopped is no replicate, but what its incumbent sees can be asked.
-        return replace(whole, outcomes=own.assign(counted=own["test_score"].notna()))
-    if what not in {*studies, *map(base_id, studies)}:
-        raise unknown("run or study", what, [*of_run, *map(base_id, studies)])
-    return read(store, study_id=what)
+    runs = named(store.runs(["run_id", "study_id"]), what)
+    if what not in set(runs["run_id"]):
+        return read(store, study_id=what)
+    whole = read(store, study_id=runs["study_id"].iloc[0])
+    own = whole.outcomes[whole.outcomes["run_id"] == what]
+    # A run that was stopped is no replicate, but what its incumbent sees can be asked.
+    return replace(whole, outcomes=own.assign(counted=own["test_score"].notna()))
 
 
 def _first_run(records: Records, comparison: int) -> str:
@@ -176,7 +164,7 @@ def _with_pictures(found: Explanation, records: Records, comparison: int, place:
     return with_pictures(found, pictures)
 
 
-def _show(found: Explanation, folder: Path, suffix: str, tau: float, cells: bool) -> None:
+def _show(found: Explanation, into: Path, suffix: str, tau: float, cells: bool) -> None:
     from analysis.explanation import explanation_table
     from analysis.figures.explanation_plots import figures
     from analysis.figures.plots import save
@@ -185,7 +173,7 @@ def _show(found: Explanation, folder: Path, suffix: str, tau: float, cells: bool
     show(rich_table(explanation_table(found)))
     drawn = ((f"{name}{suffix}", figure) for name, figure in figures(found, tau=tau, smooth=not cells))
     try:
-        for file in save(lambda: drawn, folder, FORMS):
+        for file in save(lambda: drawn, into, FORMS):
             print(file)
     except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror or error}") from None
+        raise InputError(f"{into} cannot be written: {error.strerror or error}") from None

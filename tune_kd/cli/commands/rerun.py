@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tune_kd.cli.app import FAILED, app, example, say
-from tune_kd.cli.options import CACHE, DATA_ROOT, OPTIONS, STORE, option
+from tune_kd.cli.options import OPTIONS, option
+from tune_kd.cli.recorded import Cache, DataRoot, Where, folder, opened
 from tune_kd.cli.shown.ranking_tables import Listing, show, table_of
 from tune_kd.errors import InputError
 
 if TYPE_CHECKING:
     from tune_kd.history.rerun import Repeat
-    from tune_kd.store import Store
-
-Where = Annotated[str, option(OPTIONS, "Where the records are.", STORE)]
-Cache = Annotated[str | None, option(OPTIONS, "Where teachers, data and checkpoints live.", "DIR|URL", default=CACHE)]
-DataRoot = Annotated[str | None, option(OPTIONS, DATA_ROOT, "DIR", default="in the cache")]
 
 
 @app.command(epilog=example("tune-kd rerun 20260301-120000-1a2b-grid-r0-0003"))
@@ -33,7 +29,7 @@ def rerun(
     """Train a recorded trial again, and say what differs; exit code 1 if its results do. Nothing is recorded."""
     from tune_kd.history.trial_results import trial_row
 
-    recorded = _opened(store, cache)
+    recorded = opened(store, cache)
     trial_row(recorded, trial)  # an id that is none is told before PyTorch is loaded
     from tune_kd.progress.displays import choose_progress
 
@@ -42,7 +38,7 @@ def rerun(
     with closing(progress):
         from tune_kd.history import rerun as repeat
 
-        found = repeat.rerun(trial, store=recorded, cache=cache, data_root=_folder(data_root), progress=progress)
+        found = repeat.rerun(trial, store=recorded, cache=cache, data_root=folder(data_root), progress=progress)
     show(table_of(_beside(found)))
     for difference in found.surroundings:
         print(f"not as it was: {difference}")
@@ -64,17 +60,17 @@ def export(
     data_root: DataRoot = None,
 ) -> None:
     """Write the student that a run chose, as a state_dict (int8: a graph) and as ONNX, with its record."""
-    recorded = _opened(store, cache)
+    recorded = opened(store, cache)
     recorded.show_run(run)  # an id that is none is told before PyTorch is loaded
     from tune_kd.history.export_student import export_best
 
-    folder = Path(best)
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"{folder} is there already; give a new or an empty folder")
+    into = Path(best)
+    if into.exists() and not (into.is_dir() and not any(into.iterdir())):
+        raise InputError(f"{into} is there already; give a new or an empty folder")
     try:
-        files = export_best(run, folder, store=recorded, cache=cache, data_root=_folder(data_root))
+        files = export_best(run, into, store=recorded, cache=cache, data_root=folder(data_root))
     except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror or error}") from None
+        raise InputError(f"{into} cannot be written: {error.strerror or error}") from None
     for file in files:
         print(file)
 
@@ -87,14 +83,3 @@ def _beside(found: Repeat) -> Listing:
         pair = ("", "") if isinstance(then, list) else (str(then), str(now))
         rows.append((name, *pair, "same" if then == now else "differs"))
     return Listing(headers=("result", "recorded", "now", ""), rows=rows)
-
-
-def _opened(store: str, cache: str | None) -> Store:
-    from tune_kd.storage.cache import cache_at
-    from tune_kd.store import open_store
-
-    return open_store(store, cache=cache_at(cache).folder)
-
-
-def _folder(given: str | None) -> Path | None:
-    return None if given is None else Path(given)

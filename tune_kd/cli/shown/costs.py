@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tune_kd.cli.recorded import opened
+
 if TYPE_CHECKING:
     from tune_kd.planning.forecast import Forecast, TrialCost
     from tune_kd.planning.plan import Study
@@ -20,10 +22,7 @@ def earlier_store(where: str | Path, cache: str | Path | None) -> Store | None:
     """The store, or None where there is no such folder yet. Raises InputError for a folder that is none."""
     if "://" not in str(where) and not Path(where).expanduser().exists():
         return None
-    from tune_kd.storage.cache import cache_at
-    from tune_kd.store import open_store
-
-    return open_store(where, cache=cache_at(cache).folder)
+    return opened(where, cache)
 
 
 def trial_cost(study: Study, earlier: Store | None, cache: str | Path | None) -> TrialCost | None:

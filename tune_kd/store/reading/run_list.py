@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.errors import unknown
+from tune_kd.store.ids import base_id
 from tune_kd.store.reading.incumbents import incumbents
 from tune_kd.store.reading.reader import Reader, to_pandas
 
@@ -53,6 +54,18 @@ def incumbent(reader: Reader, run_id: str) -> str | None:
     """The id of the run's incumbent; None if no trial of it has ended well."""
     best = incumbents(reader.frame("trials", run_ids=[run_id]))
     return None if best.empty else str(best.at[run_id, "trial_id"])
+
+
+def named(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows of a run, or of a study with all its parts; ``runs`` have ``run_id`` and ``study_id``.
+
+    Raises InputError, with the nearest, for a name that is neither's.
+    """
+    studies = runs["study_id"].fillna("")
+    found = runs[(runs["run_id"] == name) | (studies == name) | (studies.map(base_id) == name)]
+    if found.empty:
+        raise unknown("run or study", name, {*runs["run_id"], *runs["study_id"].dropna()})
+    return found
 
 
 def require_run(reader: Reader, run_id: str) -> None:
