@@ -155,7 +155,11 @@ def format_target(table: pd.DataFrame, currency: str) -> Table:
         headers=["policy", "n", "reached %", f"RMST {unit}", "95 %", f"ERT {unit}", f"PAR-2 {unit}"],
         rows=body,
         data=table,
-        notes=[f"least RMST first; target: {first['source']}; censored at {number(first['budget'] / base)} {unit}"],
+        notes=[
+            f"least RMST first; target: {first['source']}; censored at {number(first['budget'] / base)} {unit}",
+            "RMST: mean cost to the target, a miss counted as the budget (95 %: Gaffke's interval); ERT: all that was "
+            "spent over the runs that reached it; PAR-2: as RMST, a miss counted twice",
+        ],
     )
 
 
