@@ -16,6 +16,7 @@ import pandas as pd
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, run_costs
 from analysis.runs.company import company_notes
 from analysis.runs.diverged import diverged_notes, diverged_trials
+from analysis.runs.overshoot import overshoot_notes
 from tune_kd.formats import energy, plural
 from tune_kd.store.columns import ACCURACY
 from tune_kd.store.reading.incumbents import incumbents
@@ -47,7 +48,8 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     ``PLACE``, label (the policy, told apart from its variants), policy, replicate, status, counted, repeated,
     trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_score,
     test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, the same five ``_with_images``, g_per_kwh (of the
-    CO2e, PUE included), meters_beside_s (the longest of its nodes), co_tenants (the mean over its trials). Equal
+    CO2e, PUE included), overshoot (in the budget's currency), meters_beside_s (the longest of its nodes), co_tenants
+    (the mean over its trials). Equal
     replicates have equal seeds. ``counted`` rows are completed, have a tested incumbent and are the latest of their
     policy and replicate.
     """
@@ -76,9 +78,9 @@ def with_images(cost: str) -> str:
 def _settings(runs: pd.DataFrame) -> pd.DataFrame:
     """What was planned of each run, one row a run."""
     wanted = ("study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed")
-    rows = columns(runs, (*wanted, "replicate", "status", *(key for key in SETTING if key != "recipe")))
+    rows = columns(runs, (*wanted, "replicate", "status", "overshoot", *(key for key in SETTING if key != "recipe")))
     rows = rows.drop_duplicates("run_id").reset_index(drop=True)
-    rows = rows.assign(**{name: as_float(rows[name]) for name in ("equivalence_margin", "budget_limit")})
+    rows = rows.assign(**{name: as_float(rows[name]) for name in ("equivalence_margin", "budget_limit", "overshoot")})
     rows["metric"] = rows["metric"].astype(object).where(rows["metric"].notna(), ACCURACY)
     rows["recipe"] = [_canonical(text, drop=NOT_THE_RECIPE) for text in rows["scenario_json"]]
     return rows
@@ -133,6 +135,7 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
             f"energies of {plural(crowded, 'run')} were taken while another study (or another Ray node) ran on the "
             f"same machine: its idle and RAM power is split by what the trials of each had reserved"
         )
+    lines += overshoot_notes(outcomes)
     lines += company_notes(outcomes)
     lines += diverged_notes(outcomes)
     empty = outcomes["status"].isin(COUNTED) & outcomes["val_score"].isna()
