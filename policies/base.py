@@ -82,8 +82,9 @@ class ExtraPasses(NamedTuple):
     """Images that a policy passed through the networks beyond one pass of each batch. Their FLOPs are charged."""
 
     forward: int = 0  # through the student
-    backward: int = 0  # through the student; a backward pass through a backward pass counts twice
+    backward: int = 0  # through the student
     teacher: int = 0  # forward through the teacher
+    twice: int = 0  # backward through a backward pass of the student, as a meta-gradient goes
 
 
 class StepLoss(NamedTuple):

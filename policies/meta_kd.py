@@ -90,10 +90,11 @@ class MetaLearned(Temperature):
         self.optimizer.step()
         self.log_taus.grad = None
         self.log_taus.clamp_(math.log(LOWEST), math.log(HIGHEST))
-        forward, backward, _ = self.extra_passes
+        forward, backward, _, twice = self.extra_passes
         # The look ahead is a backward pass of the batch. The meta-gradient is a forward and a backward pass of the
-        # held-out images, and a backward pass through the look ahead, which counts twice.
-        self.extra_passes = ExtraPasses(forward + len(labels), backward + 3 * len(step.labels) + len(labels))
+        # held-out images, and a backward pass through that of the look ahead.
+        batch, held_out = len(step.labels), len(labels)
+        self.extra_passes = ExtraPasses(forward + held_out, backward + batch + held_out, twice=twice + batch)
 
     def get_extra_state(self) -> dict[str, Any]:
         """The optimizer's state."""

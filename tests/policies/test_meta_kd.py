@@ -15,7 +15,6 @@ import torch
 from scipy.special import log_softmax, softmax
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 from training_steps import step_of
 
 from policies.base import ExtraPasses, Temperature
@@ -217,39 +216,60 @@ def test_a_gradient_that_is_not_finite_moves_nothing() -> None:
 # What it costs
 
 
-@pytest.mark.parametrize("name", ["digits-student", "digits-teacher", "wrn-16-1"])
+@pytest.mark.parametrize("name", ["digits-student", "digits-teacher", "wrn-16-1", "mobilenetv2", "shufflenetv2"])
 def test_what_is_charged_is_what_is_computed(name: str) -> None:
-    """A pass backward through a pass backward is two of them: counted in networks of the catalogue, to 5 %."""
-    student = models.build(name, classes=10, channels=1, image_size=8).train()
-    images, held_out = torch.randn(16, 1, 8, 8), torch.randn(6, 1, 8, 8)
-    labels, teacher = torch.randint(10, (16,)), torch.randn(16, 10)
+    """To the last multiplication, by the counter that watches the pass itself."""
+    size = 8 if name.startswith("digits") else 16
+    student = models.build(name, classes=10, channels=1, image_size=size).train()
+    images, held_out = torch.randn(4, 1, size, size), torch.randn(2, 1, size, size)
+    labels, teacher = torch.randint(10, (4,)), torch.randn(4, 10)
     temperature = make_policy("meta-kd").temperature({}, seed=0)
     temperature.begin_epoch(0, 1, 1)
     step = step_of(
-        student(images), teacher, labels, student=student, images=images, held_out=(held_out, torch.arange(6))
+        student(images), teacher, labels, student=student, images=images, held_out=(held_out, torch.arange(2))
     )
-    with FlopCounterMode(display=False) as counted:
+    with flops.counting() as counted:
         temperature.loss(step)
-    forward, backward, taught = temperature.extra_passes
-    per_image = flops.count(student, (1, 8, 8))
-    charged = forward * per_image.forward + backward * per_image.backward
-    assert (forward, backward, taught) == (6, 3 * 16 + 6, 0)
-    assert charged == pytest.approx(counted.get_total_flops(), rel=0.05)
+    assert temperature.extra_passes == ExtraPasses(forward=2, backward=4 + 2, twice=4)
+    per_image, twice = flops.count(student, (1, size, size)), flops.differentiated_twice(student, (1, size, size))
+    assert counted.get_total_flops() == 2 * per_image.forward + 6 * per_image.backward + 4 * twice
+
+
+def test_a_network_that_cannot_be_differentiated_twice_has_no_such_cost() -> None:
+    class Once(torch.autograd.Function):
+        @staticmethod
+        def forward(context: object, images: Tensor) -> Tensor:
+            return images.flatten(1).sum(1, keepdim=True)
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(context: object, upstream: Tensor) -> Tensor:
+            return upstream[:, :, None, None].expand(-1, 1, 8, 8)
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, images: Tensor) -> Tensor:
+            return Once.apply(images * self.weight)  # type: ignore[no-any-return]
+
+    assert flops.differentiated_twice(Network(), (1, 8, 8)) == 0
 
 
 @pytest.mark.parametrize(("every", "looks"), [(1, 5), (2, 3), (5, 1)])
 def test_every_pass_is_charged_every_epoch(every: int, looks: int, make_trial: MakeTrial) -> None:
     """306 images in batches of 64 are trained on, 34 held out; batches 0, N, 2N, … of an epoch look ahead."""
     trial = make_trial(f"meta-kd:every={every}")
-    sizes = [64, 64, 64, 64, 50][::every]
-    student = trial.costs.student
-    an_epoch = looks * 34 * student.forward + (3 * sum(sizes) + looks * 34) * student.backward
+    seen, held_out = sum([64, 64, 64, 64, 50][::every]), looks * 34
+    student, twice = trial.costs.student, trial.costs.student_twice
+    an_epoch = held_out * student.forward + (seen + held_out) * student.backward + seen * twice
     for epoch, report in enumerate(trial.fit(), start=1):
         assert report.flops_policy == epoch * an_epoch
         parts = report.flops_forward + report.flops_backward + report.flops_teacher + report.flops_eval
         assert report.flops_executed == parts + report.flops_policy
         assert report.flops_forward == epoch * 306 * student.forward
-    assert trial.student.temperature.extra_passes == ExtraPasses(looks * 34, 3 * sum(sizes) + looks * 34)
+    assert trial.student.temperature.extra_passes == ExtraPasses(held_out, seen + held_out, twice=seen)
 
 
 # Within a trial

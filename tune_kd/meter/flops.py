@@ -82,6 +82,31 @@ def count(model: nn.Module, image_shape: tuple[int, int, int]) -> ModelFlops:
     )
 
 
+def differentiated_twice(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
+    """FLOPs per image of differentiating a training step's weight gradients once more, by the gradient of the outputs.
+
+    That is what a meta-gradient takes beyond two backward passes. 0 for a model that cannot be differentiated twice.
+    """
+    twin = copy.deepcopy(model).cpu().eval()
+    weights = [weight for weight in twin.parameters() if weight.requires_grad]
+    counter = counting()
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), _plain_attention():
+        outputs = [
+            each for each in _tensors(twin(torch.zeros(1, *image_shape, dtype=_dtype(twin)))) if each.requires_grad
+        ]
+        upstream = [torch.ones_like(each, requires_grad=True) for each in outputs]
+        try:
+            found = torch.autograd.grad(outputs, weights, upstream, create_graph=True, allow_unused=True)
+            gradients = [each for each in found if each is not None and each.requires_grad]
+            with counter:
+                torch.autograd.grad(
+                    gradients, upstream, [torch.ones_like(each) for each in gradients], allow_unused=True
+                )
+        except RuntimeError:
+            return 0
+    return int(counter.get_total_flops())
+
+
 def counting() -> FlopCounterMode:
     """A context that counts the FLOPs of all that is computed in it, as :func:`count` does, on whatever device.
 

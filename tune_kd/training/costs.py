@@ -17,6 +17,7 @@ class NetworkFlops:
 
     student: flops.ModelFlops
     teacher: flops.ModelFlops
+    student_twice: int = 0  # of differentiating the student's backward pass once more
 
     @classmethod
     def count(cls, scenario: Scenario, data: Data) -> NetworkFlops:
@@ -24,7 +25,8 @@ class NetworkFlops:
         task = task_of(scenario)
         shape = task.image_shape(data)
         student, teacher = (task.build(name, data) for name in (scenario.student, scenario.teacher))
-        return cls(student=flops.count(student, shape), teacher=flops.count(teacher, shape))
+        twice = flops.differentiated_twice(student, shape)
+        return cls(student=flops.count(student, shape), teacher=flops.count(teacher, shape), student_twice=twice)
 
 
 class Passed(NamedTuple):
@@ -37,6 +39,7 @@ class Passed(NamedTuple):
     extra_forward: int = 0  # for the policy alone, as :class:`policies.base.ExtraPasses` counts them
     extra_backward: int = 0
     extra_teacher: int = 0
+    extra_twice: int = 0
 
 
 class Costs:
@@ -45,6 +48,7 @@ class Costs:
     def __init__(self, counted: NetworkFlops, synthesis: int = 0) -> None:
         """``synthesis``: what the attempt's own synthesis of images took."""
         self.student, self.teacher, self.synthesis = counted.student, counted.teacher, synthesis
+        self.student_twice = counted.student_twice
         self.passed = Passed()
 
     def add(self, epoch: Passed) -> None:
@@ -60,6 +64,7 @@ class Costs:
             student.forward * passed.extra_forward
             + student.backward * passed.extra_backward
             + self.teacher.forward * passed.extra_teacher
+            + self.student_twice * passed.extra_twice
         )
         return {
             "flops_forward": forward,
