@@ -15,7 +15,9 @@ import pandas as pd
 
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, run_costs
 from analysis.runs.company import company_notes
+from analysis.runs.contention import contention_notes, waited
 from analysis.runs.diverged import diverged_notes, diverged_trials
+from analysis.runs.own_pace import own_pace_runs, own_pace_spent
 from tune_kd.formats import energy, plural
 from tune_kd.store.columns import ACCURACY
 from tune_kd.store.reading.incumbents import incumbents
@@ -47,7 +49,8 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     ``PLACE``, label (the policy, told apart from its variants), policy, replicate, status, counted, repeated,
     trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_score,
     test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, the same five ``_with_images``, g_per_kwh (of the
-    CO2e, PUE included), meters_beside_s (the longest of its nodes), co_tenants (the mean over its trials). Equal
+    CO2e, PUE included), meters_beside_s (the longest of its nodes), co_tenants (the mean over its trials), waited and
+    waited_other (shares of its trials' time, :func:`analysis.runs.contention.waited`), energy_own_pace_j. Equal
     replicates have equal seeds. ``counted`` rows are completed, have a tested incumbent and are the latest of their
     policy and replicate.
     """
@@ -57,6 +60,8 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
         rows[currency.trial] = rows["run_id"].map(run_costs(rows, trials, Accounting(currency=name)))
         charged = Accounting(currency=name, images=True)
         rows[with_images(currency.trial)] = rows["run_id"].map(run_costs(rows, trials, charged))
+    rows["energy_own_pace_j"] = rows["run_id"].map(run_costs(own_pace_runs(rows), own_pace_spent(trials), Accounting()))
+    rows[["waited", "waited_other"]] = waited(rows["run_id"], trials)
     rows = _with_place(rows, trials, nodes)
     rows["meters_beside_s"] = rows["run_id"].map(_beside(nodes))
     rows["comparison"] = rows.groupby([*SETTING, *PLACE], dropna=False, sort=False).ngroup()
@@ -134,6 +139,7 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
             f"same machine: its idle and RAM power is split by what the trials of each had reserved"
         )
     lines += company_notes(outcomes)
+    lines += contention_notes(outcomes)
     lines += diverged_notes(outcomes)
     empty = outcomes["status"].isin(COUNTED) & outcomes["val_score"].isna()
     if empty.any():

@@ -13,6 +13,7 @@ from rich.console import Console
 from synthetic import DAY, Frames, Recipe, make_frames, run, trial
 
 from analysis import summary
+from analysis.ranking import ranking
 from analysis.rendering.table import Table, render, rich_table
 from analysis.runs.outcomes import notices, run_outcomes
 from tune_kd.errors import InputError
@@ -75,12 +76,45 @@ def test_one_unmeasured_attempt_that_trained_makes_the_energy_unknown(epochs: in
     assert np.isfinite(row["energy_j"]) == known
 
 
-def test_the_energy_ratio_is_of_means_over_the_replicates_both_have() -> None:
-    runs = pd.DataFrame([run("g0", "grid", 0), run("g1", "grid", 1), run("s1", "stochastic", 1)])
-    energies = {"g0": 1000.0, "g1": 100.0, "s1": 5.0}
+def test_a_ratio_of_costs_is_one_figure_over_the_replicates_both_have_whichever_table_has_it() -> None:
+    runs = [run(f"g{i}", "grid", i) for i in range(3)] + [run(f"s{i}", "stochastic", i) for i in (1, 2)]
+    energies = {"g0": 1000.0, "g1": 100.0, "g2": 10.0, "s1": 5.0, "s2": 8.0}
     trials = pd.DataFrame([trial(name, 0, 0.8, 0.7, energy_j=joules) for name, joules in energies.items()])
-    table = table_of(runs, trials).set_index("label")
-    assert table["energy_ratio"].to_dict() == {"grid": 1.0, "stochastic": 0.05}
+    table = table_of(pd.DataFrame(runs), trials).set_index("label")
+    assert table["energy_ratio"].to_dict() == pytest.approx({"grid": 1.0, "stochastic": 0.2})  # √(0.05 · 0.8)
+    verdicts = ranking(run_outcomes(pd.DataFrame(runs), trials)).set_index("label")
+    assert verdicts.loc["stochastic", "ratio"] == pytest.approx(0.2)
+
+
+def test_the_ratio_beside_costs_is_of_the_currency_that_ranks() -> None:
+    runs = pd.DataFrame([run("g", "grid"), run("s", "stochastic")])
+    trials = pd.DataFrame([trial("g", 0, 0.8, 0.7), trial("s", 0, 0.8, 0.7, energy_j=5.0, flops_executed=10)])
+    by_flops, by_energy = (
+        summary.format_table(table_of(runs, trials), order=order)[0].rows for order in ("flops", "energy")
+    )
+    assert [row[-1] for row in by_flops] == ["0.100", "1.00"]
+    assert [row[-1] for row in by_energy] == ["0.500", "1.00"]
+
+
+def test_energies_have_their_spread_and_say_that_a_model_made_them() -> None:
+    runs = pd.DataFrame([run("g0", "grid", 0), run("g1", "grid", 1)])
+    trials = pd.DataFrame([trial(f"g{i}", 0, 0.8, 0.7, energy_j=joules) for i, joules in enumerate((3600.0, 10800.0))])
+    [table] = summary.format_table(table_of(runs, trials))
+    assert table.rows[0][table.headers.index("Wh model")] == "2.00 ±1.4"  # √2, over n − 1
+    [counted] = summary.format_table(table_of(runs, trials.assign(energy_method="counter")))
+    assert "Wh" in counted.headers
+
+
+def test_energy_at_its_own_pace_has_a_column_where_it_differs() -> None:
+    runs = pd.DataFrame([run("g", "grid"), run("s", "stochastic")])
+    calm = pd.DataFrame([trial(name, 0, 0.8, 0.7, energy_j=3600.0, energy_own_pace_j=3600.0) for name in "gs"])
+    busy = calm.assign(energy_own_pace_j=[1800.0, 3600.0])
+    assert "own pace" not in summary.format_table(table_of(runs, calm))[0].headers
+    [table] = summary.format_table(table_of(runs, busy))
+    assert {row[0]: row[table.headers.index("own pace")] for row in table.rows} == {
+        "grid": "0.500",
+        "stochastic": "1.00",
+    }
 
 
 def test_without_grid_the_first_policy_named_is_the_reference() -> None:

@@ -18,10 +18,13 @@ class RecordedHost:
         self.processes: dict[int, ProcessTimes] = {}
         self.scans = 0
         self.read_pids: list[int] = []
+        self.waits: dict[int, dict[int, float]] | None = {}  # by process and thread; None: a kernel that does not tell
 
     @property
     def host(self) -> Host:
-        return Host(clock=lambda: self.now_s, busy_s=lambda: self.busy_s, scan=self.scan, read=self.read)
+        return Host(
+            clock=lambda: self.now_s, busy_s=lambda: self.busy_s, scan=self.scan, read=self.read, waits=self.waits_of
+        )
 
     def scan(self) -> dict[int, ProcessTimes]:
         self.scans += 1
@@ -42,6 +45,15 @@ class RecordedHost:
             if pid in self.processes:
                 times = self.processes[pid]
                 self.processes[pid] = times._replace(own_s=times.own_s + used_s)
+
+    def waits_of(self, pid: int) -> dict[int, float] | None:
+        return None if self.waits is None or pid not in self.processes else dict(self.waits.get(pid, {pid: 0.0}))
+
+    def wait(self, pid: int, thread: int, wait_s: float) -> None:
+        """A thread of a process was ready to run for so long, and had no CPU."""
+        assert self.waits is not None
+        threads = self.waits.setdefault(pid, {})
+        threads[thread] = threads.get(thread, 0.0) + wait_s
 
     def end(self, pid: int, *, waited_for: bool = True) -> None:
         ended = self.processes.pop(pid)

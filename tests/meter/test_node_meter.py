@@ -116,16 +116,17 @@ def test_a_mark_includes_the_open_interval_and_closes_nothing(computer: Recorded
     assert meter.unregister("a").energy.cpu_j == pytest.approx(DYNAMIC_W_PER_CPU)
 
 
-def test_a_mark_reads_the_known_processes_alone(computer: RecordedHost) -> None:
+def test_a_mark_reads_the_known_processes_of_trials_alone(computer: RecordedHost) -> None:
     computer.start(10)
     computer.start(11)
     meter = metered(computer)
     meter.register("a", 10, cpus=1)
+    computer.start(99)
     meter.register("b", 11, cpus=1)
     scans = computer.scans
     meter.mark("a")
     assert computer.scans == scans
-    assert computer.read_pids == [10]
+    assert computer.read_pids == [10, 11]
 
 
 @settings(deadline=None)

@@ -180,6 +180,7 @@ def compute_outputs(config: Mapping[str, Any], shared: Shared) -> None:
         duration_s=time.perf_counter() - started,
         energy_j=energy_j,
         co2e_g=shared.carbon.co2e_g(energy_j),
+        own_pace_j=meter.pace.own_j,
     )
     for epoch in epochs:
         outputs.write_cost(epoch, cost / len(epochs))
@@ -211,7 +212,9 @@ def _unmarked(shared: Shared, meter: TrialMeter, cost: Cost) -> Cost:
     """Close the account; the energy that it has had beyond ``cost``, since the last mark."""
     total_j = meter.close().total_j
     rest_j = None if total_j is None or cost.energy_j is None else total_j - cost.energy_j
-    return Cost(energy_j=rest_j, co2e_g=shared.carbon.co2e_g(rest_j))
+    own_j = meter.pace.own_j
+    own_rest_j = None if own_j is None or cost.own_pace_j is None else own_j - cost.own_pace_j
+    return Cost(energy_j=rest_j, co2e_g=shared.carbon.co2e_g(rest_j), own_pace_j=own_rest_j)
 
 
 def _synthesiser(shared: Shared, folder: str, meter: TrialMeter) -> Synthesiser:

@@ -267,6 +267,7 @@ def _of_teacher(teacher: Teacher, scenario: Scenario, carbon: Carbon) -> Mapping
     return {
         "teacher_id": teacher.teacher_id,
         "teacher_energy_j": teacher.energy_j,
+        "teacher_energy_own_pace_j": teacher.energy_own_pace_j,
         "teacher_co2e_g": carbon.co2e_g(teacher.energy_j),
         "teacher_flops": teacher.flops,
         "teacher_duration_s": teacher.duration_s,

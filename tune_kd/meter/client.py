@@ -13,6 +13,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from tune_kd.meter.actor import meter_name
 from tune_kd.meter.energy import Energy
 from tune_kd.meter.node import TrialEnergy
+from tune_kd.meter.pace import Pace
 
 MOST_TIMEOUTS = 3
 """So many answers in a row that do not come, and the meter is not asked again."""
@@ -64,6 +65,11 @@ class TrialMeter:
     def co_tenants(self) -> int:
         """The most trials that were on the node with this one, as of the last mark."""
         return self._latest.co_tenants
+
+    @property
+    def pace(self) -> Pace:
+        """How busy the node was for it, as of the last mark."""
+        return self._latest.pace
 
     def mark(self) -> Energy:
         """Energy since construction; cumulative, with joules of 0 or more. Unmeasured if ``failure`` has a reason."""

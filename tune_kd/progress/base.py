@@ -21,6 +21,9 @@ class Progress:
     def stage(self, text: str) -> None:
         """What is being prepared: data, teacher, Ray."""
 
+    def busy(self, text: str) -> None:
+        """Other programs keep this machine busy: how much, and what that means, in one line."""
+
     def data_read(self, text: str) -> None:
         """The data are read: their classes, images per part and test set, in one line."""
 

@@ -31,6 +31,9 @@ class NotesOnly(Progress):
     def note(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
 
+    def busy(self, text: str) -> None:
+        self.note(text)
+
 
 class Watching(NotesOnly):
     """What the displays share: a view of every run so far."""
