@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, run_costs
+from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, processors_energy, run_costs
 from analysis.runs.company import company_notes
 from analysis.runs.contention import contention_notes, waited
 from analysis.runs.diverged import diverged_notes, diverged_trials
@@ -50,7 +50,8 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_score,
     test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, the same five ``_with_images``, g_per_kwh (of the
     CO2e, PUE included), meters_beside_s (the longest of its nodes), co_tenants (the mean over its trials), waited and
-    waited_other (shares of its trials' time, :func:`analysis.runs.contention.waited`), energy_own_pace_j. Equal
+    waited_other (shares of its trials' time, :func:`analysis.runs.contention.waited`), energy_own_pace_j,
+    energy_processors_j (above idle; what trials share is in it whole). Equal
     replicates have equal seeds. ``counted`` rows are completed, have a tested incumbent and are the latest of their
     policy and replicate.
     """
@@ -61,6 +62,7 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
         charged = Accounting(currency=name, images=True)
         rows[with_images(currency.trial)] = rows["run_id"].map(run_costs(rows, trials, charged))
     rows["energy_own_pace_j"] = rows["run_id"].map(run_costs(own_pace_runs(rows), own_pace_spent(trials), Accounting()))
+    rows["energy_processors_j"] = rows["run_id"].map(run_costs(rows, processors_energy(trials), Accounting()))
     rows[["waited", "waited_other"]] = waited(rows["run_id"], trials)
     rows = _with_place(rows, trials, nodes)
     rows["meters_beside_s"] = rows["run_id"].map(_beside(nodes))

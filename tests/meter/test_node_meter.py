@@ -168,6 +168,25 @@ def test_the_record_says_how_the_node_was_metered(computer: RecordedHost) -> Non
     assert set(row) <= {column.name for column in TABLES["nodes"]}
 
 
+def test_a_teacher_pays_for_the_cpus_that_nobody_has_reserved_and_takes_none_from_a_trial(
+    computer: RecordedHost,
+) -> None:
+    meter = metered(computer)
+    for pid in (10, 11):
+        computer.start(pid)
+    meter.register("teacher", 10, cpus=1, spare=True)
+    computer.run(1, {10: 2.0})
+    alone = meter.mark("teacher").energy
+    assert (alone.idle_j, alone.ram_j) == (20, 5)  # all of the node
+    meter.register("trial", 11, cpus=1)
+    computer.run(1, {10: 1.0, 11: 1.0})
+    meter.tick()
+    trials = meter.snapshot().trials
+    assert (trials["trial"].energy.idle_j, trials["trial"].energy.ram_j) == (10, 2.5)
+    assert (trials["teacher"].energy.idle_j, trials["teacher"].energy.ram_j) == (20 + 10, 5 + 2.5)
+    assert meter.snapshot().totals.idle_j == 0
+
+
 def test_co_tenants_are_the_most_there_ever_were(computer: RecordedHost) -> None:
     meter = metered(computer)
     for trial, pid in (("a", 10), ("b", 11), ("c", 12)):

@@ -25,6 +25,7 @@ from tune_kd.cluster.shared import (
     Shared,
     checkpoint_place,
     cpus_of_this_node,
+    cpus_of_this_task,
     data_of,
     meter_here,
     once,
@@ -145,11 +146,11 @@ def examine_student(config: Mapping[str, Any], shared: Shared) -> None:
 def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) -> Teacher:
     """Ray task: obtain the scenario's teacher, metered under its ``name``.
 
-    Nothing else of the study runs meanwhile, so it computes with all CPUs of its node, however few are reserved.
+    It computes with all CPUs of its node, however few are reserved: as a rule, every run waits for it. Where others go
+    on meanwhile, its account has what these leave.
     """
-    cpus = cpus_of_this_node()
-    prepare_process(cpus)
-    meter = meter_here(once(f"teacher {name}"), cpus)
+    prepare_process(cpus_of_this_node())
+    meter = meter_here(once(f"teacher {name}"), cpus_of_this_task(), spare=True)
     teacher = obtain_teacher(scenario, data, device=device(gpus), meter=meter)
     meter.close()
     return teacher

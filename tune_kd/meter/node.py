@@ -60,11 +60,12 @@ class _Seat:
     gpu_shares: Mapping[int, float]
     exclusive: frozenset[int]
     run: str | None
+    spare: bool = False
     marked: tuple[Energy, Pace] = (Energy(), Pace())
 
-    def use(self, cpu_s: float, wait_s: float | None) -> Use:
+    def use(self, cpu_s: float, wait_s: float | None, spare_cpus: float) -> Use:
         return Use(
-            cpus=self.cpus,
+            cpus=self.cpus + (spare_cpus if self.spare else 0.0),
             cpu_s=cpu_s,
             wait_s=wait_s,
             gpu_shares=self.gpu_shares,
@@ -105,11 +106,19 @@ class NodeMeter:
         return self._ledger.end(run)
 
     def register(
-        self, trial: str, pid: int, *, cpus: float, gpus: Mapping[str, float] | None = None, run: str | None = None
+        self,
+        trial: str,
+        pid: int,
+        *,
+        cpus: float,
+        gpus: Mapping[str, float] | None = None,
+        run: str | None = None,
+        spare: bool = False,
     ) -> None:
         """Meter the process tree of ``pid`` as ``trial`` of ``run`` from now on.
 
-        ``cpus`` and ``gpus`` (share by device id) are its reservations. Raises ProcessLookupError, KeyError for
+        ``cpus`` and ``gpus`` (share by device id) are its reservations. One that computes with ``spare`` CPUs, too, has
+        those beside them that nobody has reserved. Raises ProcessLookupError, KeyError for
         a GPU that is not here, InputError for a name that was used before.
         """
         if trial in self._trials:
@@ -121,7 +130,7 @@ class NodeMeter:
             self._end(before, "lost")
         tree = ProcessTree(pid, processes)
         queue = RunQueue(tree.pids, self._readers.host.waits)
-        self._seats[trial] = _Seat(tree, queue, cpus, shares, exclusive, run)
+        self._seats[trial] = _Seat(tree, queue, cpus, shares, exclusive, run, spare)
         self._trials[trial] = TrialEnergy(energy=self._nothing(), co_tenants=0, pace=AT_REST)
         self._say()
         self._count_tenants()
@@ -141,7 +150,8 @@ class NodeMeter:
         trial_of = self._trial_of()
         processes = {pid: times for pid in trial_of if (times := self._readers.host.read(pid)) is not None}
         interval = self._readers.between(self._last, self._readers.read(), trial_of)
-        uses = {name: other.use(other.tree.preview(processes), None) for name, other in self._seats.items()}
+        spare = self._spare_cpus()
+        uses = {name: other.use(other.tree.preview(processes), None, spare) for name, other in self._seats.items()}
         uses[trial] = replace(uses[trial], wait_s=seat.queue.preview(seat.tree.pids))
         seat.marked = _at_least(seat.marked, self._ledger.preview(trial, interval, uses, self._beside))
         energy, pace = seat.marked
@@ -193,13 +203,14 @@ class NodeMeter:
         processes = self._readers.host.scan()
         now = self._readers.read()
         trial_of = self._trial_of()
+        self._beside = self._look_beside()
+        spare = self._spare_cpus()
         uses = {
-            trial: seat.use(seat.tree.advance(processes), seat.queue.advance(seat.tree.pids))
+            trial: seat.use(seat.tree.advance(processes), seat.queue.advance(seat.tree.pids), spare)
             for trial, seat in self._seats.items()
         }
         self._readers.learn(self._last, now)
         interval = self._readers.between(self._last, now, trial_of | self._trial_of())
-        self._beside = self._look_beside()
         self._ledger.close(interval, uses, gap=now.gaps > self._last.gaps, beside=self._beside)
         self._last = now
         for trial in self._seats:
@@ -207,6 +218,12 @@ class NodeMeter:
             self._trials[trial] = replace(self._trials[trial], energy=energy, pace=pace)
         self._count_tenants()
         return processes
+
+    def _spare_cpus(self) -> float:
+        """The CPUs that nobody has reserved, for each of those that compute with them."""
+        reserved = sum(seat.cpus for seat in self._seats.values()) + (self._beside.cpus if self._beside else 0.0)
+        takers = sum(seat.spare for seat in self._seats.values())
+        return max(0.0, self._ledger.cpus - reserved) / max(1, takers)
 
     def _look_beside(self) -> Beside | None:
         """The reservations of other meters here; None if unknown."""
