@@ -22,6 +22,7 @@ from tune_kd.formats import energy, plural
 from tune_kd.store.columns import ACCURACY
 from tune_kd.store.reading.incumbents import incumbents
 
+UNMATCHED = 0.01  # the share of a run's energy from which a difference to its nodes' totals is noted
 COUNTED = ("completed",)  # a run that can be a replicate; a stopped one was interrupted and can be resumed
 SETTING = (
     "scenario",
@@ -83,9 +84,12 @@ def with_images(cost: str) -> str:
 def _settings(runs: pd.DataFrame) -> pd.DataFrame:
     """What was planned of each run, one row a run."""
     wanted = ("study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed")
-    rows = columns(runs, (*wanted, "replicate", "status", *(key for key in SETTING if key != "recipe")))
+    rows = columns(
+        runs, (*wanted, "energy_unmatched_j", "replicate", "status", *(key for key in SETTING if key != "recipe"))
+    )
     rows = rows.drop_duplicates("run_id").reset_index(drop=True)
-    rows = rows.assign(**{name: as_float(rows[name]) for name in ("equivalence_margin", "budget_limit")})
+    numbers = ("equivalence_margin", "budget_limit", "energy_unmatched_j")
+    rows = rows.assign(**{name: as_float(rows[name]) for name in numbers})
     rows["metric"] = rows["metric"].astype(object).where(rows["metric"].notna(), ACCURACY)
     rows["recipe"] = [_canonical(text, drop=NOT_THE_RECIPE) for text in rows["scenario_json"]]
     return rows
@@ -141,6 +145,11 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
             f"same machine: its idle and RAM power is split by what the trials of each had reserved"
         )
     lines += company_notes(outcomes)
+    if unmatched := int((outcomes["energy_unmatched_j"].abs() > UNMATCHED * outcomes["energy_j"]).sum()):
+        lines.append(
+            f"node totals of {plural(unmatched, 'run')} are not those of its trials: a driver was killed, or outputs "
+            f"of the teacher were taken from an earlier run; energy_unmatched_j has the difference"
+        )
     lines += contention_notes(outcomes)
     lines += diverged_notes(outcomes)
     empty = outcomes["status"].isin(COUNTED) & outcomes["val_score"].isna()

@@ -271,6 +271,15 @@ def test_a_store_without_trials_or_without_runs_still_gives_a_table() -> None:
     assert summary.format_table(empty) == []
 
 
+def test_json_has_numbers_whole_and_null_for_what_has_no_value() -> None:
+    values = {"small": 1 / 3e12, "large": 1e17 / 3, "count": 2**53, "unknown": np.nan, "endless": np.inf, "at": DAY}
+    table = Table(title="", headers=[], rows=[], data=pd.DataFrame([values | {"words": ["a", "b"]}]))
+    [[row]] = json.loads(render(table, "json"))
+    assert (row["small"], row["large"], row["count"]) == (1 / 3e12, 1e17 / 3, 2**53)
+    assert (row["unknown"], row["endless"], row["words"]) == (None, None, ["a", "b"])
+    assert row["at"] == "2026-01-01T00:00:00+00:00"
+
+
 def test_every_form_says_the_same_and_machines_get_base_units() -> None:
     frames = make_frames(replicates=2)
     tables = tables_of(frames.runs, frames.trials, frames.nodes)
@@ -305,9 +314,9 @@ def frames() -> Frames:
 
 
 def test_energies_share_one_unit_that_fits_the_largest(frames: Frames) -> None:
-    assert "Wh" in tables_of(frames.runs, frames.trials)[0].headers
+    assert "Wh model" in tables_of(frames.runs, frames.trials)[0].headers
     large = frames.trials.assign(energy_j=frames.trials["energy_j"] * 1000)
-    assert "kWh" in tables_of(frames.runs, large)[0].headers
+    assert "kWh model" in tables_of(frames.runs, large)[0].headers
 
 
 def test_orders_are_by_energy_accuracy_or_as_named(frames: Frames) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from tune_kd.budget.ledger import Ledger
 from tune_kd.config.catalogue import policy_record
 from tune_kd.config.scenario import scenario_sha256, to_record
-from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, TrialTested
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted, TrialTested
 from tune_kd.planning.plan import RunPlan, Study, plan_study, space_record
 from tune_kd.progress.base import Progress
 from tune_kd.store import Store, create_store
@@ -58,6 +58,13 @@ def ended(
     run: RunPlan, index: int, *, status: str = "completed", error: str | None = None, attempt: int = 0
 ) -> TrialEnded:
     return TrialEnded(**key(run, index, attempt), at=START + timedelta(seconds=index + 9), status=status, error=error)
+
+
+def metered(run: RunPlan, index: int, energy_j: float, *, attempt: int = 0) -> TrialMetered:
+    """The closed account of an attempt."""
+    fields: dict[str, Any] = {field.name: None for field in dataclasses.fields(TrialMetered)}
+    at = START + timedelta(seconds=index + 9)
+    return TrialMetered(**{**fields, **key(run, index, attempt), "at": at, "energy_j": energy_j})
 
 
 def tested(run: RunPlan, index: int) -> TrialTested:

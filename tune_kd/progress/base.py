@@ -30,6 +30,9 @@ class Progress:
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         """A run begins; ``ledger`` is its own, up to date at every event."""
 
+    def known(self, plan: RunPlan, events: Sequence[Event]) -> None:
+        """A run goes on: what earlier drivers of it have recorded. Told once, after its start."""
+
     def teacher_asked(self, plan: RunPlan, cost: Cost) -> None:
         """What a run is charged, beyond its trials, for outputs of the teacher that they share."""
 
