@@ -24,7 +24,7 @@ ORDERS = (*CURRENCIES, "accuracy", "named")
 COSTS = tuple(currency.trial for currency in CURRENCIES.values())
 REPLICATES_TO_CONCLUDE = 10
 
-PACED = "own pace: {unit} without modelled RAM and idle of the time in which trials waited for a CPU"
+PACED = "own pace: {unit} with modelled RAM and idle only of the time in which trials ran undisturbed"
 IMAGES = "+ images: that with their synthesis, done once a replicate and in no budget"
 
 # What tables show each currency in, and how many of its base unit one of them is.

@@ -1,7 +1,7 @@
 """Records with the energy at the trials' own pace in place of the energy by the hour.
 
 Where RAM and idle power are modelled, they are charged by the hour for what a trial reserves. A trial that a stranger
-slows down then costs more for the same work. At its own pace it is charged for the time without waiting for a CPU.
+slows down then costs more for the same work. At its own pace it is charged for the time undisturbed.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Layout:
         str,
         option(
             OPTIONS,
-            "Modelled RAM and idle energy: by-the-hour, as charged; own-pace: without time that waited for a CPU.",
+            "Modelled RAM and idle energy: by-the-hour, as charged; own-pace: of the time undisturbed.",
             "NAME",
             complete=one_of(ACCOUNTINGS),
         ),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tune_kd.meter.energy import Energy, combined
+from tune_kd.meter.run_queue import ThreadTimes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +42,12 @@ class Use:
     """One trial in the interval: its reserved CPUs, used CPU seconds, reserved share of each GPU (0 to 1).
 
     ``exclusive`` are the GPUs that it has to itself. ``run`` is the run that it belongs to; None for a teacher.
-    ``wait_s`` is how long its slowest thread waited for a CPU; None: unknown.
+    ``threads`` are the most that one of its threads has run and has waited for a CPU; None: unknown.
     """
 
     cpus: float
     cpu_s: float
-    wait_s: float | None = None
+    threads: ThreadTimes | None = None
     gpu_shares: Mapping[int, float] = field(default_factory=dict)
     exclusive: frozenset[int] = frozenset()
     run: str | None = None

@@ -18,7 +18,7 @@ from tune_kd.meter.node_ledger import NodeLedger, NodeTotals
 from tune_kd.meter.pace import AT_REST, Pace
 from tune_kd.meter.processes import ProcessTimes
 from tune_kd.meter.readings import NodeReaders
-from tune_kd.meter.run_queue import RunQueue
+from tune_kd.meter.run_queue import RunQueue, ThreadTimes
 from tune_kd.meter.tree import ProcessTree
 
 
@@ -63,11 +63,11 @@ class _Seat:
     spare: bool = False
     marked: tuple[Energy, Pace] = (Energy(), Pace())
 
-    def use(self, cpu_s: float, wait_s: float | None, spare_cpus: float) -> Use:
+    def use(self, cpu_s: float, threads: ThreadTimes | None, spare_cpus: float) -> Use:
         return Use(
             cpus=self.cpus + (spare_cpus if self.spare else 0.0),
             cpu_s=cpu_s,
-            wait_s=wait_s,
+            threads=threads,
             gpu_shares=self.gpu_shares,
             exclusive=self.exclusive,
             run=self.run,
@@ -129,7 +129,7 @@ class NodeMeter:
         for before in [name for name, seat in self._seats.items() if seat.tree.root == pid]:
             self._end(before, "lost")
         tree = ProcessTree(pid, processes)
-        queue = RunQueue(tree.pids, self._readers.host.waits)
+        queue = RunQueue(tree.pids, self._readers.host.threads)
         self._seats[trial] = _Seat(tree, queue, cpus, shares, exclusive, run, spare)
         self._trials[trial] = TrialEnergy(energy=self._nothing(), co_tenants=0, pace=AT_REST)
         self._say()
@@ -152,7 +152,7 @@ class NodeMeter:
         interval = self._readers.between(self._last, self._readers.read(), trial_of)
         spare = self._spare_cpus()
         uses = {name: other.use(other.tree.preview(processes), None, spare) for name, other in self._seats.items()}
-        uses[trial] = replace(uses[trial], wait_s=seat.queue.preview(seat.tree.pids))
+        uses[trial] = replace(uses[trial], threads=seat.queue.preview(seat.tree.pids))
         seat.marked = _at_least(seat.marked, self._ledger.preview(trial, interval, uses, self._beside))
         energy, pace = seat.marked
         return replace(self._trials[trial], energy=energy, pace=pace)

@@ -1,8 +1,12 @@
-"""What a trial would have taken undisturbed: the same work, without the time that it waited for a CPU.
+"""What a trial would have taken undisturbed: the same work, without the time that it waited.
 
 RAM and idle power are charged by the hour. A trial that somebody slows down therefore costs more, though it does the
 same. Its energy at its own pace has the modelled part of that for the undisturbed time alone. What a counter has
 measured stays as it is.
+
+A trial on CPUs alone is undisturbed while its busiest thread runs. It also waits for its driver and its meter, which
+strangers slow down just as well; nothing tells by how much, so all of that is left out, on a calm machine, too. A
+trial on a GPU waits for the GPU: of it only the time is left out in which a thread was ready and had no CPU.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from typing import Any
 from tune_kd.meter.attribution import Interval, Use
 from tune_kd.meter.energy import Energy, combined
 
-METHODS = ("counter", "run-queue", "cpu-time", "mixed")
+METHODS = ("counter", "run-time", "run-queue", "cpu-time", "mixed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +30,8 @@ class Pace:
     ``metered_s`` is the time that it was metered, ``cpu_s`` are its CPU seconds. ``wait_s`` is the time that its
     slowest thread was ready to run and had no CPU; ``wait_other_s`` the part of it that programs which are no trials
     here took. ``other_cpu_s`` are the CPU seconds of those meanwhile. ``method`` is how the undisturbed time was
-    found: ``run-queue`` (the wait is taken off), ``cpu-time`` (CPU seconds over reserved CPUs), ``counter`` (no energy
-    is modelled by the hour) or ``mixed``.
+    found: ``run-time`` (that of the busiest thread), ``run-queue`` (on a GPU: without ``wait_s``), ``cpu-time`` (CPU
+    seconds over reserved CPUs), ``counter`` (no energy is modelled by the hour) or ``mixed``.
     """
 
     metered_s: float | None = None
@@ -96,7 +100,7 @@ def pace(
 
     Its wait goes to whoever had the CPUs meanwhile, by their CPU seconds: other trials, and programs that are none.
     """
-    wait_s = None if use.wait_s is None else min(use.wait_s, duration_s)
+    wait_s = None if use.threads is None else min(use.threads.wait_s, duration_s)
     taken_s = siblings_cpu_s + other_cpu_s
     lost, method = (0.0, "counter") if by_the_hour_j is None else _lost(duration_s, use)
     total_j = energy.total_j
@@ -115,10 +119,10 @@ def _lost(duration_s: float, use: Use) -> tuple[float | None, str | None]:
     """The share of an interval by which a trial was prolonged, and how that is known."""
     if duration_s <= 0:
         return 0.0, None
-    if use.wait_s is not None:
-        return min(1.0, use.wait_s / duration_s), "run-queue"
     if use.gpu_shares:
-        return None, None  # it may have waited for its GPU just as well
+        return (None, None) if use.threads is None else (min(1.0, use.threads.wait_s / duration_s), "run-queue")
+    if use.threads is not None:
+        return max(0.0, 1 - use.threads.run_s / duration_s), "run-time"
     reserved_s = use.cpus * duration_s
     return max(0.0, 1 - use.cpu_s / reserved_s) if reserved_s else 0.0, "cpu-time"
 

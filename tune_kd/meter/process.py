@@ -18,7 +18,7 @@ from tune_kd.meter.energy import Energy
 from tune_kd.meter.pace import AT_REST, Pace, pace
 from tune_kd.meter.power_model import PowerModel
 from tune_kd.meter.processes import own_tree_cpu_s
-from tune_kd.meter.run_queue import RunQueue, Waits, thread_waits
+from tune_kd.meter.run_queue import RunQueue, Threads, threads_of
 
 
 class ProcessMeter:
@@ -36,7 +36,7 @@ class ProcessMeter:
         *,
         clock: Callable[[], float] = time.monotonic,
         cpu_seconds: Callable[[], float] = own_tree_cpu_s,
-        waits: Callable[[int], Waits | None] = thread_waits,
+        threads: Callable[[int], Threads | None] = threads_of,
     ) -> None:
         if not (math.isfinite(cpus) and cpus > 0):
             raise InputError(f"reserved CPUs must be > 0, got {cpus}")
@@ -47,7 +47,7 @@ class ProcessMeter:
         self._started_at_s = clock()
         self._last_cpu_s = cpu_seconds()
         self._used_s = 0.0
-        self._cpus, self._queue = cpus, RunQueue([os.getpid()], waits)
+        self._cpus, self._queue = cpus, RunQueue([os.getpid()], threads)
         self.pace = AT_REST
 
     @property
@@ -72,7 +72,7 @@ class ProcessMeter:
 
     def _pace_of(self, energy: Energy, duration_s: float) -> Pace:
         """Since construction. What other programs did meanwhile is not seen."""
-        use = Use(cpus=self._cpus, cpu_s=self._used_s, wait_s=self._queue.preview([os.getpid()]))
+        use = Use(cpus=self._cpus, cpu_s=self._used_s, threads=self._queue.preview([os.getpid()]))
         by_the_hour_j = (energy.ram_j or 0.0) + (energy.idle_j or 0.0)
         found = pace(duration_s, use, energy, by_the_hour_j)
         return replace(found, wait_other_s=None, other_cpu_s=None)

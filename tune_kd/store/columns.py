@@ -77,8 +77,8 @@ SPENT = (
     C("cpu_wait_s", "double", "s", "time that its slowest thread was ready to run and had no CPU"),
     C("cpu_wait_other_s", "double", "s", "of cpu_wait_s: because of programs that are no trials of this meter"),
     C("cpu_other_s", "double", "s", "CPU seconds of those programs on its node meanwhile"),
-    C("energy_own_pace_j", "double", "J", "energy_j, but modelled RAM and idle only for the time without waiting"),
-    C("own_pace_method", "string", "", "how that time was found: run-queue, cpu-time, mixed; counter: none modelled"),
+    C("energy_own_pace_j", "double", "J", "energy_j, but modelled RAM and idle only for the time undisturbed"),
+    C("own_pace_method", "string", "", "how that was found: run-time, run-queue, cpu-time, mixed or counter"),
 )
 
 RUNS = (
