@@ -123,7 +123,7 @@ def test_with_two_trials_at_a_time_the_energies_add_up_to_the_nodes_total(everyt
     # A job reserves a CPU: never are there more than the machine has, tests of ended trials among them.
     assert 1 <= trials.co_tenants.max() < os.cpu_count()
     # What is charged to a run and metered for another one is marked.
-    elsewhere = runs.shared_energy_j.fillna(0.0).sub(computed, fill_value=0.0)
+    elsewhere = runs.shared_energy_j.fillna(0.0).sub(computed, fill_value=0.0).reindex(runs.index)
     pd.testing.assert_series_equal(runs.energy_unmatched_j, elsewhere, check_names=False, atol=1e-6)
 
 
