@@ -17,7 +17,7 @@ from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, 
 from analysis.runs.company import company_notes
 from analysis.runs.contention import contention_notes, waited
 from analysis.runs.diverged import diverged_notes, diverged_trials
-from analysis.runs.own_pace import own_pace_runs, own_pace_spent
+from analysis.runs.own_pace import OWN_PACE, own_pace_runs, own_pace_spent
 from tune_kd.formats import energy, plural
 from tune_kd.store.columns import ACCURACY
 from tune_kd.store.reading.incumbents import incumbents
@@ -85,7 +85,15 @@ def _settings(runs: pd.DataFrame) -> pd.DataFrame:
     """What was planned of each run, one row a run."""
     wanted = ("study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed")
     rows = columns(
-        runs, (*wanted, "energy_unmatched_j", "replicate", "status", *(key for key in SETTING if key != "recipe"))
+        runs,
+        (
+            *wanted,
+            "energy_unmatched_j",
+            "accounting",
+            "replicate",
+            "status",
+            *(key for key in SETTING if key != "recipe"),
+        ),
     )
     rows = rows.drop_duplicates("run_id").reset_index(drop=True)
     numbers = ("equivalence_margin", "budget_limit", "energy_unmatched_j")
@@ -145,6 +153,10 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
             f"same machine: its idle and RAM power is split by what the trials of each had reserved"
         )
     lines += company_notes(outcomes)
+    if (outcomes["accounting"] == OWN_PACE).any():
+        lines.append(
+            "energies and CO2e are at the trials' own pace: modelled RAM and idle only of the time undisturbed"
+        )
     if unmatched := int((outcomes["energy_unmatched_j"].abs() > UNMATCHED * outcomes["energy_j"]).sum()):
         lines.append(
             f"node totals of {plural(unmatched, 'run')} are not those of its trials: a driver was killed, or outputs "

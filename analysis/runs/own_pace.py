@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from analysis.runs.reading import Records
 
-BY_THE_HOUR, OWN_PACE = ACCOUNTINGS = ("by-the-hour", "own-pace")
+OWN_PACE = "own-pace"
+"""What ``accounting`` is of such ``runs``, a column that the store has not."""
 MODELLED = ("energy_ram_j", "energy_idle_j")  # what goes by the hour
 
 
@@ -39,7 +40,7 @@ def at_own_pace(records: Records) -> Records:
 
 def own_pace_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """A copy of ``runs`` with the energies of what trials share, and of the teacher, at their own pace."""
-    runs = runs.copy()
+    runs = runs.assign(accounting=OWN_PACE)
     for prefix in ("shared_", "pool_", "teacher_"):
         _restate(runs, prefix)
     return runs

@@ -52,6 +52,8 @@ def test_the_ranking_by_own_pace_is_another_one() -> None:
     assert list(rank(tabulate(paced.outcomes))["label"]) == ["tpe", "grid"]
     assert list(paced.outcomes["energy_j"]) == [10.0, 8.0]
     assert list(paced.outcomes["co2e_g"]) == pytest.approx([10.0, 8.0])
+    said = "energies and CO2e are at the trials' own pace"
+    assert [any(line.startswith(said) for line in notices(one.outcomes)) for one in (BUSY, paced)] == [False, True]
 
 
 def test_components_at_own_pace_add_up_to_it_and_use_stays_as_it_is() -> None:

@@ -38,7 +38,7 @@ def report(
     """Show the ranking of everything in a store: costs, and with replicates verdicts, for each scenario and budget."""
     files.check_whole(layout.budget)
     recorded = _recorded(store, epochs=files.html is not None or layout.budget is not None)
-    records = factors.applied_to(layout.accounted(recorded))
+    records = layout.accounted(factors.applied_to(recorded))
     if layout.budget is not None:
         from tune_kd.cli.shown.replayed import print_replay
 
