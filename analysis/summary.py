@@ -77,7 +77,7 @@ def rank(table: pd.DataFrame, order: str = "energy") -> pd.DataFrame:
 
 
 def format_table(table: pd.DataFrame, *, order: str = "energy", notes: Sequence[str] = ()) -> list[Table]:
-    """One :class:`Table` per comparison, at most 80 columns wide; show it with ``render`` or ``rich_table``."""
+    """One :class:`Table` per comparison; show it with ``render``, or fitted to a terminal with ``rich_table``."""
     shown: list[Table] = []
     for _, rows in rank(table, order).groupby("comparison", sort=True):
         shown.append(_format_comparison(rows, order, notes if not shown else ()))

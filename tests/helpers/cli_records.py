@@ -46,7 +46,7 @@ def report(run: RunPlan, index: int, epoch: int, *, attempt: int = 0, **changes:
     """An epoch; energy, time and FLOPs are cumulative: 1 mWh, 0.1 s and 10⁹ FLOPs an epoch."""
     fields: dict[str, Any] = {field.name: 0 for field in dataclasses.fields(EpochReport)}
     fields |= {"node_id": "node", "energy_method": "model", "flops_uncounted_ops": "", "checkpoint_epoch": epoch}
-    fields |= {"own_pace_method": "run-time"}
+    fields |= {"own_pace_method": "run-time", "energy_own_pace_j": epoch * WH / 1000}
     fields |= dict.fromkeys(("diverged_epoch", "checkpoint_val_score", "checkpoint_val_loss"))
     fields |= {"tau_mean": 4.0, "tau_min": 4.0, "tau_max": 4.0, "val_score": 0.5 + epoch / 100}
     fields |= {"energy_j": epoch * WH / 1000, "duration_s": epoch / 10, "flops_executed": epoch * 10**9, "co2e_g": 1.0}
