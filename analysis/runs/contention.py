@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.runs.accounting import as_float, columns
-from tune_kd.formats import plural
+from tune_kd.formats import percentage, plural
 
 BUSY = 0.05
 """The share of its time that a run's trials have waited for a CPU, from which the machine was busy."""
@@ -43,7 +43,7 @@ def contention_notes(outcomes: pd.DataFrame) -> list[str]:
     mean, other = busy["waited"].mean(), busy["waited_other"].mean()
     lines = [
         f"energies were taken on a busy machine: trials of {len(busy)} of {plural(len(ranked), 'run')} waited for a "
-        f"CPU {mean:.0%} of their time in the mean, {other:.0%} because of programs that are no trials"
+        f"CPU {_whole(mean)} of their time in the mean, {_whole(other)} because of programs that are no trials"
     ]
     for _, comparison in ranked.groupby("comparison", sort=True):
         lines += [*_ratios(comparison), *_far_busier(comparison)]
@@ -62,7 +62,7 @@ def _ratios(comparison: pd.DataFrame) -> Iterator[str]:
         return
     hourly, own = (means[name][most] / means[name][least] for name in ("energy_j", "energy_own_pace_j"))
     yield (
-        f"up to {share:.0%} of a ratio of energies may be due to it: {most} takes {hourly:.3g} times the energy of "
+        f"up to {_whole(share)} of a ratio of energies may be due to it: {most} takes {hourly:.3g} times the energy of "
         f"{least} by the hour, {own:.3g} times at its own pace; --accounting own-pace ranks by that"
     )
 
@@ -73,5 +73,10 @@ def _far_busier(comparison: pd.DataFrame) -> Iterator[str]:
     if far.empty:
         return
     rows = zip(far["label"], far["replicate"], far["waited"], strict=True)
-    named = ", ".join(f"replicate {replicate} of {label} ({share:.0%})" for label, replicate, share in rows)
-    yield f"far busier than the median run, whose trials waited {median:.0%} of their time: {named}"
+    named = ", ".join(f"replicate {replicate} of {label} ({_whole(share)})" for label, replicate, share in rows)
+    yield f"far busier than the median run, whose trials waited {_whole(median)} of their time: {named}"
+
+
+def _whole(share: float) -> str:
+    """A share as '56 %'."""
+    return f"{percentage(share, 0)} %"

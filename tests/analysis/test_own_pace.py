@@ -36,11 +36,11 @@ BUSY = records([("grid", 0, spent(10.0, 10.0, 0.01)), ("tpe", 0, spent(24.0, 8.0
 def test_the_report_says_that_the_machine_was_busy_and_how_much_of_a_ratio_may_be_due_to_it() -> None:
     first, second = contention_notes(BUSY.outcomes)[:2]
     assert first == (
-        "energies were taken on a busy machine: trials of 1 of 2 runs waited for a CPU 80% of their time in the mean, "
-        "75% because of programs that are no trials"
+        "energies were taken on a busy machine: trials of 1 of 2 runs waited for a CPU 80 % of their time in the mean, "
+        "75 % because of programs that are no trials"
     )
     assert second.startswith(
-        "up to 200% of a ratio of energies may be due to it: tpe takes 2.4 times the energy of grid by the hour, "
+        "up to 200 % of a ratio of energies may be due to it: tpe takes 2.4 times the energy of grid by the hour, "
         "0.8 times at its own pace"
     )
     assert first in notices(BUSY.outcomes)
@@ -74,7 +74,7 @@ def test_replicates_that_are_far_busier_than_the_others_are_named() -> None:
     rows = [("grid", i, spent(10.0, 10.0, 0.06)) for i in range(4)] + [("grid", 4, spent(30.0, 10.0, 0.7, 0.7))]
     lines = contention_notes(records(rows).outcomes)
     assert lines[-1] == (
-        "far busier than the median run, whose trials waited 6% of their time: replicate 4 of grid (70%)"
+        "far busier than the median run, whose trials waited 6 % of their time: replicate 4 of grid (70 %)"
     )
 
 
