@@ -13,7 +13,7 @@ from tune_kd.budget.ledger import Ledger
 from tune_kd.cluster.session import Resources
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
-from tune_kd.history.records import RunRow, plan_rows, run_row
+from tune_kd.history.records import NodeRows, RunRow, plan_rows, run_row
 from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.plan import RunPlan, plan_study
 from tune_kd.store import Store, create_store
@@ -93,6 +93,18 @@ def test_what_its_records_charge_beyond_its_nodes_is_marked(run: tuple[RunPlan, 
         row.end(store, Ledger(budget=plan.budget), "completed", None, metered_j)
         found = run_row(store, plan.run_id).columns["energy_unmatched_j"]
         assert found == (None if unmatched_j is None else pytest.approx(unmatched_j))
+
+
+def test_a_node_of_a_driver_that_was_killed_has_counted_nothing_that_is_known(tmp_path: Path) -> None:
+    store = create_store(tmp_path / "store")
+    NodeRows(store, "r", new=True).write([{"node_id": "killed", "cpus": 2}])
+    resumed = NodeRows(store, "r")
+    counted = {"energy_trials_j": 4.0, "samples": 3, "coverage": 1.0}
+    resumed.write([{"node_id": "now", "cpus": 2, **counted}])
+    assert resumed.metered_j == 4.0
+    assert set(store.nodes().node_id) == {"killed", "now"}
+    resumed.write([{"node_id": "now", "cpus": 2}])
+    assert resumed.metered_j is None
 
 
 def test_a_run_that_shares_nothing_has_no_cost_of_it(run: tuple[RunPlan, RunRow, Store]) -> None:

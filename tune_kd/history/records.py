@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -241,10 +242,12 @@ class NodeRows:
 
     @property
     def metered_j(self) -> float | None:
-        """What all nodes have counted for the run's trials; None where one has not."""
-        joules = [row.get("energy_trials_j") for row in self._rows]
-        known = [float(counted) for counted in joules if counted is not None]
-        return sum(known) if len(known) == len(joules) else None
+        """What the nodes have counted for the run's trials; None where no node has.
+
+        Those of a driver that was killed are in the rows without what they had counted.
+        """
+        known = [float(joules) for row in self._rows if (joules := row.get("energy_trials_j")) is not None]
+        return math.fsum(known) if known else None
 
 
 def plan_rows(study: Study, data: Data, store: Store) -> dict[str, RunRow]:
