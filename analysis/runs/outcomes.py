@@ -157,10 +157,10 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
         lines.append(
             "energies and CO2e are at the trials' own pace: modelled RAM and idle only of the time undisturbed"
         )
-    if unmatched := int((outcomes["energy_unmatched_j"].abs() > UNMATCHED * outcomes["energy_j"]).sum()):
+    if unmatched := int(_unmatched(outcomes).sum()):
         lines.append(
-            f"node totals of {plural(unmatched, 'run')} are not those of its trials: a driver was killed, or outputs "
-            f"of the teacher were taken from an earlier run; energy_unmatched_j has the difference"
+            f"node totals of {plural(unmatched, 'run')} are not those of its trials, as where a driver was killed; "
+            f"energy_unmatched_j has the difference"
         )
     lines += contention_notes(outcomes)
     lines += diverged_notes(outcomes)
@@ -171,6 +171,14 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
     if untested.any():
         lines.append(f"{plural(int(untested.sum()), 'run')} left out: the incumbent was never tested")
     return lines
+
+
+def _unmatched(outcomes: pd.DataFrame) -> pd.Series:
+    """Which runs are charged for what their nodes have not counted, beyond outputs that an earlier run computed."""
+    parts = columns(outcomes, ("energy_unmatched_j", "shared_energy_j"))
+    unmatched_j, shared_j = as_float(parts["energy_unmatched_j"]), as_float(parts["shared_energy_j"]).fillna(0.0)
+    noted_j = UNMATCHED * outcomes["energy_j"]
+    return (unmatched_j.abs() > noted_j) & ((unmatched_j - shared_j).abs() > noted_j)
 
 
 def _left_out(status: str, runs: pd.DataFrame) -> str:

@@ -280,6 +280,17 @@ def test_json_has_numbers_whole_and_null_for_what_has_no_value() -> None:
     assert row["at"] == "2026-01-01T00:00:00+00:00"
 
 
+@pytest.mark.parametrize(
+    ("unmatched_j", "noted"), [(0.0, False), (4.0, False), (7.0, True), (-2.0, True), (None, False)]
+)
+def test_a_run_whose_nodes_have_not_counted_all_of_it_is_noted_but_for_shared_outputs(
+    unmatched_j: float | None, noted: bool
+) -> None:
+    runs = pd.DataFrame([run("a", "grid", energy_unmatched_j=unmatched_j, shared_energy_j=4.0, shared_flops=1.0)])
+    lines = notices(run_outcomes(runs, pd.DataFrame([trial("a", 0, 0.8, 0.7)])))
+    assert any(line.startswith("node totals of 1 run are not those of its trials") for line in lines) == noted
+
+
 def test_every_form_says_the_same_and_machines_get_base_units() -> None:
     frames = make_frames(replicates=2)
     tables = tables_of(frames.runs, frames.trials, frames.nodes)
