@@ -23,6 +23,7 @@ from analysis.figures.explanations import explanations
 from analysis.figures.synthesised import sheets
 from analysis.pages.detections import detections_page
 from analysis.pages.explained import explained_page
+from analysis.pages.glossary import glossary_list
 from analysis.pages.headline import headline
 from analysis.pages.provenance import learned_parameters, measured, teacher_notes, versions
 from analysis.pages.synthesised import synthesised_page
@@ -44,9 +45,10 @@ the best validation {metric} of a run, of equals the first by its index. Costs a
 included, and of what the trials share; the test evaluation and the teacher are left out unless said. Policies are
 paired by replicate: the same seeds, the same batches. Verdicts: t tests of the paired differences; better and worse by
 a two-sided test, equivalent by two one-sided tests (TOST) within the scenario's margin, each corrected over all pairs
-(Holm, 5 %); equivalent goes first. Intervals are 95 % Student t intervals; of cost ratios, of their logarithms. Curves
-are step functions: a trial counts from the moment it has ended. A run that misses the target is censored at the
-budget. Fewer than 10 replicates are screening, not a conclusion."""
+(Holm, 5 %); equivalent goes first. Intervals are 95 % Student t intervals; of cost ratios, of their logarithms; of the
+mean cost to the target Gaffke's, for costs between 0 and the budget. Curves are step functions: a trial counts from
+the moment it has ended. A run that misses the target is censored at the budget. Fewer than 10 replicates are
+screening, not a conclusion."""
 
 
 def build(records: Records, *, currency: str = "energy", title: str = "Which way of choosing τ pays?") -> str:
@@ -88,6 +90,7 @@ def _body(records: Records, currency: str, title: str) -> Iterator[str]:
         return
     for line in notices(outcomes):
         yield tag("p", line, "note")
+    yield '<p class="note"><a href="#glossary">What the words mean</a></p>'
     table = tabulate(outcomes)
     for comparison, rows in table.groupby("comparison", sort=True):
         yield from _comparison(records, int(str(comparison)), rows, currency)
@@ -127,7 +130,8 @@ def _charts(records: Records, comparison: int) -> Iterator[str]:
     captions = {
         f"What {metric} costs": (
             charts.curve_chart,
-            "mean over replicates with its 95 % t interval; a step where a trial ends",
+            "mean over replicates with its 95 % t interval; a step where a trial ends; a line as far as all replicates "
+            "spent, faint beyond; the marker is at the mean cost, as in the tables",
         ),
         f"{at_start(metric)} over cost": (charts.pareto_chart, "mean ± standard deviation; left and up is better"),
         "What a target costs": (
@@ -222,6 +226,8 @@ def _provenance(records: Records) -> Iterator[str]:
         yield tag("p", f"Carbon: {intensity}; source: {row['carbon_source']}", "note")
     yield tag("h2", "Methods")
     yield tag("p", " ".join(METHODS.format(metric=metric_of(records.outcomes)).split()))
+    yield '<h2 id="glossary">Glossary</h2>'
+    yield glossary_list()
     yield tag("h2", "Versions and hardware")
     known = as_rows(versions(records.runs, records.nodes))
     yield plain_table(["", ""], [(row["what"], row["value"]) for row in known])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from synthetic import Frames, Recipe, make_frames, run, trial
 
 from analysis import report
 from analysis.figures import charts
+from analysis.pages import glossary
 from analysis.runs.outcomes import run_outcomes
 from analysis.runs.reading import Records
 
@@ -65,7 +67,7 @@ def page() -> Page:
 
 
 def test_the_page_asks_nothing_of_a_network(page: Page) -> None:
-    assert page.addresses == []
+    assert page.addresses == ["#glossary"]
     text = report.build(records_of(make_frames(policies={"grid": Recipe()}, replicates=1)))
     assert "default-src 'none'" in text
     assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|<link|<img", text)
@@ -87,7 +89,7 @@ def test_the_answer_comes_first_then_all_that_it_stands_on(page: Page) -> None:
     places = [page.text.find(words) for words in order]
     assert -1 not in places
     assert places == sorted(places)
-    assert "screening" not in page.text.replace("are screening, not a conclusion", "")
+    assert "screening" not in page.text.partition("Glossary")[0].replace("are screening, not a conclusion", "")
 
 
 def test_curves_can_be_seen_over_every_currency_and_start_when_all_replicates_have_one(page: Page) -> None:
@@ -100,9 +102,20 @@ def test_curves_can_be_seen_over_every_currency_and_start_when_all_replicates_ha
         assert all(row[2] <= row[1] <= row[3] for row in series["rows"]["energy"])
     # 19 trainings cost 19 Wh here, one costs 1.
     assert curves["series"][0]["rows"]["energy"][-1][0] == pytest.approx(19, rel=0.02)
-    assert curves["series"][4]["rows"]["energy"][-1][0] == pytest.approx(1, rel=0.03)
+    assert curves["series"][4]["ends"]["energy"][0] == pytest.approx(1, rel=0.03)
     # The teacher cost another 2 Wh.
-    assert curves["series"][4]["rows"]["energy with the teacher"][-1][0] == pytest.approx(3, rel=0.03)
+    assert curves["series"][4]["ends"]["energy with the teacher"][0] == pytest.approx(3, rel=0.03)
+
+
+@pytest.mark.parametrize("word", ["RMST", "ERT", "PAR-2", "screening", "margin", "incumbent", "verdict", "rank"])
+def test_the_words_of_the_page_are_in_its_glossary(page: Page, word: str) -> None:
+    assert word in page.text.split("Glossary")[0]
+    assert f"<dt>{html.escape(word)}</dt>" in glossary.glossary_list()
+    assert "#glossary" in page.addresses
+
+
+def test_the_glossary_of_the_documents_is_that_of_the_page() -> None:
+    assert (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8") == f"{glossary.page()}\n"
 
 
 def test_fewer_than_ten_replicates_are_stamped() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tune_kd.config.scenario import load_scenario
+from tune_kd.config.spaces import make_space
 from tune_kd.data.detection import split as split_detections
 from tune_kd.data.listing import EncodedImage, Listing
 from tune_kd.data.split import split
@@ -80,3 +82,17 @@ def test_an_epoch_has_the_images_that_the_split_leaves(data: str, scale: str) ->
 def test_the_table_of_networks_is_what_counting_gives() -> None:
     table = networks.table(networks.counted())
     assert table == (networks.resources.files("tune_kd.planning") / networks.TABLE).read_text("utf-8")
+
+
+@pytest.mark.parametrize(("fraction", "each", "grid"), [(0.1, 5.791, 110.0), (0.0002, 6.433, 128.7)])
+def test_the_papers_count_of_flops_is_reached_but_for_the_images_that_validate(
+    fraction: float, each: float, grid: float
+) -> None:
+    """Forward passes of teacher and student; docs/studies.md has these figures, the paper 6.42 and 128.30."""
+    scenario = load_scenario("cifar10").changed({"validation_fraction": fraction})
+    found = [networks.network_flops(scenario, name) for name in (scenario.student, scenario.teacher)]
+    forward = sum(row.forward for row in found if row is not None)
+    training = scenario.recipe.epochs * images(scenario)[0] * forward / 1e15
+    space = make_space("tau" if fraction == 0.1 else "tau-from-1")
+    assert training == pytest.approx(each, abs=5e-4)
+    assert training * len(space.dimensions["tau"].levels()) == pytest.approx(grid, abs=0.05)
