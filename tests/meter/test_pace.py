@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -190,19 +189,18 @@ def test_the_meter_of_one_process_knows_its_pace_but_nobody_elses() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="schedstat is Linux's")
-def test_time_without_waits_is_cpu_time_for_a_program_that_only_computes_however_many_compute_beside_it() -> None:
+def test_a_thread_runs_for_its_cpu_seconds_however_long_it_waits_beside_others() -> None:
     strangers = [("endless", 0.0)] * 3
     with burners(("alone", 1.5), *strangers) as (mine, *others):
         for other in others:
             other.tell()
-        queue, before_s = RunQueue([mine.process.pid], threads_of), time.monotonic()
+        queue = RunQueue([mine.process.pid], threads_of)
         mine.tell()
         cpu_s = mine.exact_cpu_s()
-        found, took_s = queue.advance([mine.process.pid]), time.monotonic() - before_s
+        found = queue.advance([mine.process.pid])
     assert found is not None
     assert found.wait_s > 0
     assert found.run_s == pytest.approx(cpu_s, rel=0.05)
-    assert took_s - found.wait_s == pytest.approx(cpu_s, rel=0.1)
 
 
 def test_of_a_process_that_is_gone_there_are_no_waits() -> None:
