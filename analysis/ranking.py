@@ -27,6 +27,7 @@ from analysis.summary import (
     IMAGES,
     REPLICATES_TO_CONCLUDE,
     comparison_title,
+    energy_header,
     has_images,
     order_in_words,
     rank,
@@ -207,6 +208,7 @@ def _turned(row: Mapping[str, Any]) -> dict[str, Any]:
 def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str]) -> Table:
     first, (unit, base) = rows.iloc[0], shown_unit(currency, rows[CURRENCIES[currency].trial])
     whole = has_images(rows, currency)
+    header = energy_header(rows, unit) if currency == "energy" else unit
     digits = 2 if first["equivalence_margin"] < 0.01 else 1
     body = []
     for row in as_rows(rows):
@@ -226,14 +228,14 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
             in_percent("test", metric_of(rows)),
             "Δ pp [95 %]",
             "verdict",
-            unit,
+            header,
             *(["+ images"] if whole else []),
             f"× {first['reference']}",
         ],
         rows=body,
         data=rows,
         notes=[legend, *([IMAGES] if whole else []), *filter(None, [screening(rows)]), *notes],
-        least=("n", unit, "rank", f"× {first['reference']}", "Δ pp [95 %]"),
+        least=("n", header, "rank", f"× {first['reference']}", "Δ pp [95 %]"),
     )
 
 

@@ -13,8 +13,10 @@ import pandas as pd
 
 from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import CURRENCIES
+from analysis.runs.contention import WORTH_SAYING
 from analysis.runs.metric import in_percent, metric_of
 from analysis.runs.outcomes import PLACE, SETTING, with_images
+from analysis.statistics.ratios import cost_ratio
 from tune_kd import errors
 from tune_kd.formats import ENERGY_UNITS, MISSING
 
@@ -22,6 +24,7 @@ ORDERS = (*CURRENCIES, "accuracy", "named")
 COSTS = tuple(currency.trial for currency in CURRENCIES.values())
 REPLICATES_TO_CONCLUDE = 10
 
+PACED = "own pace: {unit} with modelled RAM and idle only of the time in which trials ran undisturbed"
 IMAGES = "+ images: that with their synthesis, done once a replicate and in no budget"
 
 # What tables show each currency in, and how many of its base unit one of them is.
@@ -42,8 +45,9 @@ def tabulate(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), reference:
     what defines it, label, policy, runs (all of them), replicates (counted ones), trials (started, mean per
     replicate), val_score_mean, val_score_std, test_score_mean, test_score_std (of the validation-chosen
     incumbent; sample standard deviation), energy_j, flops_executed, co2e_g, duration_s, epochs (all attempts and what
-    they share), the same with the synthesis of images (``…_with_images``), energy_ratio and reference (ratio of mean
-    energies over the replicates both have), failed, lost (attempts, of all runs), diverged (trials, of all runs).
+    they share), the same with the synthesis of images (``…_with_images``), energy_own_pace_j, energy_std (sample
+    standard deviation, J), reference and ``…_ratio`` for each currency (to the cost of the reference, geometric mean
+    over the replicates both have), failed, lost (attempts, of all runs), diverged (trials, of all runs).
     """
     place = {name: rank for rank, name in enumerate(policies)}
     rows = []
@@ -73,7 +77,7 @@ def rank(table: pd.DataFrame, order: str = "energy") -> pd.DataFrame:
 
 
 def format_table(table: pd.DataFrame, *, order: str = "energy", notes: Sequence[str] = ()) -> list[Table]:
-    """One :class:`Table` per comparison, at most 80 columns wide; show it with ``render`` or ``rich_table``."""
+    """One :class:`Table` per comparison; show it with ``render``, or fitted to a terminal with ``rich_table``."""
     shown: list[Table] = []
     for _, rows in rank(table, order).groupby("comparison", sort=True):
         shown.append(_format_comparison(rows, order, notes if not shown else ()))
@@ -81,13 +85,12 @@ def format_table(table: pd.DataFrame, *, order: str = "energy", notes: Sequence[
 
 
 def mean_ratio(numerator: pd.Series, denominator: pd.Series) -> float:
-    """Ratio of means over the replicates that both have; both indexed by replicate. NaN without a pair, or where one of
-    them is unknown.
+    """Geometric mean of the ratios of costs over the replicates that both have; both indexed by replicate.
+
+    It is the one of :mod:`analysis.ranking`. NaN without a pair, or where one of them is unknown.
     """
     pairs = pd.concat([numerator, denominator], axis=1, join="inner").to_numpy(dtype=float)
-    if not len(pairs) or not pairs[:, 1].sum() > 0:
-        return float("nan")
-    return float(pairs[:, 0].sum() / pairs[:, 1].sum())
+    return cost_ratio(pairs[:, 0], pairs[:, 1]).ratio
 
 
 def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, object]:
@@ -99,10 +102,15 @@ def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, ob
     for name in ("val_score", "test_score"):
         row |= {f"{name}_mean": counted[name].mean(), f"{name}_std": counted[name].std(ddof=1)}
     # A mean over only those replicates that were measured would compare different things: unknown stays unknown.
-    costs = [*COSTS, *map(with_images, COSTS)]
+    costs = [*COSTS, *map(with_images, COSTS), "energy_own_pace_j"]
     row |= {cost: counted[cost].mean(skipna=False) if len(counted) else np.nan for cost in costs}
-    energies = counted.set_index("replicate")["energy_j"], others.set_index("replicate")["energy_j"]
-    row |= {"energy_ratio": mean_ratio(*energies), "reference": base}
+    row |= {"energy_std": counted["energy_j"].std(ddof=1, skipna=False) if len(counted) else np.nan}
+    mine_by, others_by = counted.set_index("replicate"), others.set_index("replicate")
+    row |= {
+        f"{name}_ratio": mean_ratio(mine_by[currency.trial], others_by[currency.trial])
+        for name, currency in CURRENCIES.items()
+    }
+    row |= {"reference": base}
     return row | {name: int(mine[name].sum()) for name in ("failed", "lost", "diverged")}
 
 
@@ -111,27 +119,45 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
     shown = {
         currency: shown_unit(currency, rows[CURRENCIES[currency].trial]) for currency in ("flops", "energy", "co2e")
     }
-    whole = CURRENCIES[order] if has_images(rows, order) else None
+    whole, paced = CURRENCIES[order] if has_images(rows, order) else None, has_own_pace(rows)
+    currency = order if order in CURRENCIES else "energy"
     # A margin below 1 pp calls for hundredths, as in the paper's tables.
     digits = 2 if first["equivalence_margin"] < 0.01 else 1
     body = []
     for row in as_rows(rows):
         cells = [str(row["label"]), str(row["replicates"]), _count(row["trials"])]
         cells += [plus_minus(row[f"{part}_score_mean"], row[f"{part}_score_std"], digits) for part in ("val", "test")]
-        costs = [row[CURRENCIES[name].trial] / worth for name, (_, worth) in shown.items()]
-        costs += [row[with_images(whole.trial)] / shown_unit(order, rows[whole.trial])[1]] if whole else []
-        body.append([*cells, *map(number, costs), number(row["energy_ratio"])])
-    units = [unit for unit, _ in shown.values()]
-    kept = shown[order][0] if order in shown else ""
+        costs = {name: number(row[CURRENCIES[name].trial] / worth) for name, (_, worth) in shown.items()}
+        joules = shown["energy"][1]
+        if np.isfinite(row["energy_std"]):
+            costs["energy"] += f" ±{number(row['energy_std'] / joules, 2)}"
+        cells += costs.values()
+        cells += [number(row["energy_own_pace_j"] / joules)] if paced else []
+        cells += [number(row[with_images(whole.trial)] / shown_unit(order, rows[whole.trial])[1])] if whole else []
+        body.append([*cells, number(row[f"{currency}_ratio"])])
+    units = {name: unit for name, (unit, _) in shown.items()}
+    units["energy"] = energy_header(rows, units["energy"])
+    kept = units.get(order, "")
     ratio = f"× {first['reference']}"
     scores = [in_percent(part, metric_of(rows)) for part in ("val", "test")]
     return Table(
         title=comparison_title(first),
-        headers=["policy", "n", "trials", *scores, *units, *(["+ images"] if whole else []), ratio],
+        headers=[
+            *("policy", "n", "trials", *scores, *units.values()),
+            *(["own pace"] if paced else []),
+            *(["+ images"] if whole else []),
+            ratio,
+        ],
         rows=body,
         data=rows,
-        notes=[_legend(rows, order), *([IMAGES] if whole else []), *_broken(rows), *notes],
-        least=[name for name in ("trials", units[0], units[2], "n", scores[0], ratio) if name != kept],
+        notes=[
+            _legend(rows, order),
+            *([PACED.format(unit=shown["energy"][0])] if paced else []),
+            *([IMAGES] if whole else []),
+            *_broken(rows),
+            *notes,
+        ],
+        least=[name for name in ("trials", units["flops"], units["co2e"], "n", scores[0], ratio) if name != kept],
     )
 
 
@@ -139,6 +165,17 @@ def shown_unit(currency: str, costs: pd.Series) -> tuple[str, float]:
     """The one unit in which a table shows its costs, the largest that the largest of them reaches, and its worth."""
     units, largest = SHOWN_UNITS[currency], costs.max()
     return next((unit for unit in units if largest >= unit[1]), units[-1])
+
+
+def has_own_pace(rows: pd.DataFrame) -> bool:
+    """Is some policy's energy at its own pace worth a column, for it differs from the other?"""
+    return bool((rows["energy_j"] / rows["energy_own_pace_j"] - 1 >= WORTH_SAYING).any())
+
+
+def energy_header(rows: pd.DataFrame, unit: str) -> str:
+    """The header of energies: their unit, and what they are where no counter was read."""
+    methods = set(rows["energy_method"].dropna())
+    return f"{unit} model" if "model" in methods else f"{unit} part model" if "mixed" in methods else unit
 
 
 def has_images(rows: pd.DataFrame, currency: str) -> bool:

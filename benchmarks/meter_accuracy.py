@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tune_kd.meter.energy import Energy
-from tune_kd.meter.node import NodeMeter
+from tune_kd.meter.node import NodeMeter, TrialEnergy
 from tune_kd.meter.node_ledger import NodeTotals
 from tune_kd.meter.power_model import PowerModel, detect
 from tune_kd.meter.readings import NodeReaders
@@ -33,11 +33,16 @@ SCENES = {
 
 
 class Result(NamedTuple):
-    """One scene: per program what it said of its use, and the energy charged; then the node's account."""
+    """One scene: per program what it said of its use, and its account; then the node's."""
 
     said: list[float]
-    charged: list[Energy]
+    accounts: list[TrialEnergy]
     totals: NodeTotals
+
+    @property
+    def charged(self) -> list[Energy]:
+        """The energy that each program was charged."""
+        return [account.energy for account in self.accounts]
 
     @property
     def cpu_j(self) -> list[float]:
@@ -80,10 +85,15 @@ def burning(kind: str, cpu_s: float) -> list[str]:
     return [sys.executable, str(BURNER), kind, str(cpu_s)]
 
 
-def run(commands: Sequence[Sequence[str]], readers: NodeReaders, gpus: Mapping[str, float] | None = None) -> Result:
+def run(
+    commands: Sequence[Sequence[str]],
+    readers: NodeReaders,
+    gpus: Mapping[str, float] | None = None,
+    cpus: float | None = None,
+) -> Result:
     """Run the programs at the same time under one meter that ticks once a second.
 
-    Each reserves its part of the CPUs, and of each GPU the share that ``gpus`` has for it.
+    Each reserves so many ``cpus``, or its part of all, and of each GPU the share that ``gpus`` has for it.
     """
     meter, over, lock = NodeMeter(readers), threading.Event(), threading.Lock()
 
@@ -101,18 +111,19 @@ def run(commands: Sequence[Sequence[str]], readers: NodeReaders, gpus: Mapping[s
     ticking.start()
     with lock:
         for program in programs:
-            meter.register(str(program.pid), program.pid, cpus=readers.power.cpus / len(commands), gpus=gpus)
+            reserved = readers.power.cpus / len(commands) if cpus is None else cpus
+            meter.register(str(program.pid), program.pid, cpus=reserved, gpus=gpus)
     for program in programs:
         say_go(program)
     said = [float(program.stdout.readline()) for program in programs if program.stdout]
     with lock:
-        charged = [meter.unregister(str(program.pid)).energy for program in programs]
+        accounts = [meter.unregister(str(program.pid)) for program in programs]
         totals = meter.snapshot().totals
     over.set()
     ticking.join()
     for program in programs:
         program.communicate("\n")
-    return Result(said, charged, totals)
+    return Result(said, accounts, totals)
 
 
 def wait_until_ready(program: subprocess.Popen[str]) -> None:

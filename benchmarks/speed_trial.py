@@ -34,6 +34,7 @@ from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.data import ImageData
 from tune_kd.meter.carbon import carbon
 from tune_kd.meter.energy import Energy
+from tune_kd.meter.pace import Pace
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.student import TrialSpec
@@ -50,6 +51,7 @@ class NoMeter:
     """Measures nothing: this is about time."""
 
     co_tenants = None
+    pace = Pace()
 
     def mark(self) -> Energy:
         return Energy()

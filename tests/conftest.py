@@ -22,8 +22,10 @@ from search_spaces import SPACES
 from tune_kd.config.catalogue import make_policy
 from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.data import ImageData, Loading, load
+from tune_kd.meter.base import Meter
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Energy, Meter
+from tune_kd.meter.energy import Energy
+from tune_kd.meter.pace import Pace
 from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.teacher import Teacher, train_teacher
 from tune_kd.training.trial import Place, Trial, TrialSpec
@@ -44,7 +46,7 @@ class RecordedMeter:
     """Replays recorded marks; by default those of a machine that cannot measure."""
 
     def __init__(self, marks: Iterable[Energy] = itertools.repeat(Energy()), co_tenants: int | None = None) -> None:
-        self._marks, self.co_tenants = iter(marks), co_tenants
+        self._marks, self.co_tenants, self.pace = iter(marks), co_tenants, Pace()
 
     def mark(self) -> Energy:
         return next(self._marks)

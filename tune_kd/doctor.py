@@ -96,13 +96,14 @@ def packages() -> Iterator[Check]:
 
 def cpus() -> Check:
     """How many CPUs this process may use, and whether they are free."""
-    import psutil
+    from tune_kd.meter.quiet import look
 
-    there, load = psutil.cpu_count() or 1, psutil.getloadavg()[0]
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
-    found = f"{usable} of {there} usable, {_cpu_model()}, load {load:.1f}"
-    if load > 0.5 * there:
-        return Check(name="CPU", mark=WARN, found=found, advice="other work on this machine makes trials slower")
+    load = look()
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else load.cpus
+    found = f"{usable} of {load.cpus} usable, {_cpu_model()}; {load}"
+    if not load.is_quiet:
+        advice = "that makes trials slower, and dearer where energy is modelled: run with --wait-for-quiet"
+        return Check(name="CPU", mark=WARN, found=found, advice=advice)
     return Check(name="CPU", mark=OK, found=found)
 
 

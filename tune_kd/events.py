@@ -82,6 +82,13 @@ class EpochReport:
     checkpoint_val_score: float | None = None
     checkpoint_val_loss: float | None = None
     diverged_epoch: int | None = None  # the first epoch so far whose loss, outputs or weights were not finite
+    metered_s: float | None = None
+    cpu_s: float | None = None
+    cpu_wait_s: float | None = None
+    cpu_wait_other_s: float | None = None
+    cpu_other_s: float | None = None
+    energy_own_pace_j: float | None = None
+    own_pace_method: str | None = None
 
     @property
     def chosen_score(self) -> float | None:
@@ -135,6 +142,13 @@ class TrialMetered:
     energy_method: str | None
     co2e_g: float | None
     co_tenants: int | None
+    metered_s: float | None = None
+    cpu_s: float | None = None
+    cpu_wait_s: float | None = None
+    cpu_wait_other_s: float | None = None
+    cpu_other_s: float | None = None
+    energy_own_pace_j: float | None = None
+    own_pace_method: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,16 +41,32 @@ def document(records: Records, *, commands: Mapping[int, str], figures: Sequence
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def claim(pairs: pd.DataFrame, *, policy: str = "stochastic", reference: str = "grid") -> str:
-    """What the ``pairs`` of one comparison say of the paper's claim; '' where the two policies were not compared."""
-    pair = against(pairs, policy, reference)
-    if not pair:
+def claim(outcomes: pd.DataFrame, *, policy: str = "stochastic", reference: str = "grid") -> str:
+    """What the ``outcomes`` of one comparison say of the paper's claim; '' where the two policies were not compared.
+
+    It is judged by all joules and by those of the processors above idle, and holds only by both: the first go by the
+    hour where they are modelled, so that they follow how many trials run at a time.
+    """
+    ways = {
+        "by all joules": outcomes,
+        "by its processors' joules above idle": outcomes.assign(energy_j=outcomes["energy_processors_j"]),
+    }
+    pairs = {way: against(pair_table(costs), policy, reference) for way, costs in ways.items()}
+    if not all(pairs.values()):
         return ""
-    bound = f"at most {number(pair['ratio_upper'])} of {reference}'s energy (one-sided 95 %)"
-    at_most = bound if math.isfinite(pair["ratio_upper"]) else f"an energy beside {reference}'s that is not known"
-    held = "holds here" if claim_holds(pair, PAPERS_CLAIM) else "is not shown here"
-    found = f"{policy} is {pair['verdict']} in accuracy and takes {at_most}; 1/19 is {number(PAPERS_CLAIM)}"
-    return f"The paper's claim, the same accuracy at 1/19 of the energy, {held}: {found}."
+    held = all(claim_holds(pair, PAPERS_CLAIM) for pair in pairs.values())
+    verdict = next(iter(pairs.values()))["verdict"]
+    taken = " and ".join(f"{_at_most(pair, reference)} {way}" for way, pair in pairs.items())
+    found = f"{policy} is {verdict} in accuracy and takes {taken}; 1/19 is {number(PAPERS_CLAIM)}, and it takes both"
+    shown = "holds" if held else "is not shown"
+    return f"The paper's claim, the same accuracy at 1/19 of the energy, {shown} here: {found}."
+
+
+def _at_most(pair: Mapping[str, Any], reference: str) -> str:
+    """'0.0519 of grid's energy (one-sided 95 %: at most 0.0563)'."""
+    if not math.isfinite(pair["ratio_upper"]):
+        return f"an energy beside {reference}'s that is not known"
+    return f"{number(pair['ratio'])} of {reference}'s energy (one-sided 95 %: at most {number(pair['ratio_upper'])})"
 
 
 def _in_short(records: Records) -> Iterator[str]:
@@ -58,8 +74,8 @@ def _in_short(records: Records) -> Iterator[str]:
     outcomes = records.outcomes
     table = tabulate(outcomes)
     for comparison, rows in table.groupby("comparison", sort=True):
-        pairs = _pairs(outcomes, int(str(comparison)))
-        said = [headline(outcomes, int(str(comparison))), _beside(pairs, rows), _counts(pairs), claim(pairs)]
+        mine, pairs = outcomes[outcomes["comparison"] == comparison], _pairs(outcomes, int(str(comparison)))
+        said = [headline(outcomes, int(str(comparison))), _beside(pairs, rows), _counts(pairs), claim(mine)]
         yield f"**{comparison_title(rows.iloc[0])}.** {' '.join(filter(None, said))}"
     yield from (f"- {line}" for line in notices(outcomes))
 

@@ -6,11 +6,14 @@ Nothing is computed here. What is missing is an em dash.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import pandas as pd
 
 from tune_kd import errors
@@ -84,6 +87,21 @@ def as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", frame.to_dict("records"))
 
 
+def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame for JSON: numbers with all their digits, times in ISO 8601, null for what has no value."""
+    return [{name: _plain(value) for name, value in row.items()} for row in as_rows(frame)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(one) for one in value]
+    if value is None or pd.isna(value) or (isinstance(value, float) and math.isinf(value)):
+        return None
+    if isinstance(value, np.generic):
+        return value.item()
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def render(tables: Table | Sequence[Table], form: str) -> str:
     """One or several tables as text of the ``form`` md, latex, csv or json.
 
@@ -93,7 +111,7 @@ def render(tables: Table | Sequence[Table], form: str) -> str:
         raise errors.unknown("format", form, FORMATS)
     tables = [tables] if isinstance(tables, Table) else list(tables)
     if form == "json":
-        return "[" + ",\n".join(table.data.to_json(orient="records", date_format="iso") for table in tables) + "]"
+        return "[" + ",\n".join(json.dumps(plain(table.data), ensure_ascii=False) for table in tables) + "]"
     if form == "csv":
         return "\n".join(table.data.to_csv(index=False) for table in tables)
     return "\n\n".join(markdown(table) if form == "md" else latex(table) for table in tables)

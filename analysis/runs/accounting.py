@@ -99,6 +99,12 @@ def attempt_costs(trials: pd.DataFrame, accounting: Accounting) -> pd.Series:
     return spent
 
 
+def processors_energy(trials: pd.DataFrame) -> pd.DataFrame:
+    """A copy of ``trials`` whose ``energy_j`` is that of their processors above idle, which goes by use."""
+    parts = columns(trials, ("energy_cpu_j", "energy_gpu_j"))
+    return trials.assign(energy_j=as_float(parts["energy_cpu_j"]) + as_float(parts["energy_gpu_j"]).fillna(0.0))
+
+
 def run_overheads(runs: pd.DataFrame, accounting: Accounting) -> pd.Series:
     """What each run is charged beside its trials, by run_id: what they share, their images, its part of the teacher."""
     currency = CURRENCIES[accounting.currency]

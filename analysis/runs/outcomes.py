@@ -13,14 +13,17 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, run_costs
+from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, processors_energy, run_costs
 from analysis.runs.company import company_notes
+from analysis.runs.contention import contention_notes, waited
 from analysis.runs.diverged import diverged_notes, diverged_trials
 from analysis.runs.overshoot import overshoot_notes
+from analysis.runs.own_pace import OWN_PACE, own_pace_runs, own_pace_spent
 from tune_kd.formats import energy, plural
 from tune_kd.store.columns import ACCURACY
 from tune_kd.store.reading.incumbents import incumbents
 
+UNMATCHED = 0.01  # the share of a run's energy from which a difference to its nodes' totals is noted
 COUNTED = ("completed",)  # a run that can be a replicate; a stopped one was interrupted and can be resumed
 SETTING = (
     "scenario",
@@ -49,7 +52,9 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_score,
     test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, the same five ``_with_images``, g_per_kwh (of the
     CO2e, PUE included), overshoot (in the budget's currency), meters_beside_s (the longest of its nodes), co_tenants
-    (the mean over its trials). Equal
+    (the mean over its trials), waited and waited_other (shares of its trials' time,
+    :func:`analysis.runs.contention.waited`), energy_own_pace_j, energy_processors_j (above idle; what trials share is
+    in it whole). Equal
     replicates have equal seeds. ``counted`` rows are completed, have a tested incumbent and are the latest of their
     policy and replicate.
     """
@@ -59,6 +64,9 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
         rows[currency.trial] = rows["run_id"].map(run_costs(rows, trials, Accounting(currency=name)))
         charged = Accounting(currency=name, images=True)
         rows[with_images(currency.trial)] = rows["run_id"].map(run_costs(rows, trials, charged))
+    rows["energy_own_pace_j"] = rows["run_id"].map(run_costs(own_pace_runs(rows), own_pace_spent(trials), Accounting()))
+    rows["energy_processors_j"] = rows["run_id"].map(run_costs(rows, processors_energy(trials), Accounting()))
+    rows[["waited", "waited_other"]] = waited(rows["run_id"], trials)
     rows = _with_place(rows, trials, nodes)
     rows["meters_beside_s"] = rows["run_id"].map(_beside(nodes))
     rows["comparison"] = rows.groupby([*SETTING, *PLACE], dropna=False, sort=False).ngroup()
@@ -77,10 +85,12 @@ def with_images(cost: str) -> str:
 
 def _settings(runs: pd.DataFrame) -> pd.DataFrame:
     """What was planned of each run, one row a run."""
-    wanted = ("study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed")
-    rows = columns(runs, (*wanted, "replicate", "status", "overshoot", *(key for key in SETTING if key != "recipe")))
+    wanted = ["study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed"]
+    wanted += ["replicate", "status", "overshoot", "energy_unmatched_j", "accounting"]
+    rows = columns(runs, (*wanted, *(key for key in SETTING if key != "recipe")))
     rows = rows.drop_duplicates("run_id").reset_index(drop=True)
-    rows = rows.assign(**{name: as_float(rows[name]) for name in ("equivalence_margin", "budget_limit", "overshoot")})
+    numbers = ("equivalence_margin", "budget_limit", "overshoot", "energy_unmatched_j")
+    rows = rows.assign(**{name: as_float(rows[name]) for name in numbers})
     rows["metric"] = rows["metric"].astype(object).where(rows["metric"].notna(), ACCURACY)
     rows["recipe"] = [_canonical(text, drop=NOT_THE_RECIPE) for text in rows["scenario_json"]]
     return rows
@@ -137,6 +147,16 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
         )
     lines += overshoot_notes(outcomes)
     lines += company_notes(outcomes)
+    if (outcomes["accounting"] == OWN_PACE).any():
+        lines.append(
+            "energies and CO2e are at the trials' own pace: modelled RAM and idle only of the time undisturbed"
+        )
+    if unmatched := int(_unmatched(outcomes).sum()):
+        lines.append(
+            f"node totals of {plural(unmatched, 'run')} are not those of its trials, as where a driver was killed; "
+            f"energy_unmatched_j has the difference"
+        )
+    lines += contention_notes(outcomes)
     lines += diverged_notes(outcomes)
     empty = outcomes["status"].isin(COUNTED) & outcomes["val_score"].isna()
     if empty.any():
@@ -145,6 +165,14 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
     if untested.any():
         lines.append(f"{plural(int(untested.sum()), 'run')} left out: the incumbent was never tested")
     return lines
+
+
+def _unmatched(outcomes: pd.DataFrame) -> pd.Series:
+    """Which runs are charged for what their nodes have not counted, beyond outputs that an earlier run computed."""
+    parts = columns(outcomes, ("energy_unmatched_j", "shared_energy_j"))
+    unmatched_j, shared_j = as_float(parts["energy_unmatched_j"]), as_float(parts["shared_energy_j"]).fillna(0.0)
+    noted_j = UNMATCHED * outcomes["energy_j"]
+    return (unmatched_j.abs() > noted_j) & ((unmatched_j - shared_j).abs() > noted_j)
 
 
 def _left_out(status: str, runs: pd.DataFrame) -> str:

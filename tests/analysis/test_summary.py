@@ -13,6 +13,7 @@ from rich.console import Console
 from synthetic import DAY, Frames, Recipe, make_frames, run, trial
 
 from analysis import summary
+from analysis.ranking import ranking
 from analysis.rendering.table import Table, render, rich_table
 from analysis.runs.outcomes import notices, run_outcomes
 from tune_kd.errors import InputError
@@ -75,12 +76,45 @@ def test_one_unmeasured_attempt_that_trained_makes_the_energy_unknown(epochs: in
     assert np.isfinite(row["energy_j"]) == known
 
 
-def test_the_energy_ratio_is_of_means_over_the_replicates_both_have() -> None:
-    runs = pd.DataFrame([run("g0", "grid", 0), run("g1", "grid", 1), run("s1", "stochastic", 1)])
-    energies = {"g0": 1000.0, "g1": 100.0, "s1": 5.0}
+def test_a_ratio_of_costs_is_one_figure_over_the_replicates_both_have_whichever_table_has_it() -> None:
+    runs = [run(f"g{i}", "grid", i) for i in range(3)] + [run(f"s{i}", "stochastic", i) for i in (1, 2)]
+    energies = {"g0": 1000.0, "g1": 100.0, "g2": 10.0, "s1": 5.0, "s2": 8.0}
     trials = pd.DataFrame([trial(name, 0, 0.8, 0.7, energy_j=joules) for name, joules in energies.items()])
-    table = table_of(runs, trials).set_index("label")
-    assert table["energy_ratio"].to_dict() == {"grid": 1.0, "stochastic": 0.05}
+    table = table_of(pd.DataFrame(runs), trials).set_index("label")
+    assert table["energy_ratio"].to_dict() == pytest.approx({"grid": 1.0, "stochastic": 0.2})  # √(0.05 · 0.8)
+    verdicts = ranking(run_outcomes(pd.DataFrame(runs), trials)).set_index("label")
+    assert verdicts.loc["stochastic", "ratio"] == pytest.approx(0.2)
+
+
+def test_the_ratio_beside_costs_is_of_the_currency_that_ranks() -> None:
+    runs = pd.DataFrame([run("g", "grid"), run("s", "stochastic")])
+    trials = pd.DataFrame([trial("g", 0, 0.8, 0.7), trial("s", 0, 0.8, 0.7, energy_j=5.0, flops_executed=10)])
+    by_flops, by_energy = (
+        summary.format_table(table_of(runs, trials), order=order)[0].rows for order in ("flops", "energy")
+    )
+    assert [row[-1] for row in by_flops] == ["0.100", "1.00"]
+    assert [row[-1] for row in by_energy] == ["0.500", "1.00"]
+
+
+def test_energies_have_their_spread_and_say_that_a_model_made_them() -> None:
+    runs = pd.DataFrame([run("g0", "grid", 0), run("g1", "grid", 1)])
+    trials = pd.DataFrame([trial(f"g{i}", 0, 0.8, 0.7, energy_j=joules) for i, joules in enumerate((3600.0, 10800.0))])
+    [table] = summary.format_table(table_of(runs, trials))
+    assert table.rows[0][table.headers.index("Wh model")] == "2.00 ±1.4"  # √2, over n − 1
+    [counted] = summary.format_table(table_of(runs, trials.assign(energy_method="counter")))
+    assert "Wh" in counted.headers
+
+
+def test_energy_at_its_own_pace_has_a_column_where_it_differs() -> None:
+    runs = pd.DataFrame([run("g", "grid"), run("s", "stochastic")])
+    calm = pd.DataFrame([trial(name, 0, 0.8, 0.7, energy_j=3600.0, energy_own_pace_j=3600.0) for name in "gs"])
+    busy = calm.assign(energy_own_pace_j=[1800.0, 3600.0])
+    assert "own pace" not in summary.format_table(table_of(runs, calm))[0].headers
+    [table] = summary.format_table(table_of(runs, busy))
+    assert {row[0]: row[table.headers.index("own pace")] for row in table.rows} == {
+        "grid": "0.500",
+        "stochastic": "1.00",
+    }
 
 
 def test_without_grid_the_first_policy_named_is_the_reference() -> None:
@@ -237,6 +271,26 @@ def test_a_store_without_trials_or_without_runs_still_gives_a_table() -> None:
     assert summary.format_table(empty) == []
 
 
+def test_json_has_numbers_whole_and_null_for_what_has_no_value() -> None:
+    values = {"small": 1 / 3e12, "large": 1e17 / 3, "count": 2**53, "unknown": np.nan, "endless": np.inf, "at": DAY}
+    table = Table(title="", headers=[], rows=[], data=pd.DataFrame([values | {"words": ["a", "b"]}]))
+    [[row]] = json.loads(render(table, "json"))
+    assert (row["small"], row["large"], row["count"]) == (1 / 3e12, 1e17 / 3, 2**53)
+    assert (row["unknown"], row["endless"], row["words"]) == (None, None, ["a", "b"])
+    assert row["at"] == "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("unmatched_j", "noted"), [(0.0, False), (4.0, False), (7.0, True), (-2.0, True), (None, False)]
+)
+def test_a_run_whose_nodes_have_not_counted_all_of_it_is_noted_but_for_shared_outputs(
+    unmatched_j: float | None, noted: bool
+) -> None:
+    runs = pd.DataFrame([run("a", "grid", energy_unmatched_j=unmatched_j, shared_energy_j=4.0, shared_flops=1.0)])
+    lines = notices(run_outcomes(runs, pd.DataFrame([trial("a", 0, 0.8, 0.7)])))
+    assert any(line.startswith("node totals of 1 run are not those of its trials") for line in lines) == noted
+
+
 def test_every_form_says_the_same_and_machines_get_base_units() -> None:
     frames = make_frames(replicates=2)
     tables = tables_of(frames.runs, frames.trials, frames.nodes)
@@ -271,9 +325,9 @@ def frames() -> Frames:
 
 
 def test_energies_share_one_unit_that_fits_the_largest(frames: Frames) -> None:
-    assert "Wh" in tables_of(frames.runs, frames.trials)[0].headers
+    assert "Wh model" in tables_of(frames.runs, frames.trials)[0].headers
     large = frames.trials.assign(energy_j=frames.trials["energy_j"] * 1000)
-    assert "kWh" in tables_of(frames.runs, large)[0].headers
+    assert "kWh model" in tables_of(frames.runs, large)[0].headers
 
 
 def test_orders_are_by_energy_accuracy_or_as_named(frames: Frames) -> None:

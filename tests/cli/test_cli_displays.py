@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cli_records import ended, play, report, started, study, trial
+from cli_records import ended, metered, play, report, started, study, trial
 from rich.console import Console
 
 from tune_kd.budget.cost import Cost
@@ -316,6 +316,14 @@ def test_a_retried_trial_counts_once_and_costs_twice() -> None:
     assert run.energy_j == pytest.approx(30 * 3.6)
 
 
+def test_the_energy_of_a_run_is_that_of_its_closed_accounts() -> None:
+    run = view()
+    feed(run, *trial(run.plan, 0), metered(run.plan, 0, 40 * 3.6))
+    assert run.energy_j == pytest.approx(40 * 3.6)  # with what it used after its last report
+    feed(run, started(run.plan, 1), ended(run.plan, 1, status="failed"), metered(run.plan, 1, 3.6))
+    assert run.energy_j == pytest.approx(41 * 3.6)  # it died before its first report
+
+
 def test_an_unmeasured_attempt_makes_the_energy_of_the_run_unknown() -> None:
     run = view()
     feed(run, *trial(run.plan, 0), *trial(run.plan, 1, energy_j=None))
@@ -378,9 +386,11 @@ def test_elsewhere_than_on_a_terminal_the_display_is_plain_lines(monkeypatch: py
 def resumed(progress: Progress, run: RunPlan) -> Ledger:
     """Start ``run`` on a display again: two of its trials have ended, the third was lost after its first epoch."""
     ledger = Ledger(budget=run.budget, max_trials=run.max_trials)
-    for event in (*trial(run, 0), *trial(run, 1), started(run, 2), report(run, 2, 1)):
+    before = (*trial(run, 0), *trial(run, 1), started(run, 2), report(run, 2, 1))
+    for event in before:
         ledger(event)
     progress.run_started(run, ledger)
+    progress.known(run, before)
     now: list[Event] = [started(run, 2, attempt=1), *(report(run, 2, epoch, attempt=1) for epoch in range(2, 31))]
     for event in now:
         ledger(event)
@@ -396,8 +406,9 @@ def test_a_resumed_run_counts_the_trials_of_before(clock: Clock) -> None:
     display.event(ended(plan.runs[0], 2, attempt=1))
     display.run_ended(plan.runs[0], "completed")
     lines = output.getvalue().splitlines()
-    assert lines[1] == "grid r0: goes on after 3 trials; scores, energy and time are shown from here on"
-    assert lines[-1].startswith("grid r0: completed, 3 trials, ")
+    assert lines[1] == "grid r0: goes on after 3 trials; its time is shown from here on"
+    # Two trials of 30 mWh, the lost attempt's 1 mWh, and 30 mWh of the attempt that went on.
+    assert lines[-1] == "grid r0: completed, 3 trials, best val 80.0 %, 91.0 mWh, took 0.0 s since it went on"
 
 
 def test_a_run_that_begins_says_nothing_of_going_on(clock: Clock) -> None:

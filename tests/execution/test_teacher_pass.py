@@ -189,8 +189,9 @@ def test_a_resumed_run_without_a_trial_left_has_nothing_computed_and_keeps_its_c
 def test_a_resumed_run_is_charged_the_rest_beyond_what_is_recorded(tmp_path: Path) -> None:
     compute(tmp_path, [0, 1])
     one = Pass(tmp_path, computing={})
-    one.made.begin(Cost(flops=14, duration_s=2.0, energy_j=8.0, co2e_g=1.0), room=1)
-    assert one.told == [], "it was told before"
+    recorded = Cost(flops=14, duration_s=2.0, energy_j=8.0, co2e_g=1.0)
+    one.made.begin(recorded, room=1)
+    assert one.told == [recorded], "whoever shows the run has not been told by the driver before"
     for part in one.parts():
         compute(tmp_path, part)
         one.made.computed(part)

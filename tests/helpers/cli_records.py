@@ -11,7 +11,7 @@ from typing import Any
 from tune_kd.budget.ledger import Ledger
 from tune_kd.config.catalogue import policy_record
 from tune_kd.config.scenario import scenario_sha256, to_record
-from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, TrialTested
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted, TrialTested
 from tune_kd.planning.plan import RunPlan, Study, plan_study, space_record
 from tune_kd.progress.base import Progress
 from tune_kd.store import Store, create_store
@@ -46,6 +46,7 @@ def report(run: RunPlan, index: int, epoch: int, *, attempt: int = 0, **changes:
     """An epoch; energy, time and FLOPs are cumulative: 1 mWh, 0.1 s and 10⁹ FLOPs an epoch."""
     fields: dict[str, Any] = {field.name: 0 for field in dataclasses.fields(EpochReport)}
     fields |= {"node_id": "node", "energy_method": "model", "flops_uncounted_ops": "", "checkpoint_epoch": epoch}
+    fields |= {"own_pace_method": "run-time", "energy_own_pace_j": epoch * WH / 1000}
     fields |= dict.fromkeys(("diverged_epoch", "checkpoint_val_score", "checkpoint_val_loss"))
     fields |= {"tau_mean": 4.0, "tau_min": 4.0, "tau_max": 4.0, "val_score": 0.5 + epoch / 100}
     fields |= {"energy_j": epoch * WH / 1000, "duration_s": epoch / 10, "flops_executed": epoch * 10**9, "co2e_g": 1.0}
@@ -57,6 +58,13 @@ def ended(
     run: RunPlan, index: int, *, status: str = "completed", error: str | None = None, attempt: int = 0
 ) -> TrialEnded:
     return TrialEnded(**key(run, index, attempt), at=START + timedelta(seconds=index + 9), status=status, error=error)
+
+
+def metered(run: RunPlan, index: int, energy_j: float, *, attempt: int = 0) -> TrialMetered:
+    """The closed account of an attempt."""
+    fields: dict[str, Any] = {field.name: None for field in dataclasses.fields(TrialMetered)}
+    at = START + timedelta(seconds=index + 9)
+    return TrialMetered(**{**fields, **key(run, index, attempt), "at": at, "energy_j": energy_j})
 
 
 def tested(run: RunPlan, index: int, **changes: Any) -> TrialTested:

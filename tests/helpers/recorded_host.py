@@ -5,6 +5,7 @@ from __future__ import annotations
 from tune_kd.meter.power_model import PowerModel
 from tune_kd.meter.processes import ProcessTimes
 from tune_kd.meter.readings import Host
+from tune_kd.meter.run_queue import NEW, ThreadTimes
 
 POWER = PowerModel(cpus=2, cpu_watts=100, ram_gib=10, ram_watts_per_gib=0.5, idle_share=0.2, source="recorded")
 
@@ -18,10 +19,17 @@ class RecordedHost:
         self.processes: dict[int, ProcessTimes] = {}
         self.scans = 0
         self.read_pids: list[int] = []
+        self.threads: dict[int, dict[int, ThreadTimes]] | None = {}  # by process; None: a kernel that does not tell
 
     @property
     def host(self) -> Host:
-        return Host(clock=lambda: self.now_s, busy_s=lambda: self.busy_s, scan=self.scan, read=self.read)
+        return Host(
+            clock=lambda: self.now_s,
+            busy_s=lambda: self.busy_s,
+            scan=self.scan,
+            read=self.read,
+            threads=self.threads_of,
+        )
 
     def scan(self) -> dict[int, ProcessTimes]:
         self.scans += 1
@@ -42,6 +50,17 @@ class RecordedHost:
             if pid in self.processes:
                 times = self.processes[pid]
                 self.processes[pid] = times._replace(own_s=times.own_s + used_s)
+                self.thread(pid, pid, run_s=used_s)
+
+    def threads_of(self, pid: int) -> dict[int, ThreadTimes] | None:
+        return None if self.threads is None or pid not in self.processes else dict(self.threads.get(pid, {pid: NEW}))
+
+    def thread(self, pid: int, thread: int, *, run_s: float = 0.0, wait_s: float = 0.0) -> None:
+        """A thread of a process ran for so long, and was ready to run for so long and had no CPU."""
+        if self.threads is not None:
+            threads = self.threads.setdefault(pid, {})
+            before = threads.get(thread, NEW)
+            threads[thread] = ThreadTimes(before.run_s + run_s, before.wait_s + wait_s)
 
     def end(self, pid: int, *, waited_for: bool = True) -> None:
         ended = self.processes.pop(pid)

@@ -7,69 +7,19 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import psutil
 import pytest
+from burners import burners
 
 from tune_kd.meter.node import NodeMeter, TrialEnergy
 from tune_kd.meter.power_model import PowerModel, this_machine
 from tune_kd.meter.readings import NodeReaders
 
-BURNER = Path(__file__).parents[1] / "helpers" / "burner.py"
 SHARE_ERROR = 0.005
 TICKS_S = 0.02  # the kernel tells another process's user and system time in whole ticks of 10 ms
-
-
-class Burner:
-    """One running burner.py."""
-
-    def __init__(self, kind: str, cpu_s: float) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(BURNER), kind, str(cpu_s)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def wait_until_ready(self) -> None:
-        """What its start costs belongs to nobody's account: a meter begins after it."""
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n"
-
-    def told_cpu_s(self) -> float:
-        """What it used so far, as the kernel tells others; also once it has ended and nobody has waited for it."""
-        times = psutil.Process(self.process.pid).cpu_times()
-        return float(times.user + times.system)
-
-    def tell(self) -> None:
-        """Send a line: to begin, and to end."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def exact_cpu_s(self) -> float:
-        """What it used; waits until it has."""
-        assert self.process.stdout is not None
-        return float(self.process.stdout.readline())
-
-
-@contextmanager
-def burners(*kinds: tuple[str, float]) -> Iterator[list[Burner]]:
-    running = [Burner(kind, cpu_s) for kind, cpu_s in kinds]
-    try:
-        for burner in running:
-            burner.wait_until_ready()
-        yield running
-    finally:
-        for burner in running:
-            burner.process.kill()
-            burner.process.communicate()
 
 
 @contextmanager

@@ -52,6 +52,16 @@ def test_the_components_add_up_to_the_energy_consumed_with_the_pue_in_it() -> No
     assert row["cpu_power"] == pytest.approx(row["cpu_energy"] * 3.6e6 / 100)
 
 
+def test_the_power_of_an_attempt_that_was_killed_is_of_the_time_that_was_metered() -> None:
+    killed = {**TRIAL, "status": "lost", "metered_s": 400.0}  # three quarters of it after the last report
+    row = emissions_row(RUN, killed, NODE)
+    assert row["duration"] == 400.0
+    assert row["ram_power"] == pytest.approx(500 * 1.5 / 400)
+    assert row["ram_power"] * row["duration"] == pytest.approx(row["ram_energy"] * 3.6e6)
+    early = emissions_row(RUN, {**killed, "duration_s": None}, NODE)  # before its first report
+    assert early["ram_power"] == row["ram_power"]
+
+
 def test_grams_are_kilograms_there() -> None:
     row = emissions_row(RUN, TRIAL, NODE)
     assert row["emissions"] == 0.002

@@ -248,5 +248,5 @@ def test_a_preview_charges_nothing() -> None:
     before = ledger.preview("a", interval(), used)
     assert ledger.totals.total_j == 0
     ledger.close(interval(), used)
-    assert ledger.trials["a"] == before
+    assert (ledger.trials["a"], ledger.paces["a"]) == before
     assert math.isclose(ledger.totals.total_j, 110)

@@ -116,16 +116,17 @@ def test_a_mark_includes_the_open_interval_and_closes_nothing(computer: Recorded
     assert meter.unregister("a").energy.cpu_j == pytest.approx(DYNAMIC_W_PER_CPU)
 
 
-def test_a_mark_reads_the_known_processes_alone(computer: RecordedHost) -> None:
+def test_a_mark_reads_the_known_processes_of_trials_alone(computer: RecordedHost) -> None:
     computer.start(10)
     computer.start(11)
     meter = metered(computer)
     meter.register("a", 10, cpus=1)
+    computer.start(99)
     meter.register("b", 11, cpus=1)
     scans = computer.scans
     meter.mark("a")
     assert computer.scans == scans
-    assert computer.read_pids == [10]
+    assert computer.read_pids == [10, 11]
 
 
 @settings(deadline=None)
@@ -165,6 +166,25 @@ def test_the_record_says_how_the_node_was_metered(computer: RecordedHost) -> Non
     assert (row["gpus"], row["power_limit_w"], row["mig"]) == (2, 700, False)
     assert row["energy_total_j"] == row["energy_trials_j"] + row["energy_other_j"] + row["energy_idle_j"]
     assert set(row) <= {column.name for column in TABLES["nodes"]}
+
+
+def test_a_teacher_pays_for_the_cpus_that_nobody_has_reserved_and_takes_none_from_a_trial(
+    computer: RecordedHost,
+) -> None:
+    meter = metered(computer)
+    for pid in (10, 11):
+        computer.start(pid)
+    meter.register("teacher", 10, cpus=1, spare=True)
+    computer.run(1, {10: 2.0})
+    alone = meter.mark("teacher").energy
+    assert (alone.idle_j, alone.ram_j) == (20, 5)  # all of the node
+    meter.register("trial", 11, cpus=1)
+    computer.run(1, {10: 1.0, 11: 1.0})
+    meter.tick()
+    trials = meter.snapshot().trials
+    assert (trials["trial"].energy.idle_j, trials["trial"].energy.ram_j) == (10, 2.5)
+    assert (trials["teacher"].energy.idle_j, trials["teacher"].energy.ram_j) == (20 + 10, 5 + 2.5)
+    assert meter.snapshot().totals.idle_j == 0
 
 
 def test_co_tenants_are_the_most_there_ever_were(computer: RecordedHost) -> None:

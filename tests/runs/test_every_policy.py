@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from search_spaces import SPACES
 from tune_kd import events
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.progress.base import Progress
+from tune_kd.storage.checkpoints import checkpoints_folder
 
 pytestmark = pytest.mark.slow
 
@@ -118,7 +120,25 @@ def test_with_two_trials_at_a_time_the_energies_add_up_to_the_nodes_total(everyt
     assert (nodes.energy_residual_j.abs() < 1e-9 * nodes.energy_total_j).all()
     components = ["energy_cpu_j", "energy_ram_j", "energy_idle_j"]
     pd.testing.assert_series_equal(trials.energy_j, trials[components].sum(axis=1), check_names=False)
-    assert trials.co_tenants.max() >= 1, "no two trials ran at the same time"
+    # A job reserves a CPU: never are there more than the machine has, tests of ended trials among them.
+    assert 1 <= trials.co_tenants.max() < os.cpu_count()
+    # What is charged to a run and metered for another one is marked.
+    elsewhere = runs.shared_energy_j.fillna(0.0).sub(computed, fill_value=0.0).reindex(runs.index)
+    pd.testing.assert_series_equal(runs.energy_unmatched_j, elsewhere, check_names=False, atol=1e-6)
+
+
+def test_every_trial_and_report_says_how_busy_its_node_was_and_what_it_costs_at_its_own_pace(everything):
+    store = everything[0].store
+    for spent in (store.trials(), store.reports()):
+        assert (spent.own_pace_method == "run-time").all()
+        assert (spent.cpu_s >= 0).all()  # the kernel counts in ticks of 10 ms
+        assert (spent.cpu_wait_s <= spent.metered_s + 1e-9).all()
+        assert (spent.cpu_wait_other_s <= spent.cpu_wait_s + 1e-9).all()
+        assert (spent.energy_own_pace_j <= spent.energy_j + 1e-9).all()
+        assert (spent.energy_own_pace_j >= spent.energy_cpu_j - 1e-9).all()
+    runs = store.runs()
+    assert runs[runs.shared_energy_j > 0].shared_energy_own_pace_j.notna().all()
+    assert runs.teacher_energy_own_pace_j.dropna().between(0, runs.teacher_energy_j.max()).all()
 
 
 def test_tau_moves_within_a_trial_or_stays_as_the_policy_says(everything):
@@ -178,6 +198,12 @@ def test_every_policys_results_are_those_without_company_and_in_another_order(ev
     pd.testing.assert_frame_equal(
         found[columns].reset_index(drop=True), expected[columns].reset_index(drop=True), check_exact=True
     )
+    for result in (alone, outcome):  # the incumbent's checkpoint is the one that is kept, of equals the first by index
+        for run_id in result.store.runs().run_id:
+            kept = [path.stem for path in (cache / checkpoints_folder(run_id)).glob("*.pt")]
+            trials = result.store.trials(run_ids=[run_id])
+            best = trials[trials.val_score == trials.val_score.max()].sort_values("index").trial_id.iloc[0]
+            assert kept == [result.store.incumbent(run_id)] == [best]
 
 
 def test_a_run_that_asks_no_teacher_does_not_wait_for_its_training(ray_running, tmp_path):

@@ -14,7 +14,7 @@ import torch
 
 from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData, ImageSet
-from tune_kd.meter.energy import Meter
+from tune_kd.meter.base import Meter
 from tune_kd.storage import checkpoints
 from tune_kd.training.teacher import Teacher, load_teacher, save_teacher, teacher_id, teacher_name, train_teacher
 

@@ -39,6 +39,27 @@ def test_runs_are_listed_oldest_first_with_what_they_cost(store: Store) -> None:
     assert pd.isna(runs.iloc[2]["energy_j"])  # nothing measured, not nothing spent
 
 
+def test_the_energy_in_the_list_is_that_of_the_report(tmp_path: Path) -> None:
+    store = create_store(tmp_path / "store")
+    write_whole_run(store, "shared", shared_energy_j=7.0, shared_flops=1.0)
+    write_whole_run(store, "shared-unmeasured", shared_flops=1.0)
+    write_whole_run(store, "alone")
+    listed = store.list_runs().set_index("run_id")["energy_j"]
+    reported = run_outcomes(store.runs(), store.trials()).set_index("run_id")["energy_j"]
+    assert listed.to_dict() == pytest.approx(reported.to_dict(), nan_ok=True)
+    assert listed["shared"] == 97.0
+
+
+def test_the_best_score_in_the_list_is_one_that_an_incumbent_may_have(tmp_path: Path) -> None:
+    store = create_store(tmp_path / "store")
+    write_whole_run(store, "run", trials=1)
+    with store.journal("run", "run-0001", 0) as journal:  # it died after a better epoch than any that counts
+        journal.append(started("run", 1))
+        journal.append(report("run", 1, 1, val_score=0.99))
+    store.seal_orphans()
+    assert store.list_runs()["best_val_score"].item() == 0.875
+
+
 def test_one_run_is_shown_with_its_trials_and_nodes(store: Store) -> None:
     record = store.show_run("old")
     assert record.run["policy"] == "grid"

@@ -14,8 +14,8 @@ from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.meter import flops
+from tune_kd.meter.base import Meter
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Meter
 from tune_kd.planning.plan import plan_study
 from tune_kd.synthesis.growing import GrowingPool
 from tune_kd.synthesis.pool import PoolFiles, without_images

@@ -16,8 +16,10 @@ from tune_kd.config.synthesis import Synthesis
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
 from tune_kd.meter import flops
+from tune_kd.meter.base import Meter
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Energy, Meter
+from tune_kd.meter.energy import Energy
+from tune_kd.meter.pace import Pace
 from tune_kd.synthesis.batch_norms import check_synthesis
 from tune_kd.synthesis.generator import Generator
 from tune_kd.synthesis.pool import Pool, PoolFiles, pool_id, training_images, with_pool, without_images
@@ -50,6 +52,7 @@ class CountingMeter:
     """Recorded marks of a machine that uses 1 J from one mark to the next."""
 
     co_tenants = None
+    pace = Pace()
 
     def __init__(self) -> None:
         self.marks = 0

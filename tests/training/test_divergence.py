@@ -26,7 +26,7 @@ from tune_kd.errors import InputError, RunFailed
 from tune_kd.events import EpochReport, TrialEnded, from_json, to_json
 from tune_kd.history.records import largest_class
 from tune_kd.history.run_history import KnownTrial
-from tune_kd.meter.energy import Meter
+from tune_kd.meter.base import Meter
 from tune_kd.store.writing.fold import fold
 from tune_kd.tasks.base import Evaluation
 from tune_kd.tasks.chance import no_better

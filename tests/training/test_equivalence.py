@@ -21,8 +21,8 @@ from tune_kd.config.scenario import Scenario
 from tune_kd.config.seeds import torch_seed
 from tune_kd.config.training import Recipe
 from tune_kd.data import ImageData, ImageSet
+from tune_kd.meter.base import Meter
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Meter
 from tune_kd.training.teacher import Teacher
 from tune_kd.training.trial import Place, Trial, TrialSpec
 

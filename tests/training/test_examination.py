@@ -19,8 +19,9 @@ from tune_kd import models
 from tune_kd.config.scenario import load_scenario
 from tune_kd.data import ImageData
 from tune_kd.events import TrialTested, from_json, to_json, utc_now
+from tune_kd.meter.base import Meter
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Energy, Meter
+from tune_kd.meter.energy import Energy
 from tune_kd.storage import checkpoints
 from tune_kd.tasks.class_scores import class_scores
 from tune_kd.training.examination import examine

@@ -20,8 +20,8 @@ from tune_kd.config.scenario import load_scenario
 from tune_kd.config.training import Recipe
 from tune_kd.data import ImageData, ImageSet
 from tune_kd.events import EpochReport
+from tune_kd.meter.base import Meter
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Meter
 from tune_kd.models.onnx import OnnxNetwork, as_onnx
 from tune_kd.storage import checkpoints
 from tune_kd.tasks.catalogue import task_of

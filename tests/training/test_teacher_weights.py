@@ -15,7 +15,8 @@ from torch import Tensor
 from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
-from tune_kd.meter.energy import Energy, Meter
+from tune_kd.meter.base import Meter
+from tune_kd.meter.energy import Energy
 from tune_kd.training.teacher import Teacher, check_networks, load_teacher, obtain_teacher, save_teacher, teacher_id
 from tune_kd.training.teacher_weights import read_weights
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tune_kd.cli.choices import FORMATS, ORDERS, one_of
+from tune_kd.cli.choices import ACCOUNTINGS, FORMATS, ORDERS, one_of
 from tune_kd.cli.options import CARBON, OPTIONS, option
 from tune_kd.errors import InputError, unknown
 
@@ -19,7 +19,7 @@ RECORDED = "as recorded"
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What is shown, and how. Raises InputError for a form or an order that is none."""
+    """What is shown, and how. Raises InputError for a form, an order or an accounting that is none."""
 
     form: Annotated[
         str,
@@ -50,11 +50,31 @@ class Layout:
         ),
     ] = None
 
+    accounting: Annotated[
+        str,
+        option(
+            OPTIONS,
+            "Modelled RAM and idle energy: by-the-hour, as charged; own-pace: of the time undisturbed.",
+            "NAME",
+            complete=one_of(ACCOUNTINGS),
+        ),
+    ] = ACCOUNTINGS[0]
+
     def __post_init__(self) -> None:
+        if self.accounting not in ACCOUNTINGS:
+            raise unknown("accounting", self.accounting, ACCOUNTINGS)
         if self.form not in FORMATS:
             raise unknown("format", self.form, FORMATS)
         if self.by not in ORDERS:
             raise unknown("order", self.by, ORDERS)
+
+    def accounted(self, records: Records) -> Records:
+        """The records by the accounting that is asked for. Raises InputError where they do not have it."""
+        if self.accounting == ACCOUNTINGS[0]:
+            return records
+        from analysis.runs.own_pace import at_own_pace
+
+        return at_own_pace(records)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,6 +103,9 @@ WORDS: dict[str, Any] = {
         "",
         "--share-synthesis/--no-share-synthesis",
     ),
+    "wait_for_quiet": option(
+        WHERE, "Begin once other programs no longer keep this machine busy.", "", "--wait-for-quiet"
+    ),
     "meter_period": option(WHERE, "Seconds between two readings of a node's energy.", "S"),
     "cpu_watts": option(METER, "A node's CPUs at full load.", "W", default="from the CPU's model"),
     "ram_watts_per_gib": option(METER, "Memory, per GiB.", "W", default="0.3725"),

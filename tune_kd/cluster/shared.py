@@ -90,14 +90,16 @@ def wait_if_late(shared: Shared) -> float:
     return LATE_S
 
 
-def meter_here(name: str, cpus: float, run_id: str | None = None, wait_s: float = 0.0) -> TrialMeter:
+def meter_here(
+    name: str, cpus: float, run_id: str | None = None, wait_s: float = 0.0, *, spare: bool = False
+) -> TrialMeter:
     """Open an account at this node's meter for this process, with the CPUs and GPUs that Ray has reserved for it.
 
-    ``run_id`` is the run that it belongs to; None for a teacher's training.
+    ``run_id`` is the run that it belongs to; None for a teacher's training. ``spare``: see :class:`TrialMeter`.
     """
     gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
     share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0) / max(len(gpus), 1)
-    return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share), run=run_id, wait_s=wait_s)
+    return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share), run=run_id, wait_s=wait_s, spare=spare)
 
 
 def once(name: str) -> str:
@@ -108,6 +110,11 @@ def once(name: str) -> str:
 def this_node() -> str:
     """Ray's id of the node that this process runs on; host names do not separate nodes of one host."""
     return ray.get_runtime_context().get_node_id()
+
+
+def cpus_of_this_task() -> float:
+    """The CPUs that Ray has reserved for the task that this process runs."""
+    return float(ray.get_runtime_context().get_assigned_resources().get("CPU", 0.0))
 
 
 def cpus_of_this_node() -> float:

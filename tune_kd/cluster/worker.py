@@ -25,6 +25,7 @@ from tune_kd.cluster.shared import (
     Shared,
     checkpoint_place,
     cpus_of_this_node,
+    cpus_of_this_task,
     data_of,
     meter_here,
     once,
@@ -145,11 +146,11 @@ def examine_student(config: Mapping[str, Any], shared: Shared) -> None:
 def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) -> Teacher:
     """Ray task: obtain the scenario's teacher, metered under its ``name``.
 
-    Nothing else of the study runs meanwhile, so it computes with all CPUs of its node, however few are reserved.
+    It computes with all CPUs of its node, however few are reserved: as a rule, every run waits for it. Where others go
+    on meanwhile, its account has what these leave.
     """
-    cpus = cpus_of_this_node()
-    prepare_process(cpus)
-    meter = meter_here(once(f"teacher {name}"), cpus)
+    prepare_process(cpus_of_this_node())
+    meter = meter_here(once(f"teacher {name}"), cpus_of_this_task(), spare=True)
     teacher = obtain_teacher(scenario, data, device=device(gpus), meter=meter)
     meter.close()
     return teacher
@@ -180,6 +181,7 @@ def compute_outputs(config: Mapping[str, Any], shared: Shared) -> None:
         duration_s=time.perf_counter() - started,
         energy_j=energy_j,
         co2e_g=shared.carbon.co2e_g(energy_j),
+        own_pace_j=meter.pace.own_j,
     )
     for epoch in epochs:
         outputs.write_cost(epoch, cost / len(epochs))
@@ -211,7 +213,9 @@ def _unmarked(shared: Shared, meter: TrialMeter, cost: Cost) -> Cost:
     """Close the account; the energy that it has had beyond ``cost``, since the last mark."""
     total_j = meter.close().total_j
     rest_j = None if total_j is None or cost.energy_j is None else total_j - cost.energy_j
-    return Cost(energy_j=rest_j, co2e_g=shared.carbon.co2e_g(rest_j))
+    own_j = meter.pace.own_j
+    own_rest_j = None if own_j is None or cost.own_pace_j is None else own_j - cost.own_pace_j
+    return Cost(energy_j=rest_j, co2e_g=shared.carbon.co2e_g(rest_j), own_pace_j=own_rest_j)
 
 
 def _synthesiser(shared: Shared, folder: str, meter: TrialMeter) -> Synthesiser:

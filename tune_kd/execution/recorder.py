@@ -164,6 +164,7 @@ class Recorder:
             energy_method=energy.method,
             co2e_g=self._carbon.co2e_g(energy.total_j),
             co_tenants=closed.co_tenants,
+            **closed.pace.columns(),
         )
         self._journals[event.trial_id, event.attempt].append(metered)
         self._charge(metered)

@@ -95,6 +95,8 @@ class Run:
         # Already now: a driver that is killed leaves its trials' hardware behind, if not their node's totals.
         self._nodes.write(study.cluster.rows(plan.run_id))
         self._progress.run_started(plan, self.ledger)
+        if has_begun:
+            self._progress.known(plan, history.events)
         self._pool = self.part.pool(plan) if self._shares_images(history) else None
         self._pass = self._teacher_pass()
         reference = study.teachers.reference(self.part.teacher_id) if teacher else study.ray.put(None)
@@ -114,7 +116,7 @@ class Run:
         self.scheduler = plan.policy.scheduler()
         if self.scheduler:
             history.replay_scheduler(self.scheduler)
-        self._recorder = Recorder(self._store, self._ask_for_test, study.cluster.meters, study.carbon, self.ledger)
+        self._recorder = Recorder(self._store, self._ask_for_test, study.cluster.meters, study.carbon, self._charge)
         listeners: list[Listener] = [
             study.cluster.watch,
             self.ledger,
@@ -125,6 +127,11 @@ class Run:
         self.trials = RunTrials(plan, searcher, self.ledger, study.carbon, listeners, history)
         for sealed in history.untested:
             self._recorder.test_late(sealed)
+
+    def _charge(self, account: Event) -> None:
+        """Charge the closed account of an attempt, and show it."""
+        self.ledger(account)
+        self._progress.event(account)
 
     def _shares_images(self, history: RunHistory) -> bool:
         """Do its trials share synthesised images? A resumed run goes on as it began, a new one as the user says."""
@@ -265,7 +272,7 @@ class Run:
         self.seal()
         self._note_problems()
         status, error = ("stopped", "interrupted") if interrupted and not self.exhausted else self.trials.verdict()
-        self._row.end(self._store, self.ledger, status, error)
+        self._row.end(self._store, self.ledger, status, error, self._nodes.metered_j)
         if status == "completed" and len(self.ledger.trials) > 1:
             incumbent = self._store.incumbent(self.plan.run_id)
             checkpoints.remove_others(self.part.study.cache.kept, self.plan.run_id, incumbent)

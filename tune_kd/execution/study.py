@@ -16,6 +16,7 @@ from tune_kd.config import policy_file
 from tune_kd.errors import Interrupted, RunFailed
 from tune_kd.execution.outputs_in_use import OutputsInUse
 from tune_kd.history.records import RunRow
+from tune_kd.meter.quiet import look, wait_for_quiet
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
@@ -58,6 +59,7 @@ def execute(
     study = joined([part for part, _ in parts])
     try:
         progress.study_started([part for part, _ in parts], store.location)
+        _look_for_other_load(execution, progress)
         progress.stage("starting Ray")
         with (
             terminable(),
@@ -75,6 +77,14 @@ def execute(
     if failure := _failure(on_ray_parts, failed_teachers, outcome):
         raise failure
     return outcome
+
+
+def _look_for_other_load(execution: Execution, progress: Progress) -> None:
+    """Wait for a quiet machine, or say that it is none. Of a cluster's nodes only this one is looked at."""
+    if execution.wait_for_quiet:
+        wait_for_quiet(progress.busy)
+    elif not (load := look()).is_quiet:
+        progress.busy(f"{load}: trials take longer, and cost more where energy is modelled; --wait-for-quiet waits")
 
 
 def joined(parts: Sequence[Study]) -> Study:

@@ -81,8 +81,7 @@ class TeacherPass:
         self._size = max(1, len(self._missing) // (max(1, room) * PARTS_PER_WORKER))
         self.total = charged(found, recorded)
         self._ledger.share(self.total)
-        if recorded is None:
-            self._told(found)
+        self._told(self.total)
 
     def next_part(self) -> list[int] | None:
         """The epochs of the next part to compute; None if none is left, none would pay, or one is awaited first."""

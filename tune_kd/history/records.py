@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -100,11 +101,33 @@ class RunRow:
         """The run is trained on a pool of synthesised images: its columns, those named ``pool_…``."""
         self._fill(store, **columns)
 
-    def end(self, store: Store, ledger: Ledger, status: str, error: str | None) -> None:
-        """The run is over: what it spent, in the budget's currency, and how it ended."""
+    def end(self, store: Store, ledger: Ledger, status: str, error: str | None, metered_j: float | None) -> None:
+        """The run is over: what it spent, in the budget's currency, and how it ended.
+
+        ``metered_j`` is what its nodes' meters have counted for it, None where that is not known.
+        """
         self._fill(
-            store, spent=ledger.spent, overshoot=ledger.overshoot, ended_at=utc_now(), status=status, error=error
+            store,
+            spent=ledger.spent,
+            overshoot=ledger.overshoot,
+            energy_unmatched_j=self._unmatched_j(store, metered_j),
+            ended_at=utc_now(),
+            status=status,
+            error=error,
         )
+
+    def _unmatched_j(self, store: Store, metered_j: float | None) -> float | None:
+        """The energy in its records beyond ``metered_j``: of a driver that was killed, or metered for another run."""
+        spent = store.trials(["energy_j", "energy_test_j", "epochs", "test_score"], run_ids=[self.run_id])
+        unknown = spent["energy_j"].isna() & (spent["epochs"] > 0)
+        untold = spent["energy_test_j"].isna() & spent["test_score"].notna()
+        if metered_j is None or unknown.any() or untold.any():
+            return None
+        parts = [cost for what in ("shared", "pool") if (cost := recorded_cost(self.columns, what)) is not None]
+        if any(cost.energy_j is None for cost in parts):
+            return None
+        trials_j = spent["energy_j"].sum() + spent["energy_test_j"].sum()
+        return float(trials_j + sum(cost.energy_j or 0.0 for cost in parts) - metered_j)
 
     def force(self, changes: str | None) -> None:
         """Note what differs from the recorded study and was accepted. It is written with the next step."""
@@ -209,11 +232,22 @@ class NodeRows:
     def __init__(self, store: Store, run_id: str, *, new: bool = False) -> None:
         """A ``new`` run has no rows yet, and the store is not read for them."""
         self._store, self._run_id = store, run_id
+        self._rows: list[dict[str, Any]] = []
         self._before = [] if new else plain_rows(store.nodes(run_ids=[run_id]))
 
     def write(self, now: Iterable[dict[str, Any]]) -> None:
         """Write the rows; ``now`` are those of this driver's nodes."""
-        self._store.write_nodes(self._run_id, added_up(self._before, now))
+        self._rows = added_up(self._before, now)
+        self._store.write_nodes(self._run_id, self._rows)
+
+    @property
+    def metered_j(self) -> float | None:
+        """What the nodes have counted for the run's trials; None where no node has.
+
+        Those of a driver that was killed are in the rows without what they had counted.
+        """
+        known = [float(joules) for row in self._rows if (joules := row.get("energy_trials_j")) is not None]
+        return math.fsum(known) if known else None
 
 
 def plan_rows(study: Study, data: Data, store: Store) -> dict[str, RunRow]:
@@ -267,6 +301,7 @@ def _of_teacher(teacher: Teacher, scenario: Scenario, carbon: Carbon) -> Mapping
     return {
         "teacher_id": teacher.teacher_id,
         "teacher_energy_j": teacher.energy_j,
+        "teacher_energy_own_pace_j": teacher.energy_own_pace_j,
         "teacher_co2e_g": carbon.co2e_g(teacher.energy_j),
         "teacher_flops": teacher.flops,
         "teacher_duration_s": teacher.duration_s,

@@ -50,8 +50,10 @@ class MeterActor:
             await asyncio.sleep(due_s - time.monotonic())
             self._meter.tick()
 
-    async def register(self, trial: str, pid: int, cpus: float, gpus: Mapping[str, float], run: str | None) -> None:
-        self._meter.register(trial, pid, cpus=cpus, gpus=gpus, run=run)
+    async def register(
+        self, trial: str, pid: int, cpus: float, gpus: Mapping[str, float], run: str | None, spare: bool
+    ) -> None:
+        self._meter.register(trial, pid, cpus=cpus, gpus=gpus, run=run, spare=spare)
 
     async def unregister(self, trial: str) -> TrialEnergy:
         return self._meter.unregister(trial)

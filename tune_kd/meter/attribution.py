@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tune_kd.meter.energy import Energy, combined
+from tune_kd.meter.run_queue import ThreadTimes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +42,12 @@ class Use:
     """One trial in the interval: its reserved CPUs, used CPU seconds, reserved share of each GPU (0 to 1).
 
     ``exclusive`` are the GPUs that it has to itself. ``run`` is the run that it belongs to; None for a teacher.
+    ``threads`` are the most that one of its threads has run and has waited for a CPU; None: unknown.
     """
 
     cpus: float
     cpu_s: float
+    threads: ThreadTimes | None = None
     gpu_shares: Mapping[int, float] = field(default_factory=dict)
     exclusive: frozenset[int] = frozenset()
     run: str | None = None
@@ -78,9 +81,13 @@ class Methods:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """An interval, attributed: the energy of each trial, of others, and the energy that nobody reserved."""
+    """An interval, attributed: the energy of each trial, of others, and the energy that nobody reserved.
+
+    ``by_the_hour`` is the part of each trial's energy that is modelled by time; None where a counter is read.
+    """
 
     trials: Mapping[str, Energy]
+    by_the_hour: Mapping[str, float] | None
     other_j: float
     idle_j: float
 
@@ -108,8 +115,11 @@ def split(
     used_by_others_j = interval.cpu_j - idle_j - math.fsum(used.values())
     used_by_others_j += gpu_dynamic_j - math.fsum(gpu_dynamic.values())
     free = 1 - math.fsum(reserved.values()) - beside_share
+    hourly_j = (idle_j if methods.cpu == "model" else 0.0) + (interval.ram_j if methods.ram == "model" else 0.0)
+    modelled = "model" in (methods.cpu, methods.ram)
     return Split(
         trials=energies,
+        by_the_hour={trial: hourly_j * reserved[trial] for trial in uses} if modelled else None,
         other_j=used_by_others_j + (idle_j + interval.ram_j) * beside_share + gpu_beside_j,
         idle_j=(idle_j + interval.ram_j) * free + gpu_idle_j - math.fsum(gpu_idle.values()) - gpu_beside_j,
     )

@@ -13,6 +13,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from tune_kd.meter.actor import meter_name
 from tune_kd.meter.energy import Energy
 from tune_kd.meter.node import TrialEnergy
+from tune_kd.meter.pace import Pace
 
 MOST_TIMEOUTS = 3
 """So many answers in a row that do not come, and the meter is not asked again."""
@@ -25,8 +26,8 @@ class TrialMeter:
     """Energy of this process and its children since construction, from the meter of the node it runs on.
 
     ``trial`` names one attempt, ``run`` the run that it belongs to; ``cpus`` and ``gpus`` (share by device id) are its
-    reservations. Nothing here
-    raises or hangs because of the meter. A mark without an answer within ``timeout_s`` is unmeasured. The next one
+    reservations, ``spare`` says that it also computes with CPUs that nobody has reserved. Nothing here raises or hangs
+    because of the meter. A mark without an answer within ``timeout_s`` is unmeasured. The next one
     includes its energy, as accounts are cumulative. After three in a row, or if the meter dies, all further marks are
     unmeasured. ``failure`` is the reason for the last one. ``wait_s`` is the time to wait for a meter that the driver
     may be about to start.
@@ -39,6 +40,7 @@ class TrialMeter:
         cpus: float,
         gpus: Mapping[str, float] | None = None,
         run: str | None = None,
+        spare: bool = False,
         timeout_s: float = 15.0,
         wait_s: float = 0.0,
     ) -> None:
@@ -55,7 +57,7 @@ class TrialMeter:
             if self._actor is None:
                 raise ValueError(f"there is no {meter_name(node_id)}")
             # Not waited for: calls of one caller arrive in order, so that the first mark comes after it.
-            self._registered: Any = self._actor.register.remote(trial, os.getpid(), cpus, dict(gpus or {}), run)
+            self._registered: Any = self._actor.register.remote(trial, os.getpid(), cpus, dict(gpus or {}), run, spare)
         except (ValueError, RayError) as error:
             self._gone = True
             self._fail(error)
@@ -64,6 +66,11 @@ class TrialMeter:
     def co_tenants(self) -> int:
         """The most trials that were on the node with this one, as of the last mark."""
         return self._latest.co_tenants
+
+    @property
+    def pace(self) -> Pace:
+        """How busy the node was for it, as of the last mark."""
+        return self._latest.pace
 
     def mark(self) -> Energy:
         """Energy since construction; cumulative, with joules of 0 or more. Unmeasured if ``failure`` has a reason."""

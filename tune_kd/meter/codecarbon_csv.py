@@ -28,7 +28,8 @@ def emissions_row(run: Mapping[str, Any], trial: Mapping[str, Any], node: Mappin
 
     ``run``, ``trial`` and ``node`` are rows of the store's tables. As in codecarbon's own rows, energy and power
     include the PUE. It has no column for idle energy: that is added to CPU and GPU in proportion to their
-    use, so that the three components add up to the energy consumed. Unmeasured is None, an empty cell.
+    use, so that the three components add up to the energy consumed. Its duration is the time that was metered, after
+    the last report, too, as the energy is. Unmeasured is None, an empty cell.
     """
     known = {
         "project_name": f"tune-kd {run.get('scenario')} {run.get('policy')}",
@@ -47,7 +48,9 @@ def _spent(trial: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of when a trial ended, how long it took, and of its energy and emissions."""
     pue = _number(trial, "pue")
     cpu_j, gpu_j, ram_j, total_j = (None if joules is None else joules * (pue or 1.0) for joules in _components(trial))
-    duration_s, co2e_g, ended_at = _number(trial, "duration_s"), _number(trial, "co2e_g"), trial.get("ended_at")
+    co2e_g, ended_at = _number(trial, "co2e_g"), trial.get("ended_at")
+    metered_s, reported_s = _number(trial, "metered_s"), _number(trial, "duration_s")
+    duration_s = reported_s if metered_s is None else metered_s  # older versions did not record the first
     return {
         "timestamp": f"{ended_at:%Y-%m-%dT%H:%M:%S}" if _is_known(ended_at) else None,
         "duration": duration_s,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 METHODS = ("counter", "sampled", "model", "mixed")
 COMPONENTS = ("cpu_j", "gpu_j", "ram_j", "idle_j")
@@ -73,14 +72,3 @@ def _add(first: float | None, second: float | None) -> float | None:
 
 def _subtract(later: float | None, earlier: float | None) -> float | None:
     return None if later is None or earlier is None else later - earlier
-
-
-class Meter(Protocol):
-    """The meter of a trial, of any kind."""
-
-    def mark(self) -> Energy:
-        """The energy since the trial began."""
-
-    @property
-    def co_tenants(self) -> int | None:
-        """The most trials that shared the node at the same time; None if unknown."""

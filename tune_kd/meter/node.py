@@ -15,14 +15,16 @@ from tune_kd.meter.attribution import NOBODY, Beside, Use
 from tune_kd.meter.beside import Registry, Reservations
 from tune_kd.meter.energy import Energy
 from tune_kd.meter.node_ledger import NodeLedger, NodeTotals
+from tune_kd.meter.pace import AT_REST, Pace
 from tune_kd.meter.processes import ProcessTimes
 from tune_kd.meter.readings import NodeReaders
+from tune_kd.meter.run_queue import RunQueue, ThreadTimes
 from tune_kd.meter.tree import ProcessTree
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEnergy:
-    """The energy of a trial so far. ``co_tenants`` is the most trials known to have been on the node with it.
+    """The energy and the pace of a trial so far. ``co_tenants`` is the most trials known to have been there with it.
 
     ``state`` is ``open``, ``closed``, or ``lost`` for a process that ended without unregistering: up to one
     interval of its CPU time is then in the node's ``other``.
@@ -30,6 +32,7 @@ class TrialEnergy:
 
     energy: Energy
     co_tenants: int
+    pace: Pace = field(default_factory=Pace)
     state: str = "open"
 
 
@@ -52,21 +55,30 @@ class _Seat:
     """A registered trial: its processes and its reservations."""
 
     tree: ProcessTree
+    queue: RunQueue
     cpus: float
     gpu_shares: Mapping[int, float]
     exclusive: frozenset[int]
     run: str | None
-    marked: Energy = field(default_factory=Energy)
+    spare: bool = False
+    marked: tuple[Energy, Pace] = (Energy(), Pace())
 
-    def use(self, cpu_s: float) -> Use:
-        return Use(cpus=self.cpus, cpu_s=cpu_s, gpu_shares=self.gpu_shares, exclusive=self.exclusive, run=self.run)
+    def use(self, cpu_s: float, threads: ThreadTimes | None, spare_cpus: float) -> Use:
+        return Use(
+            cpus=self.cpus + (spare_cpus if self.spare else 0.0),
+            cpu_s=cpu_s,
+            threads=threads,
+            gpu_shares=self.gpu_shares,
+            exclusive=self.exclusive,
+            run=self.run,
+        )
 
 
 class NodeMeter:
     """Meters the trials of one node.
 
     A trial's name is opaque and of one attempt. Intervals are closed by ``tick``, ``register`` and ``unregister``,
-    which scan the processes; ``mark`` reads the counters and the trial's known processes alone. The
+    which scan the processes; ``mark`` reads the counters and the trials' known processes alone. The
     reservations of other meters are read from the ``registry``; without one they are unknown.
     """
 
@@ -94,11 +106,19 @@ class NodeMeter:
         return self._ledger.end(run)
 
     def register(
-        self, trial: str, pid: int, *, cpus: float, gpus: Mapping[str, float] | None = None, run: str | None = None
+        self,
+        trial: str,
+        pid: int,
+        *,
+        cpus: float,
+        gpus: Mapping[str, float] | None = None,
+        run: str | None = None,
+        spare: bool = False,
     ) -> None:
         """Meter the process tree of ``pid`` as ``trial`` of ``run`` from now on.
 
-        ``cpus`` and ``gpus`` (share by device id) are its reservations. Raises ProcessLookupError, KeyError for
+        ``cpus`` and ``gpus`` (share by device id) are its reservations. One that computes with ``spare`` CPUs, too, has
+        those beside them that nobody has reserved. Raises ProcessLookupError, KeyError for
         a GPU that is not here, InputError for a name that was used before.
         """
         if trial in self._trials:
@@ -108,8 +128,10 @@ class NodeMeter:
         # A worker has one trial at a time: the one before ended without unregistering.
         for before in [name for name, seat in self._seats.items() if seat.tree.root == pid]:
             self._end(before, "lost")
-        self._seats[trial] = _Seat(ProcessTree(pid, processes), cpus, shares, exclusive, run)
-        self._trials[trial] = TrialEnergy(energy=self._nothing(), co_tenants=0)
+        tree = ProcessTree(pid, processes)
+        queue = RunQueue(tree.pids, self._readers.host.threads)
+        self._seats[trial] = _Seat(tree, queue, cpus, shares, exclusive, run, spare)
+        self._trials[trial] = TrialEnergy(energy=self._nothing(), co_tenants=0, pace=AT_REST)
         self._say()
         self._count_tenants()
 
@@ -125,12 +147,15 @@ class NodeMeter:
         seat = self._seats.get(trial)
         if seat is None:
             return self._trials[trial]
-        processes = {pid: times for pid in seat.tree.pids if (times := self._readers.host.read(pid)) is not None}
-        interval = self._readers.between(self._last, self._readers.read(), self._trial_of())
-        uses = {name: other.use(0.0) for name, other in self._seats.items()}
-        uses[trial] = seat.use(seat.tree.preview(processes))
+        trial_of = self._trial_of()
+        processes = {pid: times for pid in trial_of if (times := self._readers.host.read(pid)) is not None}
+        interval = self._readers.between(self._last, self._readers.read(), trial_of)
+        spare = self._spare_cpus()
+        uses = {name: other.use(other.tree.preview(processes), None, spare) for name, other in self._seats.items()}
+        uses[trial] = replace(uses[trial], threads=seat.queue.preview(seat.tree.pids))
         seat.marked = _at_least(seat.marked, self._ledger.preview(trial, interval, uses, self._beside))
-        return replace(self._trials[trial], energy=seat.marked)
+        energy, pace = seat.marked
+        return replace(self._trials[trial], energy=energy, pace=pace)
 
     def tick(self) -> None:
         """Close the interval, and the accounts of trials whose process has ended."""
@@ -178,16 +203,27 @@ class NodeMeter:
         processes = self._readers.host.scan()
         now = self._readers.read()
         trial_of = self._trial_of()
-        uses = {trial: seat.use(seat.tree.advance(processes)) for trial, seat in self._seats.items()}
+        self._beside = self._look_beside()
+        spare = self._spare_cpus()
+        uses = {
+            trial: seat.use(seat.tree.advance(processes), seat.queue.advance(seat.tree.pids), spare)
+            for trial, seat in self._seats.items()
+        }
         self._readers.learn(self._last, now)
         interval = self._readers.between(self._last, now, trial_of | self._trial_of())
-        self._beside = self._look_beside()
         self._ledger.close(interval, uses, gap=now.gaps > self._last.gaps, beside=self._beside)
         self._last = now
         for trial in self._seats:
-            self._trials[trial] = replace(self._trials[trial], energy=self._ledger.trials[trial])
+            energy, pace = self._ledger.trials[trial], self._ledger.paces[trial]
+            self._trials[trial] = replace(self._trials[trial], energy=energy, pace=pace)
         self._count_tenants()
         return processes
+
+    def _spare_cpus(self) -> float:
+        """The CPUs that nobody has reserved, for each of those that compute with them."""
+        reserved = sum(seat.cpus for seat in self._seats.values()) + (self._beside.cpus if self._beside else 0.0)
+        takers = sum(seat.spare for seat in self._seats.values())
+        return max(0.0, self._ledger.cpus - reserved) / max(1, takers)
 
     def _look_beside(self) -> Beside | None:
         """The reservations of other meters here; None if unknown."""
@@ -246,6 +282,6 @@ class NodeMeter:
         return shares, frozenset(exclusive)
 
 
-def _at_least(before: Energy, now: Energy) -> Energy:
+def _at_least(before: tuple[Energy, Pace], now: tuple[Energy, Pace]) -> tuple[Energy, Pace]:
     """``now``, no component below ``before``: a preview may be a little more than the interval's final value."""
-    return before if (before.total_j or 0.0) > (now.total_j or 0.0) else now
+    return before if (before[0].total_j or 0.0) > (now[0].total_j or 0.0) else now

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tune_kd.meter.attribution import NOBODY, Beside, Interval, Methods, Split, Use, split
 from tune_kd.meter.energy import Energy
+from tune_kd.meter.pace import AT_REST, Pace, paces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +105,7 @@ class NodeLedger:
         self.cpus = cpus
         self.methods = methods
         self.trials: dict[str, Energy] = {}
+        self.paces: dict[str, Pace] = {}
         self._longest_sample_s = 2.5 * period_s  # later than that, a reading was missed
         self._node = _Period()
         self._runs: dict[str, _Period] = {}
@@ -118,10 +120,11 @@ class NodeLedger:
 
     def preview(
         self, trial: str, interval: Interval, uses: Mapping[str, Use], beside: Beside | None = NOBODY
-    ) -> Energy:
-        """The trial's energy if the interval were closed now."""
+    ) -> tuple[Energy, Pace]:
+        """The trial's energy and pace if the interval were closed now."""
         open_now = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
-        return self.trials.get(trial, Energy()) + open_now.trials[trial]
+        pace = paces(interval, uses, open_now.trials, open_now.by_the_hour)[trial]
+        return self.trials.get(trial, Energy()) + open_now.trials[trial], self.paces.get(trial, AT_REST) + pace
 
     def close(
         self, interval: Interval, uses: Mapping[str, Use], *, gap: bool = False, beside: Beside | None = NOBODY
@@ -130,6 +133,8 @@ class NodeLedger:
         paid = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
         for trial, energy in paid.trials.items():
             self.trials[trial] = self.trials.get(trial, Energy()) + energy
+        for trial, pace in paces(interval, uses, paid.trials, paid.by_the_hour).items():
+            self.paces[trial] = self.paces.get(trial, AT_REST) + pace
         covered = not gap and interval.duration_s <= self._longest_sample_s
         joules = {trial: energy.total_j or 0.0 for trial, energy in paid.trials.items()}
         self._node.add(interval, paid, math.fsum(joules.values()), covered=covered, beside=beside)

@@ -12,6 +12,7 @@ from tune_kd.meter.nvml import GpuReading, NvmlReader
 from tune_kd.meter.power_model import PowerModel
 from tune_kd.meter.processes import ProcessTimes, node_busy_s, read, scan
 from tune_kd.meter.rapl import RaplReader
+from tune_kd.meter.run_queue import Threads, threads_of
 
 QUIET_LOAD = 0.05
 
@@ -24,6 +25,7 @@ class Host:
     busy_s: Callable[[], float] = node_busy_s
     scan: Callable[[], Mapping[int, ProcessTimes]] = scan
     read: Callable[[int], ProcessTimes | None] = read
+    threads: Callable[[int], Threads | None] = threads_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ class Execution(Metering):
     train_teacher: bool = False  # also where no policy asks it: for its row in the tables
     share_teacher: bool | None = None  # ask it once for all trials of a run; None: where there may be several
     share_synthesis: bool = True  # images synthesised once for all trials of a replicate, or by each trial for itself
+    wait_for_quiet: bool = False  # begin once other programs no longer keep this machine busy
     country: str | None = None
     carbon_intensity: float | None = None  # g CO2e/kWh; None: the country's
     pue: float = 1.0

@@ -21,11 +21,17 @@ class Progress:
     def stage(self, text: str) -> None:
         """What is being prepared: data, teacher, Ray."""
 
+    def busy(self, text: str) -> None:
+        """Other programs keep this machine busy: how much, and what that means, in one line."""
+
     def data_read(self, text: str) -> None:
         """The data are read: their classes, images per part and test set, in one line."""
 
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         """A run begins; ``ledger`` is its own, up to date at every event."""
+
+    def known(self, plan: RunPlan, events: Sequence[Event]) -> None:
+        """A run goes on: what earlier drivers of it have recorded. Told once, after its start."""
 
     def teacher_asked(self, plan: RunPlan, cost: Cost) -> None:
         """What a run is charged, beyond its trials, for outputs of the teacher that they share."""

@@ -48,7 +48,7 @@ class LineProgress(Watching):
             formats.plural(run.trials_done, "trial"),
             f"best {formats.score_name('val', run.metric)} {formats.percent(run.best)}",
             formats.energy(run.energy_j),
-            f"took {formats.duration(run.duration_s)}",
+            f"took {formats.duration(run.duration_s)}{' since it went on' if run.before else ''}",
         ]
         if run.diverged:
             parts.insert(2, f"{run.diverged} diverged")

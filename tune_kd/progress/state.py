@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialMetered, TrialStarted
 from tune_kd.formats import UNNAMED
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class AttemptView:
     tau_low: float | None = None
     tau_high: float | None = None
     ended: TrialEnded | None = None
+    metered: TrialMetered | None = None  # its closed account, which has what it used after its last report
 
     def report(self, report: EpochReport) -> None:
         """Take in an epoch."""
@@ -56,7 +58,13 @@ class AttemptView:
 
     @property
     def energy_j(self) -> float | None:
-        return None if self.last is None else self.last.energy_j
+        closed = None if self.metered is None else self.metered.energy_j
+        return self.last.energy_j if closed is None and self.last is not None else closed
+
+    @property
+    def has_spent(self) -> bool:
+        """Has it reported an epoch, or closed an account with something on it?"""
+        return self.last is not None or self.energy_j is not None
 
     @property
     def duration_s(self) -> float | None:
@@ -65,7 +73,7 @@ class AttemptView:
 
 @dataclass(kw_only=True)
 class RunView:
-    """What is known of one run, from its events. Those of a resumed run begin with the resumption."""
+    """What is known of one run, from its events. ``earlier`` are the attempts of before it was resumed."""
 
     plan: RunPlan
     ledger: Ledger
@@ -73,6 +81,7 @@ class RunView:
     before: frozenset[str] = frozenset()  # the trials that were started before the resumption
     fraction_before: float = 0.0
     attempts: dict[tuple[str, int], AttemptView] = field(default_factory=dict)
+    earlier: dict[tuple[str, int], AttemptView] = field(default_factory=dict)
     shared_j: float | None = 0.0  # of the teacher's outputs that the trials share
     status: str | None = None  # None while it runs
     duration_s: float | None = None
@@ -86,16 +95,12 @@ class RunView:
 
     def event(self, event: Event) -> AttemptView | None:
         """Take in an event; the attempt that it changed."""
-        key = (event.trial_id, event.attempt)
-        if isinstance(event, TrialStarted):
-            self.attempts[key] = AttemptView(started=event)
-        elif (attempt := self.attempts.get(key)) is None:
-            return None
-        elif isinstance(event, EpochReport):
-            attempt.report(event)
-        elif isinstance(event, TrialEnded):
-            attempt.ended = event
-        return self.attempts[key]
+        return _take_in(self.attempts, event)
+
+    def known(self, events: Iterable[Event]) -> None:
+        """Take in what earlier drivers have recorded."""
+        for event in events:
+            _take_in(self.earlier, event)
 
     def teacher_asked(self, energy_j: float | None) -> None:
         """Take in what the run is charged for outputs that its trials share."""
@@ -111,13 +116,19 @@ class RunView:
         return list({trial_id: attempt for (trial_id, _), attempt in self.attempts.items()}.values())
 
     @property
+    def all_trials(self) -> list[AttemptView]:
+        """The latest attempt at each trial, also of those that ended before it was resumed."""
+        both = {**self.earlier, **self.attempts}
+        return list({trial_id: attempt for (trial_id, _), attempt in both.items()}.values())
+
+    @property
     def trials_done(self) -> int:
         return self._trials_elsewhere + sum(trial.ended is not None for trial in self.trials)
 
     @property
     def diverged(self) -> int:
         """How many trials are known to have diverged."""
-        return sum(trial.diverged_epoch is not None for trial in self.trials)
+        return sum(trial.diverged_epoch is not None for trial in self.all_trials)
 
     @property
     def _trials_elsewhere(self) -> int:
@@ -132,16 +143,20 @@ class RunView:
     @property
     def best(self) -> float | None:
         """The best validation score so far, of the checkpoints that would be handed in."""
-        return max((trial.score for trial in self.trials if trial.score is not None), default=None)
+        return max((trial.score for trial in self.all_trials if trial.score is not None), default=None)
+
+    @property
+    def has_spent(self) -> bool:
+        """Has some trial of it said anything?"""
+        return any(attempt.has_spent for attempt in (*self.earlier.values(), *self.attempts.values()))
 
     @property
     def energy_j(self) -> float | None:
         """What the run spent; None if a part of it was not measured, as a partial sum would pass for a saving."""
-        spent = [attempt.last.energy_j for attempt in self.attempts.values() if attempt.last]
-        if not spent:
-            return None
-        parts = [self.shared_j, *spent]
-        return sum(joules for joules in parts if joules is not None) if None not in parts else None
+        attempts = (*self.earlier.values(), *self.attempts.values())
+        parts = [self.shared_j, *(attempt.energy_j for attempt in attempts if attempt.has_spent)]
+        known = [joules for joules in parts if joules is not None]
+        return sum(known) if len(parts) > 1 and len(known) == len(parts) else None
 
     @property
     def fraction(self) -> float:
@@ -155,6 +170,23 @@ class RunView:
             trained += self._trials_elsewhere
             done = max(done, trained / self.plan.trials_at_most)
         return min(done, 1.0)
+
+
+def _take_in(attempts: dict[tuple[str, int], AttemptView], event: Event) -> AttemptView | None:
+    """Take an event into what is known of attempts; the one that it changed, None for one that has not begun."""
+    key = (event.trial_id, event.attempt)
+    if isinstance(event, TrialStarted):
+        attempts[key] = AttemptView(started=event)
+    attempt = attempts.get(key)
+    if attempt is None:
+        return None
+    if isinstance(event, EpochReport):
+        attempt.report(event)
+    elif isinstance(event, TrialEnded):
+        attempt.ended = event
+    elif isinstance(event, TrialMetered):
+        attempt.metered = event
+    return attempt
 
 
 def time_left_s(fraction: float, elapsed_s: float, before: float = 0.0) -> float | None:

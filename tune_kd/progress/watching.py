@@ -17,6 +17,7 @@ from tune_kd.store.ids import base_id
 if TYPE_CHECKING:  # a display is on the screen before torch, which these need, is loaded
     from tune_kd.budget.cost import Cost
     from tune_kd.budget.ledger import Ledger
+    from tune_kd.events import Event
     from tune_kd.planning.plan import RunPlan, Study
 
 Clock = Callable[[], float]
@@ -30,6 +31,9 @@ class NotesOnly(Progress):
 
     def note(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
+
+    def busy(self, text: str) -> None:
+        self.note(text)
 
 
 class Watching(NotesOnly):
@@ -52,7 +56,10 @@ class Watching(NotesOnly):
         self.runs[plan.run_id] = run
         if run.before:
             known = formats.plural(len(run.before), "trial")
-            self.note(f"{run.name}: goes on after {known}; scores, energy and time are shown from here on")
+            self.note(f"{run.name}: goes on after {known}; its time is shown from here on")
+
+    def known(self, plan: RunPlan, events: Sequence[Event]) -> None:
+        self.runs[plan.run_id].known(events)
 
     def teacher_asked(self, plan: RunPlan, cost: Cost) -> None:
         self.runs[plan.run_id].teacher_asked(cost.energy_j)
@@ -70,7 +77,7 @@ class Watching(NotesOnly):
     @property
     def energy_j(self) -> float | None:
         """What the study spent so far; None if a part of it was not measured."""
-        spent = [run.energy_j for run in self.runs.values() if any(trial.last for trial in run.trials)]
+        spent = [run.energy_j for run in self.runs.values() if run.has_spent]
         return sum(joules for joules in spent if joules is not None) if spent and None not in spent else None
 
     @property

@@ -104,7 +104,7 @@ class PoolFiles:
         place = self.place("state.pt")
         state = checkpoints.load(place)
         assert state is not None, "the pool is complete"
-        checkpoints.save(place, {**state, "cost": asdict(Cost(**state["cost"]) + cost)})
+        checkpoints.save(place, {**state, "cost": asdict(Cost.kept(state["cost"]) + cost)})
 
     def progress(self) -> tuple[int, Mapping[str, Any] | None]:
         """How many batches are there, and the method's state after them."""
@@ -129,7 +129,7 @@ class PoolFiles:
             images=torch.cat([batch["images"] for batch in batches])[:count],
             labels=named if any(labels is None for labels in aimed) else torch.cat(aimed)[:count],
             named=named,
-            cost=sum((Cost(**batch["cost"]) for batch in batches), start=Cost(**state["cost"])),
+            cost=sum((Cost.kept(batch["cost"]) for batch in batches), start=Cost.kept(state["cost"])),
         )
 
     def _batch(self, number: int) -> Path | Slot:

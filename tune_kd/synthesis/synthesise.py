@@ -14,8 +14,8 @@ from tune_kd.config.scenario import Scenario
 from tune_kd.data.image_set import ImageData
 from tune_kd.errors import RunFailed
 from tune_kd.meter import flops
+from tune_kd.meter.base import Meter
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Meter
 from tune_kd.synthesis.cmi import ContrastiveInversions
 from tune_kd.synthesis.deep_inversion import DeepInversions
 from tune_kd.synthesis.fast import FastInversions
@@ -122,19 +122,31 @@ class _Spent:
 
     def __init__(self, meter: Meter, carbon: Carbon) -> None:
         self._meter, self._carbon = meter, carbon
-        self._at, self._energy_j = time.perf_counter(), None if meter.mark().total_j is None else 0.0
+        self._at, energies = self._now()
+        self._energies = [None if joules is None else 0.0 for joules in energies]
 
     def skip(self) -> None:
         """Leave out what has been spent meanwhile."""
-        self._at, self._energy_j = time.perf_counter(), self._meter.mark().total_j
+        self._at, self._energies = self._now()
 
     def since(self, flops: int) -> Cost:
         """The cost of what took so many ``flops``."""
-        at, energy_j = time.perf_counter(), self._meter.mark().total_j
-        used = None if energy_j is None or self._energy_j is None else energy_j - self._energy_j
-        cost = Cost(flops=flops, duration_s=at - self._at, energy_j=used, co2e_g=self._carbon.co2e_g(used))
-        self._at, self._energy_j = at, energy_j
-        return cost
+        before_at, before = self._at, self._energies
+        self._at, self._energies = self._now()
+        pairs = zip(self._energies, before, strict=True)
+        used_j, own_j = (None if now is None or then is None else now - then for now, then in pairs)
+        return Cost(
+            flops=flops,
+            duration_s=self._at - before_at,
+            energy_j=used_j,
+            co2e_g=self._carbon.co2e_g(used_j),
+            own_pace_j=own_j,
+        )
+
+    def _now(self) -> tuple[float, list[float | None]]:
+        """The time, and the energy so far: by the hour, and at its own pace."""
+        at, total_j = time.perf_counter(), self._meter.mark().total_j
+        return at, [total_j, self._meter.pace.own_j]
 
 
 def _make(wanted: Wanted, teacher: nn.Module, device: torch.device, training_images: Callable[[], Tensor]) -> Method:

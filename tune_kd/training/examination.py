@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from tune_kd.config.scenario import Scenario
+from tune_kd.meter.base import Meter
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Meter
 from tune_kd.models import onnx
 from tune_kd.storage import checkpoints
 from tune_kd.tasks.base import Data, Evaluation

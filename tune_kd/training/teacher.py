@@ -23,7 +23,7 @@ from tune_kd.data.batches import Batch, steps_per_epoch
 from tune_kd.data.shared_memory import pack, unpack
 from tune_kd.errors import InputError, RunFailed, StoreError
 from tune_kd.meter import flops
-from tune_kd.meter.energy import Meter
+from tune_kd.meter.base import Meter
 from tune_kd.models import fast
 from tune_kd.storage import checkpoints
 from tune_kd.storage.cache import Cache
@@ -53,6 +53,7 @@ class Teacher:
     energy_method: str | None
     duration_s: float | None
     test_metrics: dict[str, Any] | None = None
+    energy_own_pace_j: float | None = None  # None, too, for a teacher that was kept before it was known
 
     def __getstate__(self) -> dict[str, Any]:
         """The pickled state: weights as arrays, which all trials of a node read from the same shared memory."""
@@ -235,6 +236,7 @@ def train_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter
         flops=(counted.forward + counted.backward) * loop.trained_images(part, recipe) * recipe.epochs,
         energy_j=energy.total_j,
         energy_method=energy.method,
+        energy_own_pace_j=meter.pace.own_j,
         duration_s=time.perf_counter() - started,
         **scores,
     )

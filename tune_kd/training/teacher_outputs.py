@@ -88,7 +88,7 @@ class TeacherOutputs:
     def cost(self, epoch: int) -> Cost | None:
         """What the logits of ``epoch`` cost; None where there are none."""
         state = checkpoints.load(self.place(f"{epoch:05d}.cost.pt"))
-        return None if state is None else Cost(**state)
+        return None if state is None else Cost.kept(state)
 
     def read(self, epoch: int) -> Tensor | None:
         """The logits of ``epoch``, memory-mapped where they are many; None where there are none.

@@ -17,8 +17,8 @@ from tune_kd.budget.cost import Cost
 from tune_kd.config.seeds import torch_seed
 from tune_kd.data.batches import steps_per_epoch
 from tune_kd.events import EpochReport, from_json, to_json, utc_now
+from tune_kd.meter.base import Meter
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Meter
 from tune_kd.models import fast
 from tune_kd.storage import checkpoints
 from tune_kd.synthesis.growing import GrowingPool
@@ -228,6 +228,7 @@ class Trial:
             "other_s": duration_s - seconds["train"] - seconds["eval"] - synthesis_s,
             "peak_memory_bytes": peak_memory_bytes(self.place.device),
             "co_tenants": self.place.meter.co_tenants,
+            **self.place.meter.pace.columns(),
         }
 
     def _save(self) -> None:

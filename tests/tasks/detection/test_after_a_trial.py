@@ -74,7 +74,7 @@ def recorded(
         store.seal(run_id, key["trial_id"], 0)
     ledger = Ledger(budget=study.runs[0].budget)
     ledger.reserve(key["trial_id"])
-    row.end(store, ledger, "completed", None)
+    row.end(store, ledger, "completed", None, None)
     return store, run_id
 
 

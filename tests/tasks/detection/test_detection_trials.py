@@ -16,8 +16,8 @@ from tune_kd.config.catalogue import make_policy
 from tune_kd.config.scenario import Scenario, load_scenario
 from tune_kd.data.detection import DetectionData
 from tune_kd.losses import DISTILLATIONS
+from tune_kd.meter.base import Meter
 from tune_kd.meter.carbon import Carbon
-from tune_kd.meter.energy import Meter
 from tune_kd.models import fast
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         "tune-kd report runs --country DEU --html report.html",
         "tune-kd report runs --by flops --pdf figures/ --format latex",
         "tune-kd report runs --budget 50Wh",
+        "tune-kd report runs --accounting own-pace",
     )
 )
 @with_options({})
@@ -36,7 +37,8 @@ def report(
 ) -> None:
     """Show the ranking of everything in a store: costs, and with replicates verdicts, for each scenario and budget."""
     files.check_whole(layout.budget)
-    records = factors.applied_to(_recorded(store, epochs=files.html is not None or layout.budget is not None))
+    recorded = _recorded(store, epochs=files.html is not None or layout.budget is not None)
+    records = layout.accounted(factors.applied_to(recorded))
     if layout.budget is not None:
         from tune_kd.cli.shown.replayed import print_replay
 

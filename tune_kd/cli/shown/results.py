@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.cli.shown.ranking_tables import print_json, print_tables
@@ -33,12 +32,13 @@ def show_results(outcome: Outcome, *, store: str, as_json: bool) -> None:
 def document(records: Records, study_id: str, policies: list[str], store: str) -> dict[str, Any]:
     """What ``--json`` prints: the study, its runs and its ranking, in base units, null where nothing was measured."""
     from analysis.ranking import ranking
+    from analysis.rendering.table import plain
 
     runs = records.runs[["run_id", "policy", "replicate", "status"]]
     table = ranking(records.outcomes, policies=policies)
     return {
         "study_id": study_id,
         "store": store,
-        "runs": json.loads(runs.to_json(orient="records")),
-        "table": json.loads(table.to_json(orient="records", date_format="iso", double_precision=15)),
+        "runs": plain(runs),
+        "table": plain(table),
     }

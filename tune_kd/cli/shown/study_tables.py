@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json as jsons
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tune_kd.cli.shown.results import DEFAULT_STORE
 from tune_kd.cli.study_options import Shown
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, shown: Shown) -> None:
     """The study's tables, which protocol they are of, and where the records are."""
-    from analysis.rendering.table import rich_table
+    from analysis.rendering.table import plain, rich_table
     from analysis.runs.reading import read
     from tune_kd.cli.shown.ranking_tables import print_json, show
     from tune_kd.cli.shown.study_costs import said_of
@@ -33,7 +32,7 @@ def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, sh
     said = [in_words(part) for part in settled_parts(outcome.study)]
     if shown.json:
         found = {"study_id": study_id, **said_of(name, done_as), "store": str(execution.store), "parts": said}
-        frames = [{"title": table.title, "rows": _plain(table)} for table in tables]
+        frames = [{"title": table.title, "rows": plain(table.data)} for table in tables]
         print_json({**found, "tables": frames})
         return
     for table in tables:
@@ -89,7 +88,3 @@ def _recorded_protocol(name: str, scale: str, runs: pd.DataFrame) -> Protocol:
     first = runs.drop_duplicates("study_id")
     scenarios = dict(zip(first["study_id"], map(from_record, first["scenario_json"]), strict=True))
     return protocol(name, scale, scenarios, 1 + int(runs["replicate"].max()))
-
-
-def _plain(table: Table) -> Any:
-    return jsons.loads(table.data.to_json(orient="records", double_precision=15))

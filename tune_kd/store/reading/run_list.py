@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 _RUNS = """
     SELECT run_id, study_id, scenario, metric, policy, replicate, status, started_at, trials, failed, epochs,
-           energy_j, best_val_score
+           CASE WHEN unmeasured = 0 AND (shared_energy_j IS NOT NULL OR coalesce(shared_flops, 0) = 0)
+                THEN spent_j + coalesce(shared_energy_j, 0) END AS energy_j, best_val_score
     FROM runs LEFT JOIN (
-        SELECT run_id, count(DISTINCT trial_id) AS trials, sum(epochs)::BIGINT AS epochs, sum(energy_j) AS energy_j,
-               count(*) FILTER (status IN ('failed', 'lost')) AS failed, max(val_score) AS best_val_score
+        SELECT run_id, count(DISTINCT trial_id) AS trials, sum(epochs)::BIGINT AS epochs, sum(energy_j) AS spent_j,
+               count(*) FILTER (energy_j IS NULL AND epochs > 0) AS unmeasured,
+               count(*) FILTER (status IN ('failed', 'lost')) AS failed,
+               max(val_score) FILTER (status IN ('completed', 'stopped')) AS best_val_score
         FROM trials GROUP BY run_id
     ) USING (run_id)
     ORDER BY started_at NULLS LAST, run_id
@@ -35,9 +38,10 @@ class RunRecord:
 
 
 def list_runs(reader: Reader) -> pd.DataFrame:
-    """One row a run, the oldest first: its setting, its progress, and the cost of its trials, lost ones included.
+    """One row a run, the oldest first: its setting, its progress, and the energy of its trials and of what they share.
 
-    ``trials`` counts started trials, ``failed`` the attempts that failed or were lost.
+    ``trials`` counts started trials, ``failed`` the attempts that failed or were lost. The energy is null where a part
+    of it was not measured. The best score is one that the incumbent may have: of a trial that ended well.
     """
     return to_pandas(reader.rows(_RUNS, ["runs", "trials"]))
 
