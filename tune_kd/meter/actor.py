@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -50,14 +50,17 @@ class MeterActor:
             await asyncio.sleep(due_s - time.monotonic())
             self._meter.tick()
 
-    async def register(self, trial: str, pid: int, cpus: float, gpus: Mapping[str, float], run: str | None) -> None:
-        self._meter.register(trial, pid, cpus=cpus, gpus=gpus, run=run)
+    async def register(
+        self, trials: Sequence[str], pid: int, cpus: float, gpus: Mapping[str, float], run: str | None
+    ) -> None:
+        first, *others = trials
+        self._meter.register(first, pid, cpus=cpus, gpus=gpus, run=run, others=others)
 
-    async def unregister(self, trial: str) -> TrialEnergy:
-        return self._meter.unregister(trial)
+    async def unregister(self, trials: Sequence[str]) -> list[TrialEnergy]:
+        return self._meter.unregister_all(trials)
 
-    async def mark(self, trial: str) -> TrialEnergy:
-        return self._meter.mark(trial)
+    async def mark(self, trials: Sequence[str]) -> list[TrialEnergy]:
+        return self._meter.marks(trials)
 
     async def snapshot(self, ended_before: int) -> NodeSnapshot:
         return self._meter.snapshot(ended_before)

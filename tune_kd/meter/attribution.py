@@ -41,6 +41,7 @@ class Use:
     """One trial in the interval: its reserved CPUs, used CPU seconds, reserved share of each GPU (0 to 1).
 
     ``exclusive`` are the GPUs that it has to itself. ``run`` is the run that it belongs to; None for a teacher.
+    ``members`` are the trials that one process trains side by side, if there are several: they pay equal shares.
     """
 
     cpus: float
@@ -48,6 +49,7 @@ class Use:
     gpu_shares: Mapping[int, float] = field(default_factory=dict)
     exclusive: frozenset[int] = frozenset()
     run: str | None = None
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -121,14 +121,14 @@ class NodeLedger:
     ) -> Energy:
         """The trial's energy if the interval were closed now."""
         open_now = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
-        return self.trials.get(trial, Energy()) + open_now.trials[trial]
+        return self.trials.get(trial, Energy()) + _by_member(open_now, uses)[trial]
 
     def close(
         self, interval: Interval, uses: Mapping[str, Use], *, gap: bool = False, beside: Beside | None = NOBODY
     ) -> None:
         """Charge an interval. ``gap`` flags one in which a reading failed; ``beside`` is None if unknown."""
         paid = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
-        for trial, energy in paid.trials.items():
+        for trial, energy in _by_member(paid, uses).items():
             self.trials[trial] = self.trials.get(trial, Energy()) + energy
         covered = not gap and interval.duration_s <= self._longest_sample_s
         joules = {trial: energy.total_j or 0.0 for trial, energy in paid.trials.items()}
@@ -146,3 +146,13 @@ class NodeLedger:
     def of_runs(self) -> dict[str, NodeTotals]:
         """The node over the time so far of each run that has begun and not ended."""
         return {run: period.totals for run, period in self._runs.items()}
+
+
+def _by_member(paid: Split, uses: Mapping[str, Use]) -> dict[str, Energy]:
+    """What each trial pays: of those that are trained side by side each an equal share of what their process does."""
+    return {
+        member: energy.scaled(1 / len(members))
+        for name, energy in paid.trials.items()
+        for members in [uses[name].members or (name,)]
+        for member in members
+    }
