@@ -147,15 +147,13 @@ def test_members_that_ask_in_turn_share_one_mark(monkeypatch: pytest.MonkeyPatch
         joules = next(asked)
         return [TrialEnergy(energy=Energy(cpu_j=joules * (1 + n), method="model"), co_tenants=0) for n in range(2)]
 
-    remote = SimpleNamespace(remote=lambda *_: None)
-    actor = SimpleNamespace(register=remote, mark=remote, unregister=remote)
+    registered, remote = (SimpleNamespace(remote=lambda *_, said=said: said) for said in ("registered", "answer"))
+    actor = SimpleNamespace(register=registered, mark=remote, unregister=remote)
     ray = SimpleNamespace(
         get_runtime_context=lambda: SimpleNamespace(get_node_id=lambda: "n"),
         get_actor=lambda _: actor,
         get=lambda reference, timeout: None if reference == "registered" else answer(),
     )
-    remote_registered = SimpleNamespace(remote=lambda *_: "registered")
-    actor.register = remote_registered
     monkeypatch.setattr(client, "ray", ray)
     first, second = TrialMeter("t0", cpus=1, others=["t1"]).members
     assert [first.mark().cpu_j, second.mark().cpu_j] == [1.0, 2.0]

@@ -26,10 +26,10 @@ class TrialMeter:
 
     ``trial`` names one attempt, ``run`` the run that it belongs to; ``cpus`` and ``gpus`` (share by device id) are its
     reservations. ``others`` are attempts that this process trains side by side with it, each with an equal share of
-    the energy: :attr:`members` has the meter of each. Nothing here raises or hangs because of the meter. A mark without an answer within ``timeout_s`` is unmeasured. The next one
-    includes its energy, as accounts are cumulative. After three in a row, or if the meter dies, all further marks are
-    unmeasured. ``failure`` is the reason for the last one. ``wait_s`` is the time to wait for a meter that the driver
-    may be about to start.
+    the energy: :attr:`members` has the meter of each. Nothing here raises or hangs because of the meter. A mark without
+    an answer within ``timeout_s`` is unmeasured. The next one includes its energy, as accounts are cumulative. After
+    three in a row, or if the meter dies, all further marks are unmeasured. ``failure`` is the reason for the last one.
+    ``wait_s`` is the time to wait for a meter that the driver may be about to start.
     """
 
     def __init__(

@@ -63,7 +63,7 @@ SPENT = (
     C("energy_idle_j", "double", "J", "the reserved share of CPUs and GPUs at idle"),
     C("energy_method", "string", "", "how the joules were found: counter, sampled, model or mixed"),
     C("co2e_g", "double", "g CO2e", "emissions of energy_j, PUE included"),
-    C("duration_s", "double", "s", "start to end"),
+    C("duration_s", "double", "s", "start to end; of trials side by side an equal share, as of all seconds here"),
     C("train_s", "double", "s", "training passes, the teacher's included"),
     C("eval_s", "double", "s", "validation"),
     C("teacher_s", "double", "s", "the teacher's forward passes, a part of train_s"),
@@ -71,7 +71,7 @@ SPENT = (
     C("other_s", "double", "s", "the rest: duration_s − train_s − eval_s − synthesis_s"),
     C("policy_parameters", "int", "", "parameters that the policy learns beside the student's"),
     C("peak_memory_bytes", "int", "bytes", "largest memory held: the GPU's where there is one"),
-    C("co_tenants", "int", "", "most trials that shared the node at the same time"),
+    C("co_tenants", "int", "", "most other processes with trials on the node at the same time"),
 )
 
 RUNS = (
@@ -149,6 +149,7 @@ TRIALS = (
     C("status", "string", "", "completed, stopped, failed or lost", KEY),
     C("error", "string", "", "why it failed or was lost"),
     C("node_id", "string", "", "the node that ran it"),
+    C("side_by_side", "int", "", "trials that its process trained at the same time, itself included; 1: it alone"),
     C("started_at", "time", "UTC", "when the attempt started", KEY),
     C("ended_at", "time", "UTC", "when it ended; of a lost attempt, its last sign of life", KEY),
     C("tested_at", "time", "UTC", "when the test set was read"),

@@ -7,6 +7,7 @@ student's own: those of its temperature, on its own logits.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -128,6 +129,13 @@ def train_stacked(distillations: Sequence[Distillation], batches: Iterator[Batch
     stacked.hand_back()
     found: list[float] = losses.tolist()
     return found
+
+
+@functools.cache
+def warm_up() -> None:
+    """Stack two toys once in this process: ``vmap`` loads much at its first call, which is no trial's cost."""
+    toys = StackedNetworks([torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2)) for _ in range(2)])
+    toys(torch.rand(2, 1, 2, 2)).sum().backward()
 
 
 def _tensor(network: nn.Module, name: str) -> Tensor:
