@@ -19,6 +19,7 @@ def alone_because(plan: RunPlan) -> str | None:
         f"{plan.label} stops trials early": policy.scheduler() is not None,
         f"{plan.label} chooses trials by the results of others": policy.adapts,
         f"{plan.label} holds images out": bool(plan.temperature().held_out),
+        "track target ends with one trial that is good enough": plan.track == "target",
         "students are quantized": scenario.quantization is not None,
         "images are synthesised": scenario.synthesis is not None,
         "networks are compiled": scenario.compile,
