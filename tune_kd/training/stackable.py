@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tune_kd.config.scenario import Scenario
 from tune_kd.models import fast
+from tune_kd.models.own import first_line
 from tune_kd.tasks.base import Data
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.stacked import StackedNetworks
@@ -54,11 +55,12 @@ def try_stacking(scenario: Scenario, data: Data, device: torch.device) -> Stacki
 
     try:
         stacked = StackedNetworks(networks)
-        as_one = through(stacked)
-        torch.autograd.grad(as_one.square().mean(), list(stacked.parameters.values()), allow_unused=True)
+        _backward(through(stacked), list(stacked.parameters.values()))
     except Exception as error:  # somebody else's network may do in its forward what vmap cannot follow
-        return Stacking(refused=str(error).strip().split("\n")[0] or type(error).__name__)
-    one_by_one = torch.stack([through(network) for network in networks])
+        return Stacking(refused=first_line(error))
+    with torch.no_grad():  # compared in float32, whatever the precision
+        as_one = task.outputs(stacked, images).logits
+        one_by_one = torch.stack([task.outputs(network, images).logits for network in networks])
     if (as_one - one_by_one).abs().max() > TOLERANCE * one_by_one.abs().max():
         return Stacking(refused="their outputs differ from those of separate networks")
 
