@@ -36,10 +36,13 @@ def key(run: RunPlan, index: int, attempt: int = 0) -> dict[str, Any]:
     return {"run_id": run.run_id, "trial_id": f"{run.run_id}-{index:04d}", "attempt": attempt}
 
 
-def started(run: RunPlan, index: int, *, tau: float | None = 4, attempt: int = 0) -> TrialStarted:
+def started(
+    run: RunPlan, index: int, *, tau: float | None = 4, attempt: int = 0, side_by_side: int | None = None
+) -> TrialStarted:
     costs: dict[str, Any] = {"pue": 1.0, "carbon_g_per_kwh": 500.0, "carbon_source": "test"}
     at = START + timedelta(seconds=index)
-    return TrialStarted(**key(run, index, attempt), **costs, at=at, index=index, seed=1, params={}, tau=tau, alpha=0.95)
+    what: dict[str, Any] = {"seed": 1, "params": {}, "tau": tau, "alpha": 0.95, "side_by_side": side_by_side}
+    return TrialStarted(**key(run, index, attempt), **costs, **what, at=at, index=index)
 
 
 def report(run: RunPlan, index: int, epoch: int, *, attempt: int = 0, **changes: Any) -> EpochReport:
@@ -68,9 +71,11 @@ def tested(run: RunPlan, index: int) -> TrialTested:
     return TrialTested(**{**fields, **key(run, index), "at": START + timedelta(seconds=index + 10)})
 
 
-def trial(run: RunPlan, index: int, *, epochs: int = 30, **changes: Any) -> Iterator[Event]:
+def trial(
+    run: RunPlan, index: int, *, epochs: int = 30, side_by_side: int | None = None, **changes: Any
+) -> Iterator[Event]:
     """A whole trial."""
-    yield started(run, index, tau=None if run.policy.moves_within else index + 2)
+    yield started(run, index, tau=None if run.policy.moves_within else index + 2, side_by_side=side_by_side)
     for epoch in range(1, epochs + 1):
         yield report(run, index, epoch, **changes)
     yield ended(run, index)
@@ -86,7 +91,7 @@ def play(progress: Progress, run: RunPlan, events: Iterator[Event] | list[Event]
     return ledger
 
 
-def sealed_store(folder: Path, planned: Study, *, trials: int = 2) -> Store:
+def sealed_store(folder: Path, planned: Study, *, trials: int = 2, side_by_side: int | None = None) -> Store:
     """A store with every run of the study completed."""
     store = create_store(folder)
     for place, run in enumerate(planned.runs):
@@ -101,7 +106,7 @@ def sealed_store(folder: Path, planned: Study, *, trials: int = 2) -> Store:
         store.write_run({**row, "split_sha256": "0" * 64, "status": "completed"})
         for index in range(trials):
             with store.journal(run.run_id, f"{run.run_id}-{index:04d}", 0) as journal:
-                for event in (*trial(run, index), tested(run, index)):
+                for event in (*trial(run, index, side_by_side=side_by_side), tested(run, index)):
                     journal.append(event)
                 store.seal(run.run_id, f"{run.run_id}-{index:04d}", 0)
     return store
