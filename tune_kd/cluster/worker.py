@@ -155,9 +155,9 @@ def results_of_several(
     for reports in SideBySide(trials, clock).fit():
         yield {"reports": [events.to_json(report) for report in reports], **NO_SCORE}
         told = True
-        for trial in trials:
-            if trial.over and len(unpaid) > 1 and trial.spec.trial_id in unpaid:
-                unpaid.pop(trial.spec.trial_id).close()
+        over = {trial.spec.trial_id for trial in trials if trial.over}
+        for trial_id in unpaid.keys() & over if len(over) < len(trials) else ():
+            unpaid.pop(trial_id).close()
     if not told:  # all epochs were reported before, and Tune wants a result
         yield NO_SCORE
 

@@ -158,13 +158,15 @@ class RunTrials:
             self.unmeasured.append(reason)
         trials = {trial.trial_id: trial for trial in self._trials[tune_id]}
         reports = [cast(EpochReport, from_json(line)) for line in result.get("reports", ())]
+        new = []
         for report in reports:
             trial = trials[report.trial_id]
             # If an attempt ends without a report, Tune repeats the last result of the attempt before it.
             if report.attempt == trial.attempt and report.epoch > trial.reported:
                 trial.reported = trial.epoch = report.epoch
                 trial.last[report.attempt] = report
-                self._publish(report)
+                new.append(report)
+        self._publish(*new)
         return any(self._ledger.must_stop(report.trial_id, report.attempt) for report in reports)
 
     def ended(self, tune_id: str, error: str | None = None, *, again: bool = False) -> None:
@@ -234,6 +236,8 @@ class RunTrials:
             **before,
         )
 
-    def _publish(self, event: Event) -> None:
+    def _publish(self, *events: Event) -> None:
+        """Tell each listener of events that came together, before the next one: all are on disk if that breaks off."""
         for listener in self._listeners:
-            listener(event)
+            for event in events:
+                listener(event)
