@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from run_events import closed_account, report
 from tune_simulator import CARBON
 
 from tune_kd.budget.ledger import Ledger
-from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, to_json
+from tune_kd.cluster.worker import results_of_several
+from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, from_json, to_json
 from tune_kd.execution.side_by_side import SideBySide
 from tune_kd.execution.trials import RunTrials
 from tune_kd.history.run_history import RunHistory, history_of
+from tune_kd.meter.energy import Energy
 from tune_kd.planning.plan import RunPlan, plan_study
 from tune_kd.planning.side_by_side import MOST, alone_because
 from tune_kd.store import create_store
 from tune_kd.training.stackable import PAYS, Stacking
+from tune_kd.training.student import TrialSpec
+from tune_kd.training.trial import Trial
 
 EPOCHS = 5
 BUDGETS = {
@@ -222,6 +230,43 @@ def test_a_resumed_run_tries_again_what_failed_side_by_side(tmp_path: Path) -> N
     assert {event.status for event in second.of(TrialEnded)} == {"completed"}
     assert len({event.trial_id for event in second.of(TrialStarted)}) == 6
     assert second.ledger.spent == 6
+
+
+class Account:
+    """The meter of a member: it notes when its account was closed."""
+
+    co_tenants = 0
+
+    def __init__(self, name: int, closed: list[int]) -> None:
+        self._name, self._closed = name, closed
+
+    def mark(self) -> Energy:
+        return Energy()
+
+    def close(self) -> None:
+        self._closed.append(self._name)
+
+
+def test_a_trial_that_had_ended_pays_no_more_and_those_that_end_together_pay_to_the_end(
+    make_trial: Callable[..., Trial], tmp_path: Path
+) -> None:
+    for index, done in enumerate((3, 1, 0)):  # epochs, of three, of a first attempt
+        list(itertools.islice(make_trial("grid", index=index, checkpoint=tmp_path / str(index)).fit(), done))
+
+    def make(spec: TrialSpec, meter: Account, **beside: Any) -> Trial:
+        made = make_trial("grid", index=spec.index, checkpoint=tmp_path / str(spec.index), **beside)
+        made.spec = replace(made.spec, reported=made.epoch)
+        return made
+
+    closed: list[int] = []
+    specs = [make_trial("grid", index=index).spec for index in range(3)]
+    meter: Any = SimpleNamespace(members=[Account(index, closed) for index in range(3)])
+    results = [
+        ([from_json(line).epoch for line in result["reports"]], list(closed))  # type: ignore[union-attr]
+        for result in results_of_several(specs, meter, make, torch.device("cpu"))
+    ]
+    assert results == [([1], []), ([2, 2], [0]), ([3, 3], [0])]
+    assert closed == [0], "the job closes what is open at its end"
 
 
 # How many

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,27 @@ def test_each_member_reports_what_it_would_alone(make_trial: MakeTrial) -> None:
             assert apart - MEASURED - ROUNDED <= {"flops_teacher", "flops_executed"}  # the teacher is asked once
             assert one.train_loss == pytest.approx(other.train_loss, rel=1e-4)
             assert (one.tau_mean, one.lr) == (2.0 + 3 * index, other.lr)
+
+
+def test_accuracies_are_those_of_separate_trials_within_the_noise_of_5_seeds(make_trial: MakeTrial) -> None:
+    """Later than the first steps, sums that are rounded in another way lead to another student of the same kind."""
+    settings = {"recipe.epochs": 12, "recipe.milestones": [5, 8, 10]}
+    together = [reports[-1].val_score for reports in trained(members(make_trial, "grid", 5, settings=settings))]
+    apart = [alone(make_trial, "grid", index, settings=settings)[-1].val_score for index in range(5)]
+    noise = statistics.stdev(apart)
+    print(f"side by side {together}, alone {apart}")
+    assert noise > 0
+    assert abs(statistics.mean(together) - statistics.mean(apart)) <= noise
+
+
+def test_one_alone_in_its_process_and_the_same_ones_together_repeat_to_the_last_bit(make_trial: MakeTrial) -> None:
+    def results(reports: Sequence[EpochReport]) -> list[dict[str, Any]]:
+        return [{name: value for name, value in vars(each).items() if name not in MEASURED} for each in reports]
+
+    [single] = trained(members(make_trial, "stochastic", 1))
+    assert results(single) == results(alone(make_trial, "stochastic", 0))
+    first, second = (trained(members(make_trial, "stochastic", 3)) for _ in range(2))
+    assert list(map(results, first)) == list(map(results, second))
 
 
 def test_the_teacher_is_asked_once_and_its_flops_are_divided(make_trial: MakeTrial) -> None:
