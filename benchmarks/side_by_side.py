@@ -80,9 +80,9 @@ def main() -> None:
                     f"--side-by-side {asked_for}: {seconds:.1f} s, {joules:.1f} J of CPUs, {beside:.1f} as one",
                     flush=True,
                 )
-    for what, place in (("time", 0), ("CPU energy of the trials", 1)):
+    for what, place in ((f"time (promise on 2 cores {PROMISE:g})", 0), ("CPU energy of the trials", 1)):
         alone, beside = (statistics.median(each[place] for each in measured) for measured in found.values())
-        print(f"{what}: {alone / beside:.2f} times less (promise on 2 cores, time: {PROMISE:g})")
+        print(f"{what}: {alone / beside:.2f} times less")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tune_kd.execution.outputs_in_use import OutputsInUse
 from tune_kd.execution.pool import Pool
 from tune_kd.execution.ray_study import RayPart, RayStudy
 from tune_kd.execution.run import Run
-from tune_kd.execution.side_by_side import SideBySide
+from tune_kd.execution.side_by_side import JobSize
 from tune_kd.execution.teachers import Teachers
 from tune_kd.execution.tune import PoolListener, PoolSearcher, PoolStopper
 from tune_kd.history.records import RunRow
@@ -274,7 +274,7 @@ def on_no_ray(study: Study, nodes: SimulatedNodes, folder: Path) -> RayPart:
     )
     nothing: Any = None
     of_study: dict[str, Any] = {"study": on_ray, "plans": study.runs, "images": None, "data": None, "steps": 1}
-    of_study |= {"side_by_side": SideBySide(asked=1, stacking=None)}
+    of_study |= {"job_size": JobSize(asked=1, stacking=None)}
     of_study |= {"teacher_id": "none", "classes": (), "data_sha256": "none"}
     return RayPart(**of_study, taught=False, counted=nothing, largest_class=(0.1, 1))
 

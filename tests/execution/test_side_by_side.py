@@ -19,7 +19,7 @@ from tune_simulator import CARBON
 from tune_kd.budget.ledger import Ledger
 from tune_kd.cluster.worker import results_of_several
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialStarted, from_json, to_json
-from tune_kd.execution.side_by_side import SideBySide
+from tune_kd.execution.side_by_side import JobSize
 from tune_kd.execution.trials import RunTrials
 from tune_kd.history.run_history import RunHistory, history_of
 from tune_kd.meter.energy import Energy
@@ -293,7 +293,7 @@ def test_what_must_be_trained_alone_is_and_a_word_says_why(policy: str, asked: d
     plan = plan_of(policy, **asked)
     reason = alone_because(plan)
     assert (reason is None) if why is None else (why in (reason or ""))
-    many = SideBySide(asked=7, stacking=TRIED)
+    many = JobSize(asked=7, stacking=TRIED)
     assert many.most(plan, room=2) == (7 if why is None else 1)
     assert any(why in line for line in many.notes([plan])) if why else not many.notes([plan])
 
@@ -313,7 +313,7 @@ def test_what_must_be_trained_alone_is_and_a_word_says_why(policy: str, asked: d
     ],
 )
 def test_as_many_as_asked_for_or_as_pays(asked: int | None, stacking: Stacking | None, most: int) -> None:
-    side_by_side = SideBySide(asked=asked, stacking=stacking)
+    side_by_side = JobSize(asked=asked, stacking=stacking)
     assert side_by_side.most(plan_of("grid", track="recipe"), room=2) == most
     assert side_by_side.most(plan_of("stochastic", track="recipe"), room=2) in (1, asked)
     [line] = side_by_side.notes([plan_of("grid")]) or [""]
@@ -322,4 +322,4 @@ def test_as_many_as_asked_for_or_as_pays(asked: int | None, stacking: Stacking |
 
 
 def test_auto_takes_no_more_than_its_most_where_a_budget_does_not_say_how_many() -> None:
-    assert SideBySide(asked=None, stacking=TRIED).most(plan_of("random", "1Wh"), room=2) == MOST
+    assert JobSize(asked=None, stacking=TRIED).most(plan_of("random", "1Wh"), room=2) == MOST

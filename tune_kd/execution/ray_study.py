@@ -18,7 +18,7 @@ from tune_kd.config.scenario import Scenario
 from tune_kd.data.batches import steps_per_epoch
 from tune_kd.execution.ray_tasks import RayTasks
 from tune_kd.execution.shared_pool import SharedPool
-from tune_kd.execution.side_by_side import SideBySide
+from tune_kd.execution.side_by_side import JobSize
 from tune_kd.execution.teacher_pass import asks
 from tune_kd.execution.teachers import Teachers
 from tune_kd.history.records import largest_class
@@ -71,7 +71,7 @@ class RayPart:
     plans: tuple[RunPlan, ...]
     images: Any
     data: Any
-    side_by_side: SideBySide
+    job_size: JobSize
     steps: int  # batches of an epoch
     teacher_id: str
     classes: tuple[str, ...]
@@ -158,8 +158,8 @@ def parts_on_ray(
             obtain = partial(kept_or_trained, scenario, data, execution.home, train, progress.stage)
             study.teachers.ask(identity, obtain)
         stacking = None if tried is None else study.ray.get(tried)
-        side_by_side = SideBySide(asked=execution.students, stacking=stacking)
-        for text in side_by_side.notes(part.runs):
+        job_size = JobSize(asked=execution.students, stacking=stacking)
+        for text in job_size.notes(part.runs):
             progress.note(text)
         on_ray.append(
             RayPart(
@@ -167,7 +167,7 @@ def parts_on_ray(
                 plans=part.runs,
                 images=images,
                 data=for_trials,
-                side_by_side=side_by_side,
+                job_size=job_size,
                 steps=steps,
                 teacher_id=identity,
                 classes=tuple(data.classes),

@@ -94,7 +94,7 @@ class Run:
         has_begun = self._row.has_begun  # of a new run there is nothing to read
         history = history_of(self._store, plan.run_id, self._execution.max_failures) if has_begun else RunHistory()
         self.ledger = _ledger(plan, history)
-        self._most = self.part.side_by_side.most(plan, study.room())
+        self._most = self.part.job_size.most(plan, study.room())
         self._connect(history)
         self._row.start(self._store, teacher, study.resources, study.carbon)
         study.cluster.begin(plan.run_id)

@@ -12,7 +12,7 @@ from tune_kd.training.stackable import TRIED, Stacking
 
 
 @dataclass(frozen=True, kw_only=True)
-class SideBySide:
+class JobSize:
     """What was asked for (None: as many as pays), and what trying it on a worker has found (None: it was not tried)."""
 
     asked: int | None
