@@ -20,6 +20,7 @@ from tune_kd.execution.outputs_in_use import OutputsInUse
 from tune_kd.execution.pool import Pool
 from tune_kd.execution.ray_study import RayPart, RayStudy
 from tune_kd.execution.run import Run
+from tune_kd.execution.side_by_side import JobSize
 from tune_kd.execution.teachers import Teachers
 from tune_kd.execution.tune import PoolListener, PoolSearcher, PoolStopper
 from tune_kd.history.records import RunRow
@@ -135,6 +136,12 @@ class SimulatedJob:
     def is_trial(self) -> bool:
         return bool(self.config["job"] == "trial")
 
+    @property
+    def trial(self) -> dict[str, Any]:
+        """What the job's worker knows of its trial."""
+        known: dict[str, Any] = self.config["members"][0]
+        return known
+
 
 @dataclass(kw_only=True)
 class GPUs:
@@ -197,7 +204,7 @@ class GPUs:
 
     def _tell(self, job: SimulatedJob) -> bool:
         """One result is told as Tune tells it; is the job over?"""
-        result = self._reported(job) if job.is_trial else {"outcome": TESTED}
+        result = self._reported(job) if job.is_trial else {"outcome": [TESTED]}
         stop = self.stopper(job.trial_id, result)
         if job.is_trial and not stop and job.epoch < self.epochs:
             return False
@@ -212,11 +219,11 @@ class GPUs:
             return {"val_score": 0.0, "epoch": job.epoch}
         job.epoch += 1
         self.reports += 1
-        key = (job.config["trial_id"], job.epoch)
+        key = (job.trial["trial_id"], job.epoch)
         assert key not in self.seen, "an epoch came twice"
         self.seen.add(key)
         told = self._told(job)
-        return {"report": to_json(told), "val_score": told.val_score, "epoch": told.epoch}
+        return {"reports": [to_json(told)], "val_score": told.val_score, "epoch": told.epoch}
 
     def _kill(self, job: SimulatedJob) -> None:
         self.killed += 1
@@ -227,19 +234,19 @@ class GPUs:
 
     def _close(self, job: SimulatedJob) -> None:
         self.charged.append(job.joules)
-        name = account(job.config["trial_id"], job.config["attempt"])
+        name = account(job.trial["trial_id"], job.trial["attempt"])
         self.nodes.meters.close(job.gpu // GPUS_A_NODE, name, job.joules)
 
     def _told(self, job: SimulatedJob) -> EpochReport:
         known = {
-            "run_id": job.config["trial_id"].rpartition("-")[0],
-            "trial_id": job.config["trial_id"],
-            "attempt": job.config["attempt"],
+            "run_id": job.trial["trial_id"].rpartition("-")[0],
+            "trial_id": job.trial["trial_id"],
+            "attempt": job.trial["attempt"],
             "at": utc_now(),
             "epoch": job.epoch,
             "checkpoint_epoch": job.epoch,
             "node_id": f"node-{job.gpu // GPUS_A_NODE}",
-            "val_score": random.Random(f"{job.config['trial_id']} {job.epoch}").random(),
+            "val_score": random.Random(f"{job.trial['trial_id']} {job.epoch}").random(),
             "train_loss": 1.0,
             "val_loss": 1.0,
             "energy_j": job.joules,
@@ -267,6 +274,7 @@ def on_no_ray(study: Study, nodes: SimulatedNodes, folder: Path) -> RayPart:
     )
     nothing: Any = None
     of_study: dict[str, Any] = {"study": on_ray, "plans": study.runs, "images": None, "data": None, "steps": 1}
+    of_study |= {"job_size": JobSize(asked=1, stacking=None)}
     of_study |= {"teacher_id": "none", "classes": (), "data_sha256": "none"}
     return RayPart(**of_study, taught=False, counted=nothing, largest_class=(0.1, 1))
 

@@ -122,6 +122,7 @@ def make_trial(scenario: Scenario, digits: ImageData, teacher: Teacher, counted:
         checkpoint: Path | None = None,
         marks: Iterable[Energy] | None = None,
         flops: NetworkFlops | None = counted,
+        **beside: Any,
     ) -> Trial:
         chosen = make_policy(policy) if isinstance(policy, str) else policy
         spec = TrialSpec(
@@ -135,6 +136,6 @@ def make_trial(scenario: Scenario, digits: ImageData, teacher: Teacher, counted:
         )
         recorded = RecordedMeter() if marks is None else RecordedMeter(marks, co_tenants=3)
         place = Place(device=CPU, meter=recorded, carbon=CARBON, node_id="node", checkpoint=checkpoint)
-        return Trial(spec, data, teacher.network(spec.scenario, data), place, flops)
+        return Trial(spec, data, teacher.network(spec.scenario, data), place, flops, **beside)
 
     return make

@@ -34,6 +34,7 @@ class TrialStarted:
     carbon_region: str | None = None  # older journals lack both
     carbon_year: int | None = None
     metric: str = "accuracy"  # what the scores of the attempt measure
+    side_by_side: int | None = None  # trials that its process trains, itself included; older journals lack it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,11 +52,10 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_score,
     test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, the same five ``_with_images``, g_per_kwh (of the
     CO2e, PUE included), overshoot (in the budget's currency), meters_beside_s (the longest of its nodes), co_tenants
-    (the mean over its trials), waited and waited_other (shares of its trials' time,
+    and side_by_side (the means over its trials), waited and waited_other (shares of its trials' time,
     :func:`analysis.runs.contention.waited`), energy_own_pace_j, energy_processors_j (above idle; what trials share is
-    in it whole). Equal
-    replicates have equal seeds. ``counted`` rows are completed, have a tested incumbent and are the latest of their
-    policy and replicate.
+    in it whole). Equal replicates have equal seeds. ``counted`` rows are completed, have a tested incumbent and are the
+    latest of their policy and replicate.
     """
     rows, trials = _settings(runs), columns(trials, ("status", "tau", "test_score", "trial_id", "attempt"))
     _add_trials(rows, trials)
@@ -106,8 +105,9 @@ def _add_trials(rows: pd.DataFrame, trials: pd.DataFrame) -> None:
     for name in ("val_score", "test_score", "tau"):
         rows[name] = as_float(by_run.map(best[name]))
     rows["incumbent"] = by_run.map(best["trial_id"])
-    tenants = as_float(columns(trials, ("co_tenants",))["co_tenants"])
-    rows["co_tenants"] = as_float(by_run.map(tenants.groupby(trials["run_id"]).mean()))
+    company = columns(trials, ("co_tenants", "side_by_side"))
+    for name in ("co_tenants", "side_by_side"):
+        rows[name] = as_float(by_run.map(as_float(company[name]).groupby(trials["run_id"]).mean()))
     rows["trials"] = by_run.map(trials.groupby("run_id")["trial_id"].nunique()).fillna(0).astype(int)
     for status in ("failed", "lost"):
         count = (trials["status"] == status).groupby(trials["run_id"]).sum()

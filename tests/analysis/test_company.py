@@ -8,11 +8,21 @@ import pytest
 from analysis.runs.company import company_notes
 
 
-def outcomes(company: dict[str, list[float]], *, counted: bool = True) -> pd.DataFrame:
-    """Runs of one comparison, with the mean co-tenants of each."""
+def outcomes(company: dict[str, list[float]], *, counted: bool = True, column: str = "co_tenants") -> pd.DataFrame:
+    """Runs of one comparison, with the mean co-tenants of each; or with how many were side by side, in the mean."""
     rows = [(label, tenants) for label, of_runs in company.items() for tenants in of_runs]
-    frame = pd.DataFrame(rows, columns=["label", "co_tenants"])
-    return frame.assign(comparison=0, counted=counted)
+    frame = pd.DataFrame(rows, columns=["label", column])
+    unknown = dict.fromkeys({"co_tenants", "side_by_side"} - {column}, float("nan"))
+    return frame.assign(comparison=0, counted=counted, **unknown)
+
+
+def test_policies_whose_trials_were_trained_as_one_are_noted_beside_those_that_were_not() -> None:
+    lines = company_notes(outcomes({"grid": [9.5, 9.5], "stochastic": [1.0, 1.0]}, column="side_by_side"))
+    assert lines == [
+        "trials were trained side by side, in the mean 9.5 as one of grid and 1.0 of stochastic: together each costs "
+        "less; --side-by-side 1 trains each alone"
+    ]
+    assert company_notes(outcomes({"grid": [10.0], "random": [9.75]}, column="side_by_side")) == []
 
 
 @pytest.mark.parametrize(("alone", "noted"), [(0.9, True), (1.0, False), (1.5, False)])

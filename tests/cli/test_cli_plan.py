@@ -69,6 +69,24 @@ def test_costs_are_those_of_recorded_trials_of_the_scenario(
     assert str(tmp_path / "runs") in lines[6]
 
 
+def test_trials_side_by_side_are_forecast_by_recorded_ones_and_by_no_others(
+    tmp_path: Path, bare: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sealed_store(tmp_path / "runs", study())
+    beside = [*PLAN, *bare, "--side-by-side", "auto"]
+    known = [row["energy_j"] is not None for row in planned(capsys, *beside)["policies"]]
+    assert known == [False, True, True], "asha's trials, and one alone, are not side by side"
+    assert planned(capsys, *beside)["trial_side_by_side"] is None
+    assert "none of this scenario was here yet" in said(capsys, *beside)
+    sealed_store(tmp_path / "more", study(), side_by_side=4)
+    beside[beside.index("--store") + 1] = str(tmp_path / "more")
+    found = planned(capsys, *beside)
+    assert [row["energy_j"] is not None for row in found["policies"]] == [True, False, False]
+    assert found["trial"] is None, "of none alone anything is known"
+    assert found["policies"][0]["energy_j"] == pytest.approx(190 * found["trial_side_by_side"]["energy_j"])
+    assert "fixed-τ trials, 4 side by side, in" in said(capsys, *beside)
+
+
 def test_another_scenario_has_no_figures_in_the_same_store(
     tmp_path: Path, bare: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

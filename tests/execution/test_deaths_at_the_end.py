@@ -49,7 +49,7 @@ def test_only_what_the_driver_has_not_heard_is_said_again(
     assert [report.epoch for report in again(first, reported).fit()] == repeated
     assert (tmp_path / "trial.pt").read_bytes() == kept, "nothing is trained"
     *_, told = results_of(again(first, reported))
-    assert ("report" in told) == bool(repeated)
+    assert ("reports" in told) == bool(repeated)
     assert (told["epoch"], told["val_score"]) == (EPOCHS, last.val_score), "what schedulers go by"
 
 

@@ -36,10 +36,13 @@ def key(run: RunPlan, index: int, attempt: int = 0) -> dict[str, Any]:
     return {"run_id": run.run_id, "trial_id": f"{run.run_id}-{index:04d}", "attempt": attempt}
 
 
-def started(run: RunPlan, index: int, *, tau: float | None = 4, attempt: int = 0) -> TrialStarted:
+def started(
+    run: RunPlan, index: int, *, tau: float | None = 4, attempt: int = 0, side_by_side: int | None = None
+) -> TrialStarted:
     costs: dict[str, Any] = {"pue": 1.0, "carbon_g_per_kwh": 500.0, "carbon_source": "test"}
     at = START + timedelta(seconds=index)
-    return TrialStarted(**key(run, index, attempt), **costs, at=at, index=index, seed=1, params={}, tau=tau, alpha=0.95)
+    what: dict[str, Any] = {"seed": 1, "params": {}, "tau": tau, "alpha": 0.95, "side_by_side": side_by_side}
+    return TrialStarted(**key(run, index, attempt), **costs, **what, at=at, index=index)
 
 
 def report(run: RunPlan, index: int, epoch: int, *, attempt: int = 0, **changes: Any) -> EpochReport:
@@ -76,9 +79,11 @@ def tested(run: RunPlan, index: int, **changes: Any) -> TrialTested:
     return TrialTested(**{**fields, **key(run, index), "at": START + timedelta(seconds=index + 10), **changes})
 
 
-def trial(run: RunPlan, index: int, *, epochs: int = 30, **changes: Any) -> Iterator[Event]:
+def trial(
+    run: RunPlan, index: int, *, epochs: int = 30, side_by_side: int | None = None, **changes: Any
+) -> Iterator[Event]:
     """A whole trial."""
-    yield started(run, index, tau=None if run.policy.moves_within else index + 2)
+    yield started(run, index, tau=None if run.policy.moves_within else index + 2, side_by_side=side_by_side)
     for epoch in range(1, epochs + 1):
         yield report(run, index, epoch, **changes)
     yield ended(run, index)
@@ -94,7 +99,9 @@ def play(progress: Progress, run: RunPlan, events: Iterator[Event] | list[Event]
     return ledger
 
 
-def sealed_store(folder: Path, planned: Study, *, trials: int = 2, spread: float = 0.0) -> Store:
+def sealed_store(
+    folder: Path, planned: Study, *, trials: int = 2, spread: float = 0.0, side_by_side: int | None = None
+) -> Store:
     """A store with every run of the study completed.
 
     Test accuracies are 75 %; those of grid are ``spread`` more in each replicate after the first.
@@ -113,7 +120,8 @@ def sealed_store(folder: Path, planned: Study, *, trials: int = 2, spread: float
         score = 0.75 + (spread * run.replicate if run.label == "grid" else 0.0)
         for index in range(trials):
             with store.journal(run.run_id, f"{run.run_id}-{index:04d}", 0) as journal:
-                for event in (*trial(run, index), tested(run, index, test_score=score)):
+                events = trial(run, index, side_by_side=side_by_side)
+                for event in (*events, tested(run, index, test_score=score)):
                     journal.append(event)
                 store.seal(run.run_id, f"{run.run_id}-{index:04d}", 0)
     return store

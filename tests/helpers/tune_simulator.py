@@ -96,7 +96,7 @@ class Simulator:
 
     def _start(self, tune_id: str, config: dict[str, Any]) -> None:
         self._named += 1
-        trial = SimulatedTrial(tune_id, config, epoch=config["reported"])
+        trial = SimulatedTrial(tune_id, config, epoch=config["members"][0]["reported"])
         self.running.append(trial)
         self.scheduler.on_trial_add(None, trial)
         self.trials.started(tune_id)
@@ -112,7 +112,7 @@ class Simulator:
         if self.over:
             self.at_limit.append(told)
         self.charged += {"trials": 0, "epochs": 1}.get(self.plan.budget.currency, cost)
-        result = {"report": to_json(told), "val_score": told.val_score, "epoch": told.epoch}
+        result = {"reports": [to_json(told)], "val_score": told.val_score, "epoch": told.epoch}
         stop = self.trials.reported(trial.trial_id, result)
         if not stop:
             stop = self.scheduler.on_trial_result(None, trial, result) == TrialScheduler.STOP
@@ -124,14 +124,14 @@ class Simulator:
             self.trials.ended(trial.trial_id)
 
     def _report(self, trial: SimulatedTrial) -> EpochReport:
-        known = trial.config
+        known = trial.config["members"][0]
         accuracy = random.Random(f"{known['index']} {trial.epoch}").random()
         told = report(known["trial_id"], known["attempt"], trial.epoch, trial.cost)
         return replace(told, run_id=self.plan.run_id, val_score=accuracy)
 
     def _crash(self, trial: SimulatedTrial, lost: float) -> None:
         """The worker dies within an epoch; its node's meter closes the account with what that had cost by then."""
-        key = trial.config["trial_id"], trial.config["attempt"]
+        key = tuple(trial.config["members"][0][name] for name in ("trial_id", "attempt"))
         trial.failures += 1
         again = trial.failures <= MAX_FAILURES
         self.trials.ended(trial.trial_id, "its worker died", again=again)

@@ -35,7 +35,7 @@ class Meter:
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return TrialEnergy(energy=joules(answer), co_tenants=0)
+        return [TrialEnergy(energy=joules(answer), co_tenants=0)]
 
 
 def joules(cpu_j: float) -> Energy:

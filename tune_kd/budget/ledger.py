@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -122,6 +123,20 @@ class Ledger:
         if self.budget.currency == "epochs":
             return sum(attempt.epochs for attempt in self.attempts.values())
         return float(self._of_attempts + Fraction(self.shared))  # rounded once, whatever the order of the events
+
+    @property
+    def epochs_left(self) -> float:
+        """How many epochs the rest of the budget pays for, at the mean cost of those so far.
+
+        Infinite in trials, which are counted as they start; 0 before anything is known.
+        """
+        if self.budget.currency == "trials":
+            return math.inf
+        rest = self.budget.limit - self.spent
+        if self.budget.currency == "epochs":
+            return rest
+        epochs = sum(attempt.epochs for attempt in self.attempts.values())
+        return rest * epochs / float(self._of_attempts) if epochs and self._of_attempts else 0.0
 
     @property
     def overshoot(self) -> float:

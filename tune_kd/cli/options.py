@@ -56,7 +56,8 @@ def with_options(words: Mapping[str, Any]) -> Callable[[Command], Command]:
     """Give a command every field of the dataclasses that it takes as an option of its own.
 
     ``words`` has what the help says of those that do not say it themselves, in the order of the help. What a field
-    takes from Python alone, a path or a mapping, is no option's type; a field without words is no option.
+    takes from Python alone, a path or a mapping, or a number beside a text, is no option's type; a field without words
+    is no option.
     """
 
     def decorate(command: Command) -> Command:
@@ -74,7 +75,8 @@ def with_options(words: Mapping[str, Any]) -> Callable[[Command], Command]:
 
 def _option_of(field: inspect.Parameter, words: Any) -> inspect.Parameter:
     kinds = get_args(field.annotation) or (field.annotation,)
-    typed = [kind for kind in kinds if kind is not Path and get_origin(kind) is not Mapping]
+    python_alone = (Path, int) if str in kinds else (Path,)
+    typed = [kind for kind in kinds if kind not in python_alone and get_origin(kind) is not Mapping]
     return field.replace(annotation=Annotated[functools.reduce(operator.or_, typed), words])
 
 

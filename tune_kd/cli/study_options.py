@@ -86,6 +86,11 @@ WORDS: dict[str, Any] = {
         WHERE, "GPUs that a trial reserves; a fraction shares one.", "X", default="1 where there is any"
     ),
     "max_concurrent": option(WHERE, "Most trials at a time.", "N", default="as many as fit"),
+    "side_by_side": option(
+        WHERE,
+        "Trials of a run that one process trains at the same time, as one network: so many, or auto, as many as pays.",
+        "N|auto",
+    ),
     "max_failures": option(WHERE, "How often a trial that broke is tried again.", "N"),
     "train_teacher": option(
         WHERE, "Train the teacher, for its row in the tables, even if no policy asks it.", "", "--train-teacher"

@@ -91,15 +91,17 @@ def wait_if_late(shared: Shared) -> float:
 
 
 def meter_here(
-    name: str, cpus: float, run_id: str | None = None, wait_s: float = 0.0, *, spare: bool = False
+    name: str, *others: str, cpus: float, run_id: str | None = None, wait_s: float = 0.0, spare: bool = False
 ) -> TrialMeter:
     """Open an account at this node's meter for this process, with the CPUs and GPUs that Ray has reserved for it.
 
-    ``run_id`` is the run that it belongs to; None for a teacher's training. ``spare``: see :class:`TrialMeter`.
+    ``run_id`` is the run that it belongs to; None for a teacher's training. ``others`` are the accounts of trials that
+    the process trains side by side with the one of this ``name``. ``spare``: see :class:`TrialMeter`.
     """
     gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
     share = ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0) / max(len(gpus), 1)
-    return TrialMeter(name, cpus=cpus, gpus=dict.fromkeys(gpus, share), run=run_id, wait_s=wait_s, spare=spare)
+    held = dict.fromkeys(gpus, share)
+    return TrialMeter(name, cpus=cpus, gpus=held, run=run_id, others=others, wait_s=wait_s, spare=spare)
 
 
 def once(name: str) -> str:

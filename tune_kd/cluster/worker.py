@@ -10,7 +10,7 @@ the finder of our packages (:mod:`tune_kd.own_packages`) in place, whatever fold
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -38,6 +38,7 @@ from tune_kd.config import catalogue, policy_file
 from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.data.shared_memory import from_shared
+from tune_kd.meter.base import Meter
 from tune_kd.meter.client import TrialMeter, account
 from tune_kd.models import fast
 from tune_kd.synthesis.growing import GrowingPool
@@ -45,7 +46,10 @@ from tune_kd.synthesis.pool import trial_pool
 from tune_kd.synthesis.synthesise import Synthesiser, SynthesisFailed, wanted_of
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
+from tune_kd.training.phases import Phases, Share
 from tune_kd.training.process import device, prepare_process
+from tune_kd.training.side_by_side import SideBySide
+from tune_kd.training.stackable import Stacking, try_stacking
 from tune_kd.training.student import TrialSpec
 from tune_kd.training.teacher import Teacher, obtain_teacher
 from tune_kd.training.teacher_outputs import teach
@@ -62,39 +66,52 @@ def work(config: Mapping[str, Any]) -> None:
     job takes.
     """
     shared: Shared = ray.get(config["shared"])
-    prepare_process(shared.cpus, quantizes=shared.scenario.quantization is not None)
+    several = len(config.get("members", ())) > 1
+    prepare_process(shared.cpus, quantizes=shared.scenario.quantization is not None, stacks=several)
     JOBS[config["job"]](config, shared)
 
 
 @policy_file.explained()
-def train_student(config: Mapping[str, Any], shared: Shared) -> None:
-    """A trial, each epoch reported. ``config``: index, trial_id, attempt, reported, params and awaited."""
+def train_students(config: Mapping[str, Any], shared: Shared) -> None:
+    """A trial, or several side by side, each epoch reported.
+
+    ``config``: members, for each trial index, trial_id, attempt, reported and params; and awaited.
+    """
     late_s = wait_if_late(shared)
-    spec = TrialSpec(
-        run_id=shared.run_id,
-        trial_id=config["trial_id"],
-        index=config["index"],
-        replicate_seed=shared.replicate_seed,
-        scenario=shared.scenario,
-        policy=catalogue.policy_from_record(shared.policy_json),
-        params=config["params"],
-        attempt=config["attempt"],
-        reported=config["reported"],
-    )
+    policy = catalogue.policy_from_record(shared.policy_json)
+    specs = [
+        TrialSpec(
+            run_id=shared.run_id,
+            replicate_seed=shared.replicate_seed,
+            scenario=shared.scenario,
+            policy=policy,
+            **member,
+        )
+        for member in config["members"]
+    ]
     teacher: Teacher | None = ray.get(shared.teacher)
-    meter = meter_here(account(spec.trial_id, spec.attempt), shared.cpus, shared.run_id, wait_s=late_s)
-    place = Place(
-        device=device(shared.gpus),
-        meter=meter,
-        carbon=shared.carbon,
-        node_id=this_node(),
-        checkpoint=checkpoint_place(shared, spec.trial_id),
-    )
+    accounts = [account(spec.trial_id, spec.attempt) for spec in specs]
+    meter = meter_here(*accounts, cpus=shared.cpus, run_id=shared.run_id, wait_s=late_s)
     try:
-        data, synthesis, growing = _images_of(spec, shared, meter)
-        network = None if teacher is None else teacher.network(spec.scenario, data)
+        data, synthesis, growing = _images_of(specs[0], shared, meter)
+        network = None if teacher is None else teacher.network(shared.scenario, data)
         outputs = outputs_of(shared, config["awaited"])
-        for result in results_of(Trial(spec, data, network, place, shared.counted, outputs, synthesis, growing)):
+
+        def trial(spec: TrialSpec, of_trial: Meter, **beside: Any) -> Trial:
+            place = Place(
+                device=device(shared.gpus),
+                meter=of_trial,
+                carbon=shared.carbon,
+                node_id=this_node(),
+                checkpoint=checkpoint_place(shared, spec.trial_id),
+            )
+            return Trial(spec, data, network, place, shared.counted, outputs, synthesis, growing, **beside)
+
+        if len(specs) == 1:
+            results = results_of(trial(specs[0], meter))
+        else:
+            results = results_of_several(specs, meter, trial, device(shared.gpus))
+        for result in results:
             tune.report({**result, "unmeasured": meter.failure})
     finally:
         meter.close()  # on a stop, too, where Tune raises SystemExit: it takes milliseconds
@@ -120,27 +137,53 @@ def results_of(trial: Trial) -> Iterator[dict[str, Any]]:
     """
     report = None
     for report in trial.fit():
-        yield {"report": events.to_json(report), **_for_scheduler(report)}
+        yield {"reports": [events.to_json(report)], **_for_scheduler(report)}
     if report is None and trial.last is not None:
         yield _for_scheduler(trial.last)
+
+
+def results_of_several(
+    specs: Sequence[TrialSpec], meter: TrialMeter, make: Callable[..., Trial], where: torch.device
+) -> Iterator[dict[str, Any]]:
+    """The results of trials side by side, which no scheduler sees: the reports of an epoch in one result.
+
+    ``make`` makes a trial of its spec and its meter. A trial that has ended before the others pays no more.
+    """
+    clock, trials, told = Phases(where), list[Trial](), False
+    for spec, of_trial in zip(specs, meter.members, strict=True):
+        trials.append(make(spec, of_trial, phases=Share(clock), beside=trials[0] if trials else None))
+    unpaid = dict(zip((spec.trial_id for spec in specs), meter.members, strict=True))
+    for reports in SideBySide(trials, clock).fit():
+        yield {"reports": [events.to_json(report) for report in reports], **NO_SCORE}
+        told = True
+        over = {trial.spec.trial_id for trial in trials if trial.over}
+        for trial_id in unpaid.keys() & over if len(over) < len(trials) else ():
+            unpaid.pop(trial_id).close()
+    if not told:  # all epochs were reported before, and Tune wants a result
+        yield NO_SCORE
 
 
 def _for_scheduler(report: events.EpochReport) -> dict[str, Any]:
     return {"val_score": report.val_score, "epoch": report.epoch}
 
 
-def examine_student(config: Mapping[str, Any], shared: Shared) -> None:
-    """Test the checkpoint of an ended trial, the one time that its test set is read; its columns are reported.
+def examine_students(config: Mapping[str, Any], shared: Shared) -> None:
+    """Test the checkpoints of ended trials, the one time that their test set is read; their columns are reported.
 
-    ``config``: trial_id and attempt.
+    ``config``: tests, for each trial_id and attempt.
     """
+    late_s = wait_if_late(shared)
+    tune.report({"outcome": [_examined(test, shared, late_s) for test in config["tests"]], **NO_SCORE})
+
+
+def _examined(test: Mapping[str, Any], shared: Shared, late_s: float) -> dict[str, Any]:
     from tune_kd.training.examination import examine  # scikit-learn: only where it is needed
 
-    name = once(f"{account(config['trial_id'], config['attempt'])} test")
-    meter = meter_here(name, shared.cpus, shared.run_id, wait_s=wait_if_late(shared))
-    place, data = checkpoint_place(shared, config["trial_id"]), ray.get(shared.tested_on)
+    name = once(f"{account(test['trial_id'], test['attempt'])} test")
+    meter = meter_here(name, cpus=shared.cpus, run_id=shared.run_id, wait_s=late_s)
+    place, data = checkpoint_place(shared, test["trial_id"]), ray.get(shared.tested_on)
     columns = examine(shared.scenario, place, data, device=device(shared.gpus), meter=meter, carbon=shared.carbon)
-    tune.report({"outcome": {**columns, "energy_test_j": meter.close().total_j}, **NO_SCORE})
+    return {**columns, "energy_test_j": meter.close().total_j}
 
 
 def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) -> Teacher:
@@ -150,7 +193,7 @@ def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) ->
     on meanwhile, its account has what these leave.
     """
     prepare_process(cpus_of_this_node())
-    meter = meter_here(once(f"teacher {name}"), cpus_of_this_task(), spare=True)
+    meter = meter_here(once(f"teacher {name}"), cpus=cpus_of_this_task(), spare=True)
     teacher = obtain_teacher(scenario, data, device=device(gpus), meter=meter)
     meter.close()
     return teacher
@@ -164,7 +207,7 @@ def compute_outputs(config: Mapping[str, Any], shared: Shared) -> None:
     late_s, started = wait_if_late(shared), time.perf_counter()
     what, where, epochs = shared.scenario, device(shared.gpus), config["epochs"]
     name = once(f"{shared.run_id} teacher outputs from epoch {epochs[0]}")
-    meter = meter_here(name, shared.cpus, shared.run_id, wait_s=late_s)
+    meter = meter_here(name, cpus=shared.cpus, run_id=shared.run_id, wait_s=late_s)
     data, teacher = data_of(shared, shared.pool), ray.get(shared.teacher)
     network = fast.through(fast.for_inference(teacher.network(what, data), where), compiled=what.compile)
     part = task_of(what).on_device(data.train, where)
@@ -195,7 +238,7 @@ def make_pool(config: Mapping[str, Any], shared: Shared) -> None:
     """
     assert shared.pool is not None, "only a run that shares starts this"
     late_s = wait_if_late(shared)
-    meter = meter_here(once(f"{shared.run_id} synthesis"), shared.cpus, shared.run_id, wait_s=late_s)
+    meter = meter_here(once(f"{shared.run_id} synthesis"), cpus=shared.cpus, run_id=shared.run_id, wait_s=late_s)
     try:
         cost = _synthesiser(shared, shared.pool, meter).complete()
     except SynthesisFailed as failure:
@@ -242,9 +285,15 @@ def count_flops(scenario: Scenario, data: ImageData) -> NetworkFlops:
     return NetworkFlops.count(scenario, data)
 
 
+def stack_students(scenario: Scenario, data: ImageData, cpus: float, gpus: float) -> Stacking:
+    """Ray task: can students be trained side by side, and does it pay, with so much of a node?"""
+    prepare_process(cpus)
+    return try_stacking(scenario, data, device(gpus))
+
+
 JOBS: Mapping[str, Callable[[Mapping[str, Any], Shared], None]] = {
-    "trial": train_student,
-    "test": examine_student,
+    "trial": train_students,
+    "test": examine_students,
     "synthesis": make_pool,
     "teacher outputs": compute_outputs,
 }

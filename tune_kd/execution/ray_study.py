@@ -18,12 +18,14 @@ from tune_kd.config.scenario import Scenario
 from tune_kd.data.batches import steps_per_epoch
 from tune_kd.execution.ray_tasks import RayTasks
 from tune_kd.execution.shared_pool import SharedPool
+from tune_kd.execution.side_by_side import JobSize
 from tune_kd.execution.teacher_pass import asks
 from tune_kd.execution.teachers import Teachers
 from tune_kd.history.records import largest_class
 from tune_kd.meter.carbon import Carbon
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import RunPlan, Study
+from tune_kd.planning.side_by_side import may_be_several
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache
 from tune_kd.storage.scratch import own_folder
@@ -69,6 +71,7 @@ class RayPart:
     plans: tuple[RunPlan, ...]
     images: Any
     data: Any
+    job_size: JobSize
     steps: int  # batches of an epoch
     teacher_id: str
     classes: tuple[str, ...]
@@ -142,21 +145,29 @@ def parts_on_ray(
     tasks, counting = study.tasks, []
     for part, data in parts:
         images, for_trials = study.ray.put(data), study.ray.put(_for_trials(part.scenario, data))
-        counting.append((images, for_trials, tasks.count_flops(part.scenario, for_trials)))
+        counted, tried = tasks.count_flops(part.scenario, for_trials), None
+        if execution.students != 1 and any(may_be_several(plan) for plan in part.runs):
+            tried = tasks.try_stacking(part.scenario, for_trials)
+        counting.append((images, for_trials, counted, tried))
     on_ray = []
-    for (part, data), (images, for_trials, counted) in zip(parts, counting, strict=True):
+    for (part, data), (images, for_trials, counted, tried) in zip(parts, counting, strict=True):
         scenario, identity = part.scenario, teacher_id(part.scenario, data)
         steps = steps_per_epoch(training_images(scenario, data), scenario.recipe.batch_size)
         if taught := any(needs_teacher(plan, steps, execution) for plan in part.runs):
             train = partial(tasks.train_teacher, scenario, images, identity)
             obtain = partial(kept_or_trained, scenario, data, execution.home, train, progress.stage)
             study.teachers.ask(identity, obtain)
+        stacking = None if tried is None else study.ray.get(tried)
+        job_size = JobSize(asked=execution.students, stacking=stacking)
+        for text in job_size.notes(part.runs):
+            progress.note(text)
         on_ray.append(
             RayPart(
                 study=study,
                 plans=part.runs,
                 images=images,
                 data=for_trials,
+                job_size=job_size,
                 steps=steps,
                 teacher_id=identity,
                 classes=tuple(data.classes),

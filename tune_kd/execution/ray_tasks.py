@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tune_kd.cluster.session import Resources
-from tune_kd.cluster.worker import count_flops, make_teacher
+from tune_kd.cluster.worker import count_flops, make_teacher, stack_students
 from tune_kd.config.scenario import Scenario
 from tune_kd.errors import RunFailed
 from tune_kd.training.teacher import Teacher
@@ -18,11 +18,17 @@ class RayTasks:
         self._ray, self._resources = ray, resources
         # Made once each: Ray exports a function anew whenever it is made remote.
         self._training: Any = None
-        self._count, self._make = (ray.remote(max_retries=2)(function) for function in (count_flops, make_teacher))
+        functions = (count_flops, make_teacher, stack_students)
+        self._count, self._make, self._try = (ray.remote(max_retries=2)(function) for function in functions)
 
     def count_flops(self, scenario: Scenario, data: Any) -> Any:
         """Count the FLOPs of the scenario's networks for the images at ``data``; the reference to its NetworkFlops."""
         return self._count.options(num_cpus=0, num_gpus=self._resources.gpus).remote(scenario, data)
+
+    def try_stacking(self, scenario: Scenario, data: Any) -> Any:
+        """Try on a worker whether students can be trained side by side; the reference to the :class:`Stacking`."""
+        cpus, gpus = self._resources.cpus, self._resources.gpus
+        return self._try.options(num_cpus=0, num_gpus=gpus).remote(scenario, data, cpus, gpus)
 
     def train_teacher(self, scenario: Scenario, images: Any, name: str) -> Teacher:
         """Train the scenario's teacher, metered under ``name``, and wait for it. Raises RunFailed.

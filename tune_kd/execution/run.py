@@ -6,8 +6,9 @@ and the tests of ended trials.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -38,6 +39,10 @@ Job = dict[str, Any]
 """What a worker is to do: ``job``, a name in :data:`tune_kd.cluster.worker.JOBS`, and what that takes."""
 
 
+Test = dict[str, Any]
+"""The attempt whose checkpoint is to be tested: ``trial_id`` and ``attempt``."""
+
+
 class _Left(Exception):
     """A run is left as it is."""
 
@@ -63,7 +68,8 @@ class Run:
         self._execution, self._progress = execution, progress
         self._needs_teacher = needs_teacher(plan, part.steps, execution)
         self._held = ExitStack()
-        self._tests: deque[Job] = deque()
+        self._tests: deque[Test] = deque()
+        self._untested: deque[Test] = deque()  # of a job of several that failed: tested one by one
         self._at_work = 0  # jobs on workers
         self._pool_recorded = False
         self.scheduler: TrialScheduler | None = None
@@ -88,6 +94,7 @@ class Run:
         has_begun = self._row.has_begun  # of a new run there is nothing to read
         history = history_of(self._store, plan.run_id, self._execution.max_failures) if has_begun else RunHistory()
         self.ledger = _ledger(plan, history)
+        self._most = self.part.job_size.most(plan, study.room())
         self._connect(history)
         self._row.start(self._store, teacher, study.resources, study.carbon)
         study.cluster.begin(plan.run_id)
@@ -160,8 +167,16 @@ class Run:
     # What workers are to do.
 
     def next_test(self) -> Job | None:
-        """The next test of an ended trial; None if none is waited for now."""
-        return self._hand_out("test", self._tests.popleft()) if self._tests else None
+        """The next test of ended trials; None if none is waited for now.
+
+        Where trials are trained side by side, many end at once: their tests are shared out among the workers.
+        """
+        if self._untested:
+            return self._hand_out("test", {"tests": [self._untested.popleft()]})
+        if not self._tests:
+            return None
+        count = math.ceil(len(self._tests) / self.part.study.room()) if self._most > 1 else 1
+        return self._hand_out("test", {"tests": [self._tests.popleft() for _ in range(count)]})
 
     def next_job(self, tune_id: str) -> Job | None:
         """The synthesis of images, the next part of the teacher's outputs, or trial; None for none now, or no more."""
@@ -176,7 +191,7 @@ class Run:
                 return self._hand_out("teacher outputs", {"epochs": epochs})
             if not self._pass.first_is_there:
                 return None
-        if trial := self.trials.next(tune_id):
+        if trial := self.trials.next(tune_id, self._most, self.part.study.room()):
             return self._hand_out("trial", {**trial, "awaited": self._pass.awaited if self._pass else []})
         return None
 
@@ -213,9 +228,10 @@ class Run:
         if self._pass is not None and job["job"] == "teacher outputs":
             self._pass.again(job["epochs"])
 
-    def tested(self, job: Job, columns: Mapping[str, Any]) -> None:
-        """A test has ended well."""
-        self._recorder.tested(job["trial_id"], job["attempt"], columns)
+    def tested(self, job: Job, columns: Sequence[Mapping[str, Any]]) -> None:
+        """Tests have ended well; the columns of each, in the order of the job."""
+        for test, found in zip(job["tests"], columns, strict=True):
+            self._recorder.tested(test["trial_id"], test["attempt"], found)
 
     def synthesised(self, outcome: Mapping[str, Any]) -> None:
         """The job that synthesises images has given its outcome."""
@@ -231,9 +247,16 @@ class Run:
             assert self._pool is not None
             self._pool.ended(error)
         elif job["job"] == "test" and not well:
-            self._recorder.not_tested(job["trial_id"], job["attempt"], error or "its worker was stopped")
+            self._not_tested(job["tests"], error or "its worker was stopped")
         elif job["job"] == "teacher outputs" and not well:
             self._progress.note(f"a part of the teacher's outputs is not shared, trials ask it themselves: {error}")
+
+    def _not_tested(self, tests: Sequence[Test], error: str) -> None:
+        """A job of tests has failed; where there were several, the checkpoint of one may have been the reason."""
+        if len(tests) == 1:
+            self._recorder.not_tested(tests[0]["trial_id"], tests[0]["attempt"], error)
+        else:
+            self._untested += tests
 
     def outputs_there(self, epochs: list[int], *, well: bool) -> None:
         """A job that computed outputs of the run's replicate is over, be it this run's or another's."""
@@ -251,7 +274,7 @@ class Run:
     @property
     def exhausted(self) -> bool:
         """Is no job left, and none at work?"""
-        return self.trials.over and not self._tests and not self._at_work
+        return self.trials.over and not self._tests and not self._untested and not self._at_work
 
     @property
     def complete(self) -> bool:

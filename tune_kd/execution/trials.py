@@ -6,6 +6,8 @@ published once to every listener (ledger, journal, progress), in this order, in 
 
 from __future__ import annotations
 
+import math
+from itertools import chain
 from typing import Any, cast
 
 from ray.tune.search import Searcher
@@ -37,8 +39,9 @@ class RunTrials:
     ) -> None:
         self._plan, self._searcher, self._ledger = plan, searcher, ledger
         self._carbon, self._listeners = carbon, listeners
-        self._trials: dict[str, KnownTrial] = {}  # by Tune's name
+        self._trials: dict[str, list[KnownTrial]] = {}  # by Tune's name; several are trained side by side
         self._unfinished = [trial for trial in history.trials if trial.unfinished]
+        self._apart: list[KnownTrial] = []  # that failed side by side, and are tried alone
         self._count = len(history.trials)
         self._first_error: str | None = None
         self._ended_well = any(trial.status in ("completed", "stopped") for trial in history.trials)
@@ -46,12 +49,36 @@ class RunTrials:
         self.tracebacks: list[str] = []  # of a user's policy, one for each different error
         self.unmeasured: list[str] = []  # why the energy of a report is null, each reason once
 
-    def next(self, tune_id: str) -> dict[str, Any] | None:
-        """The config of the next trial, from now on called ``tune_id``, too; None for none now, or none any more."""
-        if self.over:
-            return None
-        if self._unfinished:  # an earlier driver left it so
-            return self._assign(tune_id, self._unfinished.pop(0))
+    def next(self, tune_id: str, most: int = 1, workers: int = 1) -> dict[str, Any] | None:
+        """The config of the next trials, from now on called ``tune_id``; None for none now, or none any more.
+
+        They are trained side by side, ``most`` of them at the most, and no more than the rest of the budget pays for,
+        shared out among so many ``workers``.
+        """
+        if self._apart and not self.over:
+            return self._assign(tune_id, [self._apart.pop(0)])
+        trials: list[KnownTrial] = []
+        most_now = min(most, self._affordable(workers)) if most > 1 else most
+        while len(trials) < most_now and not self.over and (trial := self._next()):
+            self._ledger.reserve(trial.trial_id)
+            trials.append(trial)
+        return self._assign(tune_id, trials) if trials else None
+
+    def _affordable(self, workers: int) -> float:
+        """How many whole trials for each worker the rest of the budget pays for beside those under way; 1 at the least.
+
+        In trials the ledger counts them as they come. In another currency it is told by the epochs so far; until there
+        are any, one trial shows what they cost.
+        """
+        whole, known = self._plan.scenario.trial_epochs, chain.from_iterable(self._trials.values())
+        under_way = sum(whole - trial.epoch for trial in known if trial.status is None)
+        left = self._ledger.epochs_left - under_way
+        return left if math.isinf(left) else max(1, math.ceil(left // whole / max(1, workers)))
+
+    def _next(self) -> KnownTrial | None:
+        """The next trial, one that an earlier driver left unfinished or a new one; None for none now, or any more."""
+        if self._unfinished:
+            return self._unfinished.pop(0)
         trial_id = f"{self._plan.run_id}-{self._count:04d}"
         params = self._searcher.suggest(trial_id)
         if params is None or params == Searcher.FINISHED:
@@ -59,28 +86,46 @@ class RunTrials:
             return None
         trial = KnownTrial(trial_id=trial_id, index=self._count, params=params)
         self._count += 1
-        return self._assign(tune_id, trial)
+        return trial
 
     @property
     def over(self) -> bool:
         """Is there no other trial to come?"""
-        if self._finished or self._ledger.exhausted:
+        if self._ledger.exhausted:
             return True
-        return not self._unfinished and not self._ledger.may_start()
+        if self._unfinished or self._apart:
+            return False
+        return self._finished or not self._ledger.may_start()
 
-    def _assign(self, tune_id: str, trial: KnownTrial) -> dict[str, Any]:
-        self._trials[tune_id] = trial
-        self._ledger.reserve(trial.trial_id)
-        return {"trial_id": trial.trial_id, "index": trial.index, "params": trial.params, **self.next_attempt(tune_id)}
+    def _assign(self, tune_id: str, trials: list[KnownTrial]) -> dict[str, Any]:
+        self._trials[tune_id] = trials
+        # A scheduler knows a trial by its index. A run that has one trains no trials side by side.
+        return {"index": trials[0].index, **self.next_attempt(tune_id)}
 
-    def next_attempt(self, tune_id: str) -> dict[str, int]:
-        """What a worker must know of the next attempt at a trial: its number, and the epochs that were reported."""
-        trial = self._trials[tune_id]
-        return {"attempt": trial.attempt + 1, "reported": trial.epoch}
+    def next_attempt(self, tune_id: str) -> dict[str, Any]:
+        """What a worker must know of the next attempts at the trials of a job.
+
+        It is by trial the number of the attempt, the epochs that were reported, and what makes the trial.
+        """
+        return {
+            "members": [
+                {
+                    "trial_id": trial.trial_id,
+                    "index": trial.index,
+                    "params": trial.params,
+                    "attempt": trial.attempt + 1,
+                    "reported": trial.epoch,
+                }
+                for trial in self._trials[tune_id]
+            ]
+        }
 
     def started(self, tune_id: str) -> None:
-        """An attempt begins on a worker."""
-        trial = self._trials[tune_id]
+        """An attempt at each of a job's trials begins on a worker."""
+        for trial in self._trials[tune_id]:
+            self._start(trial, side_by_side=len(self._trials[tune_id]))
+
+    def _start(self, trial: KnownTrial, side_by_side: int) -> None:
         trial.attempt, trial.reported, trial.open, trial.status = trial.attempt + 1, 0, True, None
         self._publish(
             TrialStarted(
@@ -99,34 +144,46 @@ class RunTrials:
                 carbon_region=self._carbon.region,
                 carbon_year=self._carbon.year,
                 metric=task_of(self._plan.scenario).metric,
+                side_by_side=side_by_side,
             )
         )
 
     def reported(self, tune_id: str, result: dict[str, Any]) -> bool:
-        """Publish the report in a worker's result if it is new; must the trial stop, for its budget is spent?
+        """Publish the reports in a worker's result that are new; must its trials stop, for their budget is spent?
 
-        It stops once the rest of the budget is less than the mean cost of its epochs.
+        They stop once the rest of the budget is less than the mean cost of an epoch of one of them: all at once, for
+        the budget is their run's.
         """
-        trial = self._trials[tune_id]
-        if "report" not in result:
-            return False
         if (reason := result.get("unmeasured")) and reason not in self.unmeasured:
             self.unmeasured.append(reason)
-        report = cast(EpochReport, from_json(result["report"]))
-        # If an attempt ends without a report, Tune repeats the last result of the attempt before it.
-        if report.attempt == trial.attempt and report.epoch > trial.reported:
-            trial.reported = trial.epoch = report.epoch
-            trial.last[report.attempt] = report
-            self._publish(report)
-        return self._ledger.must_stop(report.trial_id, report.attempt)
+        trials = {trial.trial_id: trial for trial in self._trials[tune_id]}
+        reports = [cast(EpochReport, from_json(line)) for line in result.get("reports", ())]
+        new = []
+        for report in reports:
+            trial = trials[report.trial_id]
+            # If an attempt ends without a report, Tune repeats the last result of the attempt before it.
+            if report.attempt == trial.attempt and report.epoch > trial.reported:
+                trial.reported = trial.epoch = report.epoch
+                trial.last[report.attempt] = report
+                new.append(report)
+        self._publish(*new)
+        return any(self._ledger.must_stop(report.trial_id, report.attempt) for report in reports)
 
     def ended(self, tune_id: str, error: str | None = None, *, again: bool = False) -> None:
-        """An attempt is over: failed with an error, completed if it reported the last epoch, else stopped.
+        """The attempts of a job are over: failed with an error, completed if all is reported, else stopped.
 
-        Unless it is tried ``again``, the searcher gets the trial's result. The lines after the first of ``error`` are
-        a traceback, which is for the user and not for the store.
+        Unless they are tried ``again``, the searcher gets the trials' results. Trials that failed side by side are then
+        tried alone: one of them may have been the reason. The lines after the first of ``error`` are a traceback, which
+        is for the user and not for the store.
         """
-        trial = self._trials[tune_id]
+        trials = self._trials[tune_id]
+        if error and not again and len(trials) > 1:
+            self._apart += self._trials.pop(tune_id)
+            again = True
+        for trial in trials:
+            self._end_attempt(trial, error, again=again)
+
+    def _end_attempt(self, trial: KnownTrial, error: str | None, *, again: bool) -> None:
         if not trial.open:  # its worker was never there
             trial.status = trial.status or "failed"
             if not again:
@@ -146,6 +203,7 @@ class RunTrials:
 
     def fail(self, reason: str) -> None:
         """Start no other trial: what all of them need is not to be had."""
+        self._unfinished, self._apart = [], []
         self._finished, self._first_error = True, self._first_error or reason
 
     def verdict(self) -> tuple[str, str | None]:
@@ -161,7 +219,7 @@ class RunTrials:
 
     def abandon(self) -> None:
         """Close the attempts that an interruption left open: they are lost, and resumed from their checkpoints."""
-        for trial in self._trials.values():
+        for trial in chain.from_iterable(self._trials.values()):
             if trial.open:
                 trial.open = False
                 self._publish(self._end(trial, "lost", "interrupted"))
@@ -178,6 +236,8 @@ class RunTrials:
             **before,
         )
 
-    def _publish(self, event: Event) -> None:
+    def _publish(self, *events: Event) -> None:
+        """Tell each listener of events that came together, before the next one: all are on disk if that breaks off."""
         for listener in self._listeners:
-            listener(event)
+            for event in events:
+                listener(event)

@@ -50,7 +50,7 @@ class Repeat:
     trial_id: str
     recorded: dict[str, Any]
     repeated: dict[str, Any]
-    surroundings: tuple[str, ...]  # a line for each that has changed: code, policy, data, teacher
+    surroundings: tuple[str, ...]  # a line for each that has changed: code, policy, data, teacher, company
 
     @property
     def differences(self) -> tuple[str, ...]:
@@ -102,8 +102,17 @@ def rerun(
         trial_id=trial_id,
         recorded=results(trial),
         repeated=results(repeated),
-        surroundings=tuple(run.changes(data, None if teacher is None else teacher.teacher_id).values()),
+        surroundings=(
+            *run.changes(data, None if teacher is None else teacher.teacher_id).values(),
+            *_company(trial),
+        ),
     )
+
+
+def _company(trial: Mapping[str, Any]) -> list[str]:
+    """A line for a trial that was trained as one with others: alone its sums are rounded in another way."""
+    before = trial["side_by_side"] or 1
+    return [f"side_by_side: {before} then, 1 now"] if before > 1 else []
 
 
 def _trained_again(

@@ -70,12 +70,18 @@ class KnownTrial:
         }
 
     def add_attempt(self, attempt: int, status: str, events: Iterable[Event], max_failures: int) -> None:
-        """Take in a recorded attempt, later than those before."""
-        self.attempt, self.status = attempt, status
-        self.failures += status == "failed"
+        """Take in a recorded attempt, later than those before.
+
+        One that failed side by side with others does not count as a failure: another trial may have been the reason.
+        """
+        self.attempt, self.status, alone = attempt, status, True
+        for event in events:
+            if isinstance(event, TrialStarted):
+                alone = event.side_by_side in (None, 1)
+            elif isinstance(event, EpochReport):
+                self.epoch, self.last[attempt] = max(self.epoch, event.epoch), event
+        self.failures += status == "failed" and alone
         self.tries_left = self.failures <= max_failures
-        for report in (event for event in events if isinstance(event, EpochReport)):
-            self.epoch, self.last[attempt] = max(self.epoch, report.epoch), report
 
     @property
     def unfinished(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -51,15 +51,22 @@ class MeterActor:
             self._meter.tick()
 
     async def register(
-        self, trial: str, pid: int, cpus: float, gpus: Mapping[str, float], run: str | None, spare: bool
+        self,
+        trials: Sequence[str],
+        pid: int,
+        cpus: float,
+        gpus: Mapping[str, float],
+        run: str | None,
+        spare: bool,
     ) -> None:
-        self._meter.register(trial, pid, cpus=cpus, gpus=gpus, run=run, spare=spare)
+        first, *others = trials
+        self._meter.register(first, pid, cpus=cpus, gpus=gpus, run=run, others=others, spare=spare)
 
-    async def unregister(self, trial: str) -> TrialEnergy:
-        return self._meter.unregister(trial)
+    async def unregister(self, trials: Sequence[str]) -> list[TrialEnergy]:
+        return self._meter.unregister_all(trials)
 
-    async def mark(self, trial: str) -> TrialEnergy:
-        return self._meter.mark(trial)
+    async def mark(self, trials: Sequence[str]) -> list[TrialEnergy]:
+        return self._meter.marks(trials)
 
     async def snapshot(self, ended_before: int) -> NodeSnapshot:
         return self._meter.snapshot(ended_before)

@@ -43,6 +43,7 @@ class Use:
 
     ``exclusive`` are the GPUs that it has to itself. ``run`` is the run that it belongs to; None for a teacher.
     ``threads`` are the most that one of its threads has run and has waited for a CPU; None: unknown.
+    ``members`` are the trials that one process trains side by side, if there are several: they pay equal shares.
     """
 
     cpus: float
@@ -51,6 +52,7 @@ class Use:
     gpu_shares: Mapping[int, float] = field(default_factory=dict)
     exclusive: frozenset[int] = frozenset()
     run: str | None = None
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

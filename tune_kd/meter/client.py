@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -26,11 +26,12 @@ class TrialMeter:
     """Energy of this process and its children since construction, from the meter of the node it runs on.
 
     ``trial`` names one attempt, ``run`` the run that it belongs to; ``cpus`` and ``gpus`` (share by device id) are its
-    reservations, ``spare`` says that it also computes with CPUs that nobody has reserved. Nothing here raises or hangs
-    because of the meter. A mark without an answer within ``timeout_s`` is unmeasured. The next one
-    includes its energy, as accounts are cumulative. After three in a row, or if the meter dies, all further marks are
-    unmeasured. ``failure`` is the reason for the last one. ``wait_s`` is the time to wait for a meter that the driver
-    may be about to start.
+    reservations, ``spare`` says that it also computes with CPUs that nobody has reserved. ``others`` are attempts that
+    this process trains side by side with it, each with an equal share of the energy: :attr:`members` has the meter of
+    each. Nothing here raises or hangs because of the meter. A mark without an answer within ``timeout_s`` is
+    unmeasured. The next one includes its energy, as accounts are cumulative. After three in a row, or if the meter
+    dies, all further marks are unmeasured. ``failure`` is the reason for the last one. ``wait_s`` is the time to wait
+    for a meter that the driver may be about to start.
     """
 
     def __init__(
@@ -41,12 +42,15 @@ class TrialMeter:
         gpus: Mapping[str, float] | None = None,
         run: str | None = None,
         spare: bool = False,
+        others: Sequence[str] = (),
         timeout_s: float = 15.0,
         wait_s: float = 0.0,
     ) -> None:
-        self._trial = trial
+        self._trials = (trial, *others)
         self._timeout_s = timeout_s
-        self._latest = TrialEnergy(energy=Energy(), co_tenants=0)
+        self.latest = [TrialEnergy(energy=Energy(), co_tenants=0)] * len(self._trials)  # of each trial
+        self.marks = 0
+        self.members = [MemberMeter(self, place) for place in range(len(self._trials))]
         self._closed = False
         self._timeouts = 0  # in a row
         self._gone = False
@@ -57,7 +61,8 @@ class TrialMeter:
             if self._actor is None:
                 raise ValueError(f"there is no {meter_name(node_id)}")
             # Not waited for: calls of one caller arrive in order, so that the first mark comes after it.
-            self._registered: Any = self._actor.register.remote(trial, os.getpid(), cpus, dict(gpus or {}), run, spare)
+            reserved = cpus, dict(gpus or {}), run, spare
+            self._registered: Any = self._actor.register.remote(self._trials, os.getpid(), *reserved)
         except (ValueError, RayError) as error:
             self._gone = True
             self._fail(error)
@@ -65,31 +70,40 @@ class TrialMeter:
     @property
     def co_tenants(self) -> int:
         """The most trials that were on the node with this one, as of the last mark."""
-        return self._latest.co_tenants
+        return self.latest[0].co_tenants
 
     @property
     def pace(self) -> Pace:
         """How busy the node was for it, as of the last mark."""
-        return self._latest.pace
+        return self.latest[0].pace
 
     def mark(self) -> Energy:
         """Energy since construction; cumulative, with joules of 0 or more. Unmeasured if ``failure`` has a reason."""
-        return self._latest.energy if self._closed else self._call("mark", self._timeout_s)
+        if not self._closed:
+            self._call("mark", self._timeout_s)
+        self.marks += 1
+        return self.latest[0].energy
 
     def close(self) -> Energy:
         """End the account and return its energy. Later marks return the same."""
-        energy = self.mark() if self._closed else self._call("unregister", min(self._timeout_s, CLOSE_S))
+        if not self._closed:
+            self._call("unregister", min(self._timeout_s, CLOSE_S))
         self._closed = True
-        return energy
+        return self.latest[0].energy
 
-    def _call(self, method: str, timeout_s: float) -> Energy:
+    def close_member(self, place: int) -> None:
+        """End the account of one of the trials; the others pay from now on. Not waited for."""
+        if not self._gone:
+            self._actor.unregister.remote([self._trials[place]])
+
+    def _call(self, method: str, timeout_s: float) -> None:
         if self._gone:
-            return self._latest.energy
+            return
         try:
             if self._registered is not None:
                 ray.get(self._registered, timeout=timeout_s)
                 self._registered = None
-            self._latest = ray.get(getattr(self._actor, method).remote(self._trial), timeout=timeout_s)
+            self.latest = ray.get(getattr(self._actor, method).remote(self._trials), timeout=timeout_s)
             self._timeouts, self.failure = 0, None
         except GetTimeoutError as error:
             self._timeouts += 1
@@ -98,11 +112,42 @@ class TrialMeter:
         except RayError as error:
             self._gone = True
             self._fail(error)
-        return self._latest.energy
 
     def _fail(self, error: Exception) -> None:
         self.failure = str(error).strip().rpartition("\n")[2] or type(error).__name__
-        self._latest = TrialEnergy(energy=Energy(), co_tenants=self._latest.co_tenants)
+        self.latest = [TrialEnergy(energy=Energy(), co_tenants=known.co_tenants) for known in self.latest]
+
+
+class MemberMeter:
+    """The meter of one of the trials that a process trains side by side.
+
+    The first of them that asks has all of them marked: the mark that the others read is of the same moment.
+    """
+
+    def __init__(self, whole: TrialMeter, place: int) -> None:
+        self._whole, self._place = whole, place
+        self._read = 0
+
+    @property
+    def co_tenants(self) -> int:
+        """As of the last mark."""
+        return self._whole.latest[self._place].co_tenants
+
+    @property
+    def pace(self) -> Pace:
+        """As of the last mark."""
+        return self._whole.latest[self._place].pace
+
+    def mark(self) -> Energy:
+        """As :meth:`TrialMeter.mark`."""
+        if self._read == self._whole.marks:
+            self._whole.mark()
+        self._read = self._whole.marks
+        return self._whole.latest[self._place].energy
+
+    def close(self) -> None:
+        """End the account: the others pay from now on."""
+        self._whole.close_member(self._place)
 
 
 def find_actor(name: str, wait_s: float = 0.0) -> Any | None:

@@ -6,8 +6,9 @@ No Ray in it: ``actor.py`` puts one on every node.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from tune_kd.errors import InputError
@@ -52,7 +53,7 @@ class NodeSnapshot:
 
 @dataclass
 class _Seat:
-    """A registered trial: its processes and its reservations."""
+    """A registered process with its reservations, and its trials: one, or those that it trains side by side."""
 
     tree: ProcessTree
     queue: RunQueue
@@ -60,8 +61,9 @@ class _Seat:
     gpu_shares: Mapping[int, float]
     exclusive: frozenset[int]
     run: str | None
+    members: tuple[str, ...]
     spare: bool = False
-    marked: tuple[Energy, Pace] = (Energy(), Pace())
+    marked: dict[str, tuple[Energy, Pace]] = field(default_factory=dict)
 
     def use(self, cpu_s: float, threads: ThreadTimes | None, spare_cpus: float) -> Use:
         return Use(
@@ -71,6 +73,7 @@ class _Seat:
             gpu_shares=self.gpu_shares,
             exclusive=self.exclusive,
             run=self.run,
+            members=self.members,
         )
 
 
@@ -88,7 +91,7 @@ class NodeMeter:
         self.period_s = period_s
         self._readers = readers
         self._ledger = NodeLedger(cpus=readers.power.cpus, methods=readers.methods, period_s=period_s)
-        self._seats: dict[str, _Seat] = {}
+        self._seats: dict[str, _Seat] = {}  # by the first of their trials
         self._trials: dict[str, TrialEnergy] = {}
         self._ended: list[str] = []
         self._registry, self._beside = registry, None if registry is None else NOBODY
@@ -113,59 +116,93 @@ class NodeMeter:
         cpus: float,
         gpus: Mapping[str, float] | None = None,
         run: str | None = None,
+        others: Sequence[str] = (),
         spare: bool = False,
     ) -> None:
         """Meter the process tree of ``pid`` as ``trial`` of ``run`` from now on.
 
         ``cpus`` and ``gpus`` (share by device id) are its reservations. One that computes with ``spare`` CPUs, too, has
-        those beside them that nobody has reserved. Raises ProcessLookupError, KeyError for
-        a GPU that is not here, InputError for a name that was used before.
+        those beside them that nobody has reserved. ``others`` are trials that the process trains side by side with it:
+        all pay equal shares of what it uses, as long as their accounts are open. Raises ProcessLookupError, KeyError
+        for a GPU that is not here, InputError for a name that was used before.
         """
-        if trial in self._trials:
-            raise InputError(f"trial {trial!r} was metered already; every attempt needs a name of its own")
+        members = (trial, *others)
+        for name in members:
+            if name in self._trials:
+                raise InputError(f"trial {name!r} was metered already; every attempt needs a name of its own")
         processes = self._close_interval()
         shares, exclusive = self._gpu_reservation(gpus or {})
-        # A worker has one trial at a time: the one before ended without unregistering.
-        for before in [name for name, seat in self._seats.items() if seat.tree.root == pid]:
+        # A worker has one job at a time: the one before ended without unregistering.
+        for before in [name for seat in self._seats.values() if seat.tree.root == pid for name in seat.members]:
             self._end(before, "lost")
         tree = ProcessTree(pid, processes)
         queue = RunQueue(tree.pids, self._readers.host.threads)
-        self._seats[trial] = _Seat(tree, queue, cpus, shares, exclusive, run, spare)
-        self._trials[trial] = TrialEnergy(energy=self._nothing(), co_tenants=0, pace=AT_REST)
+        self._seats[trial] = _Seat(tree, queue, cpus, shares, exclusive, run, members, spare)
+        self._trials |= dict.fromkeys(members, TrialEnergy(energy=self._nothing(), co_tenants=0, pace=AT_REST))
         self._say()
         self._count_tenants()
 
     def unregister(self, trial: str) -> TrialEnergy:
         """Close the trial's account, here and now. One that is closed stays as it is; an unknown one is a KeyError."""
-        if trial in self._seats:
+        return self.unregister_all([trial])[0]
+
+    def unregister_all(self, trials: Sequence[str]) -> list[TrialEnergy]:
+        """Close the accounts of trials, all at the same moment."""
+        if closing := [trial for trial in trials if self._seat_of(trial) is not None]:
             self._close_interval()
+        for trial in closing:
             self._end(trial, "closed")
-        return self._trials[trial]
+        return [self._trials[trial] for trial in trials]
 
     def mark(self, trial: str) -> TrialEnergy:
         """The trial's energy so far, the open interval included; never less than at the mark before."""
-        seat = self._seats.get(trial)
-        if seat is None:
+        return self.marks([trial])[0]
+
+    def marks(self, trials: Sequence[str]) -> list[TrialEnergy]:
+        """The marks of trials of one process, all at the same moment."""
+        open_now = {trial: name for trial in trials if (name := self._seat_of(trial)) is not None}
+        for name in set(open_now.values()):
+            self._mark(name)
+        return [self._marked(trial, open_now.get(trial)) for trial in trials]
+
+    def _marked(self, trial: str, name: str | None) -> TrialEnergy:
+        """The last mark of a trial of the seat with this name; of none: as its account was closed."""
+        if name is None:
             return self._trials[trial]
-        trial_of = self._trial_of()
+        energy, pace = self._seats[name].marked[trial]
+        return replace(self._trials[trial], energy=energy, pace=pace)
+
+    def _mark(self, name: str) -> None:
+        """Mark the trials of a seat."""
+        seat, trial_of = self._seats[name], self._trial_of()
         processes = {pid: times for pid in trial_of if (times := self._readers.host.read(pid)) is not None}
         interval = self._readers.between(self._last, self._readers.read(), trial_of)
         spare = self._spare_cpus()
-        uses = {name: other.use(other.tree.preview(processes), None, spare) for name, other in self._seats.items()}
-        uses[trial] = replace(uses[trial], threads=seat.queue.preview(seat.tree.pids))
-        seat.marked = _at_least(seat.marked, self._ledger.preview(trial, interval, uses, self._beside))
-        energy, pace = seat.marked
-        return replace(self._trials[trial], energy=energy, pace=pace)
+        uses = {other: seated.use(seated.tree.preview(processes), None, spare) for other, seated in self._seats.items()}
+        uses[name] = replace(uses[name], threads=seat.queue.preview(seat.tree.pids))
+        for trial in seat.members:
+            now = self._ledger.preview(trial, interval, uses, self._beside)
+            seat.marked[trial] = _at_least(seat.marked.get(trial, (Energy(), Pace())), now)
+
+    def _seat_of(self, trial: str) -> str | None:
+        """The name of the seat of a trial whose account is open."""
+        return next((name for name, seat in self._seats.items() if trial in seat.members), None)
+
+    @property
+    def _open(self) -> list[str]:
+        """The trials whose accounts are open."""
+        return [trial for seat in self._seats.values() for trial in seat.members]
 
     def tick(self) -> None:
         """Close the interval, and the accounts of trials whose process has ended."""
         processes = self._close_interval()
-        for trial in [name for name, seat in self._seats.items() if seat.tree.has_ended(processes)]:
+        ended = [seat.members for seat in self._seats.values() if seat.tree.has_ended(processes)]
+        for trial in chain.from_iterable(ended):
             self._end(trial, "lost")
 
     def snapshot(self, ended_before: int = 0) -> NodeSnapshot:
         """Totals and trials; ``ended_before`` is the ``ended`` of the snapshot before, whose trials are known."""
-        names = (*self._seats, *self._ended[ended_before:])
+        names = (*self._open, *self._ended[ended_before:])
         trials = {name: self._trials[name] for name in names}
         return NodeSnapshot(
             totals=self._ledger.totals, runs=self._ledger.of_runs, trials=trials, ended=len(self._ended)
@@ -213,7 +250,7 @@ class NodeMeter:
         interval = self._readers.between(self._last, now, trial_of | self._trial_of())
         self._ledger.close(interval, uses, gap=now.gaps > self._last.gaps, beside=self._beside)
         self._last = now
-        for trial in self._seats:
+        for trial in self._open:
             energy, pace = self._ledger.trials[trial], self._ledger.paces[trial]
             self._trials[trial] = replace(self._trials[trial], energy=energy, pace=pace)
         self._count_tenants()
@@ -247,12 +284,17 @@ class NodeMeter:
 
     def _count_tenants(self) -> None:
         others = len(self._seats) - 1 + (self._beside.trials if self._beside else 0)
-        for name in self._seats:
+        for name in self._open:
             most = max(self._trials[name].co_tenants, others)
             self._trials[name] = replace(self._trials[name], co_tenants=most)
 
     def _end(self, trial: str, state: str) -> None:
-        del self._seats[trial]
+        name = self._seat_of(trial)
+        assert name is not None, "an account ends once"
+        seat = self._seats.pop(name)
+        seat.members = tuple(member for member in seat.members if member != trial)
+        if seat.members:
+            self._seats[name] = seat
         self._say()
         self._ended.append(trial)
         self._trials[trial] = replace(self._trials[trial], state=state)

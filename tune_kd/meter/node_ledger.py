@@ -123,17 +123,18 @@ class NodeLedger:
     ) -> tuple[Energy, Pace]:
         """The trial's energy and pace if the interval were closed now."""
         open_now = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
-        pace = paces(interval, uses, open_now.trials, open_now.by_the_hour)[trial]
-        return self.trials.get(trial, Energy()) + open_now.trials[trial], self.paces.get(trial, AT_REST) + pace
+        pace = _paces_by_member(paces(interval, uses, open_now.trials, open_now.by_the_hour), uses)[trial]
+        energy = _by_member(open_now, uses)[trial]
+        return self.trials.get(trial, Energy()) + energy, self.paces.get(trial, AT_REST) + pace
 
     def close(
         self, interval: Interval, uses: Mapping[str, Use], *, gap: bool = False, beside: Beside | None = NOBODY
     ) -> None:
         """Charge an interval. ``gap`` flags one in which a reading failed; ``beside`` is None if unknown."""
         paid = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
-        for trial, energy in paid.trials.items():
+        for trial, energy in _by_member(paid, uses).items():
             self.trials[trial] = self.trials.get(trial, Energy()) + energy
-        for trial, pace in paces(interval, uses, paid.trials, paid.by_the_hour).items():
+        for trial, pace in _paces_by_member(paces(interval, uses, paid.trials, paid.by_the_hour), uses).items():
             self.paces[trial] = self.paces.get(trial, AT_REST) + pace
         covered = not gap and interval.duration_s <= self._longest_sample_s
         joules = {trial: energy.total_j or 0.0 for trial, energy in paid.trials.items()}
@@ -151,3 +152,23 @@ class NodeLedger:
     def of_runs(self) -> dict[str, NodeTotals]:
         """The node over the time so far of each run that has begun and not ended."""
         return {run: period.totals for run, period in self._runs.items()}
+
+
+def _by_member(paid: Split, uses: Mapping[str, Use]) -> dict[str, Energy]:
+    """What each trial pays: of those that are trained side by side each an equal share of what their process does."""
+    return {
+        member: energy.scaled(1 / len(members))
+        for name, energy in paid.trials.items()
+        for members in [uses[name].members or (name,)]
+        for member in members
+    }
+
+
+def _paces_by_member(found: Mapping[str, Pace], uses: Mapping[str, Use]) -> dict[str, Pace]:
+    """The pace of each trial: those that are trained side by side waited alike, and share CPU seconds and joules."""
+    return {
+        member: pace.divided(len(members))
+        for name, pace in found.items()
+        for members in [uses[name].members or (name,)]
+        for member in members
+    }

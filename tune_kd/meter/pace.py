@@ -48,6 +48,11 @@ class Pace:
         sums = {name: _sum(getattr(self, name), getattr(other, name)) for name in names}
         return Pace(**sums, method=None if sums["own_j"] is None else combined(self.method, other.method))
 
+    def divided(self, trials: int) -> Pace:
+        """That of each of so many trials that one process trains side by side: its times, and a share of its joules."""
+        own_j, cpu_s = (None if value is None else value / trials for value in (self.own_j, self.cpu_s))
+        return dataclasses.replace(self, own_j=own_j, cpu_s=cpu_s)
+
     def columns(self) -> dict[str, Any]:
         """As columns of reports and trials."""
         return {

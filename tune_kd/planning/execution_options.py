@@ -12,6 +12,8 @@ from tune_kd.meter.carbon import Carbon, carbon
 from tune_kd.meter.options import Metering
 from tune_kd.storage.cache import Cache, cache_at
 
+AUTO = "auto"
+
 LEAST = {"cpus_per_trial": 0.01, "gpus_per_trial": 0, "max_concurrent": 1, "max_failures": 0}
 
 
@@ -26,6 +28,7 @@ class Execution(Metering):
     cpus_per_trial: float = 1
     gpus_per_trial: float | None = None  # None: a whole one where there is any
     max_concurrent: int | None = None  # None: as many as fit
+    side_by_side: int | str = 1  # trials that one process trains at the same time; auto: as many as pays
     max_failures: int = 1
     train_teacher: bool = False  # also where no policy asks it: for its row in the tables
     share_teacher: bool | None = None  # ask it once for all trials of a run; None: where there may be several
@@ -41,6 +44,13 @@ class Execution(Metering):
             value = getattr(self, name)
             if value is not None and not value >= bound:
                 raise InputError(f"--{name.replace('_', '-')} must be ≥ {bound}, got {value}")
+        if not (str(self.side_by_side) == AUTO or (str(self.side_by_side).isdecimal() and int(self.side_by_side) > 0)):
+            raise InputError(f"--side-by-side must be {AUTO} or a number ≥ 1, got {self.side_by_side}")
+
+    @property
+    def students(self) -> int | None:
+        """How many students one process trains at the same time; None: as many as pays."""
+        return None if self.side_by_side == AUTO else int(self.side_by_side)
 
     @cached_property
     def home(self) -> Cache:

@@ -11,6 +11,7 @@ from tune_kd.budget.amount import EQUIVALENT, Budget
 from tune_kd.budget.cost import Cost
 from tune_kd.config.scenario import Scenario, scenario_sha256
 from tune_kd.planning.plan import RunPlan, Study
+from tune_kd.planning.side_by_side import may_be_several
 from tune_kd.planning.teacher_sharing import pays
 from tune_kd.store import Store
 
@@ -65,15 +66,17 @@ class Forecast:
     at_most: bool  # does the policy, or the track, stop before that where it can?
 
 
-def trial_cost(store: Store, scenario: Scenario) -> TrialCost | None:
+def trial_cost(store: Store, scenario: Scenario, *, several: bool = False) -> TrialCost | None:
     """The mean completed fixed-τ trial of this scenario in an earlier store; None where there is none.
 
-    Trials that were tried again are left out: their last attempt is no whole trial.
+    It is one of those that were trained alone, or, where ``several`` are asked for, of those side by side: their costs
+    say nothing of each other. Trials that were tried again are left out: their last attempt is no whole trial.
     """
     runs = store.runs()
     runs = runs[runs.scenario_sha256 == scenario_sha256(scenario)]
     trials = store.trials(run_ids=list(runs.run_id))
-    whole = trials[trials.tau.notna() & (trials.status == "completed") & (trials.attempt == 0)]
+    asked_for = (trials.side_by_side.fillna(1) > 1) == several
+    whole = trials[trials.tau.notna() & (trials.status == "completed") & (trials.attempt == 0) & asked_for]
     if whole.empty:
         return None
     paid = runs.set_index("run_id").loc[whole.run_id, list(NOTHING.columns("shared"))]
@@ -91,17 +94,31 @@ def trial_cost(store: Store, scenario: Scenario) -> TrialCost | None:
             co2e_g=_mean(shared.shared_co2e_g),
         ),
         trials=len(whole),
-        source=f"mean of {len(whole)} fixed-τ trials in {store.location}",
+        source=f"mean of {len(whole)} fixed-τ trials{_company(whole)} in {store.location}",
     )
 
 
-def forecast(study: Study, cost: TrialCost | None) -> list[Forecast]:
-    """One row a policy, in the order of the study; ``cost`` None leaves unknown what only a trial can tell."""
+def _company(trials: pd.DataFrame) -> str:
+    """How many of them were side by side, in the mean; '' for trials alone."""
+    several = trials.side_by_side.fillna(1).mean()
+    return f", {several:.3g} side by side," if several > 1 else ""
+
+
+def unmeasured(scenario: Scenario) -> TrialCost:
+    """A trial of which nothing but its epochs is known."""
+    return TrialCost(epochs=scenario.trial_epochs, trials=0, source="nothing was measured")
+
+
+def forecast(study: Study, cost: TrialCost | None, beside: TrialCost | None = None) -> list[Forecast]:
+    """One row a policy, in the order of the study; ``cost`` None leaves unknown what only a trial can tell.
+
+    Where trials are to be trained side by side, ``beside`` is the cost of one that is, for the policies that it is for.
+    """
     by_policy: dict[str, list[RunPlan]] = {}
     for plan in study.runs:
         by_policy.setdefault(plan.label, []).append(plan)
-    known = cost or TrialCost(epochs=study.scenario.trial_epochs, trials=0, source="nothing was measured")
-    return [_row(plans, known) for plans in by_policy.values()]
+    alone = cost or unmeasured(study.scenario)
+    return [_row(plans, beside if beside and may_be_several(plans[0]) else alone) for plans in by_policy.values()]
 
 
 def expected_trials(plan: RunPlan, cost: TrialCost) -> float | None:

@@ -52,18 +52,21 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     schedule: LambdaLR,
     loss_of: Callable[[int, Batch], Tensor],
-) -> float:
-    """One optimizer step a batch on ``loss_of(step, batch)``, a scalar; the mean loss. Waits for the device once."""
+) -> Tensor:
+    """One optimizer step a batch on ``loss_of(step, batch)``; the mean loss, on the CPU. Waits for the device once.
+
+    A loss is a scalar, or [N] for N networks that are trained as one: their sum is minimised.
+    """
     model.train()
     losses = []
     for step, batch in enumerate(batches):
         loss = loss_of(step, batch)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward(torch.ones_like(loss))
         optimizer.step()
         schedule.step()
         losses.append(loss.detach())
-    return torch.stack(losses).mean().item()
+    return torch.stack(losses).mean(dim=0).cpu()
 
 
 def trained_images(part: Part, recipe: Recipe) -> int:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
-from tune_kd.training import quantized
+from tune_kd.training import quantized, stacked
 
 
 def device(gpus: float) -> torch.device:
@@ -17,16 +17,18 @@ def device(gpus: float) -> torch.device:
     return torch.device("cuda" if gpus > 0 else "cpu")
 
 
-def prepare_process(cpus: float, *, quantizes: bool = False) -> None:
+def prepare_process(cpus: float, *, quantizes: bool = False, stacks: bool = False) -> None:
     """A reused worker keeps the thread count of whatever ran in it before: set it for this task.
 
-    ``quantizes``: will a student be quantized here?
+    ``quantizes``: will a student be quantized here? ``stacks``: will students be trained side by side?
     """
     torch.set_num_threads(max(1, int(cpus)))
     torch.set_flush_denormal(True)  # denormals slow a CPU down by an order of magnitude
     warm_up()
     if quantizes:
         quantized.warm_up()
+    if stacks:
+        stacked.warm_up()
 
 
 @contextmanager

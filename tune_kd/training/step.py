@@ -16,7 +16,7 @@ from tune_kd.losses import DISTILLATIONS, squared_distance, wide
 from tune_kd.models import fast
 from tune_kd.models.fast import Network
 from tune_kd.tasks.base import Outputs, Task, with_rest
-from tune_kd.training.phases import Phases
+from tune_kd.training.phases import Phases, Share
 from tune_kd.training.student import Student
 from tune_kd.training.teacher_outputs import ask
 
@@ -101,7 +101,7 @@ class Distillation:
     student: Student
     task: Task
     teacher: Network | None  # None: none was trained, as nobody was to ask it
-    phases: Phases
+    phases: Phases | Share
     held_out: Iterator[Batch]
     shared_logits: Tensor | None = None  # [images, n], the teacher's of the whole epoch, where they are shared
 
@@ -111,10 +111,13 @@ class Distillation:
 
     def __call__(self, number: int, batch: Batch) -> Tensor:
         """The loss of batch ``number`` of the epoch, a scalar."""
-        asks = asks_teacher(self._temperature, self._scenario)
-        taught = self._taught(number, batch) if asks else None
+        taught = self.taught(number, batch) if self.asks else None
         with fast.autocast(batch.images.device, self._scenario.precision):
             outputs = self.task.outputs(self.student.forward, batch.images)
+        return self.loss(number, batch, outputs, taught)
+
+    def loss(self, number: int, batch: Batch, outputs: Outputs, taught: Outputs | None) -> Tensor:
+        """The loss of what the student says of a batch, ``outputs``, and the teacher, ``taught``; a scalar."""
         step = Step(
             number=number,
             images=batch.images,
@@ -134,11 +137,16 @@ class Distillation:
             self._taus.append(tau.detach().reshape(-1))
         return with_rest(loss, self.task.rest_loss(outputs, batch, taught))
 
+    @property
+    def asks(self) -> bool:
+        """Is the teacher asked in this epoch?"""
+        return asks_teacher(self._temperature, self._scenario)
+
     def taus(self) -> Tensor:
         """Every τ of the student in this epoch, in order; none where the objective used none."""
         return torch.cat(self._taus) if self._taus else torch.empty(0)
 
-    def _taught(self, number: int, batch: Batch) -> Outputs:
+    def taught(self, number: int, batch: Batch) -> Outputs:
         """What the teacher says of a batch; where its logits are shared, those alone."""
         if self.shared_logits is not None:
             start = number * self._scenario.recipe.batch_size

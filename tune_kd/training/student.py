@@ -62,13 +62,17 @@ class Student:
 
     def optimize(self, steps: int) -> None:
         """Make the optimizer and its schedule, for epochs of so many ``steps``."""
-        recipe, self._steps = self.spec.scenario.recipe, steps
+        recipe, self.steps = self.spec.scenario.recipe, steps
         self.optimizer = loop.optimizer(recipe, self._trained())
         self.schedule = loop.schedule(recipe, self.optimizer, steps)
 
     def _trained(self) -> list[nn.Parameter]:
-        learned = (parameter for parameter in self.temperature.parameters() if parameter.requires_grad)
-        return [*self.network.parameters(), *learned]
+        return [*self.network.parameters(), *self.learned]
+
+    @property
+    def learned(self) -> list[nn.Parameter]:
+        """What the temperature learns beside the network."""
+        return [parameter for parameter in self.temperature.parameters() if parameter.requires_grad]
 
     def begin_epoch(self, epoch: int) -> None:
         """Be ready to be trained in ``epoch``, 0 is the first. After the recipe's the chosen weights are quantized.
@@ -99,7 +103,7 @@ class Student:
         self.chosen = Chosen(rule=before.chosen.rule)
         gentle = recipe.model_copy(update={"lr": wanted.lr_after(recipe)})
         self.optimizer = loop.optimizer(gentle, self._trained())
-        self.schedule = loop.cosine(self.optimizer, wanted.epochs_after(recipe) * self._steps)
+        self.schedule = loop.cosine(self.optimizer, wanted.epochs_after(recipe) * self.steps)
 
     def evaluated(self) -> nn.Module:
         """The network to be evaluated: none of the images that it is shown will move a range."""

@@ -224,7 +224,7 @@ def train_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter
 
     for epoch in range(recipe.epochs):
         batches = task.batches(part, data, recipe, seed=seed, epoch=epoch)
-        loss = loop.train_epoch(model, batches, optimizer, schedule, loss_of)
+        loss = loop.train_epoch(model, batches, optimizer, schedule, loss_of).item()
         if not math.isfinite(loss) or loop.not_finite(model.state_dict()):
             raise RunFailed(_diverged(scenario, epoch + 1))
     energy = meter.mark()

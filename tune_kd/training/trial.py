@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +14,20 @@ from torch import Tensor, nn
 
 from tune_kd.budget.cost import Cost
 from tune_kd.config.seeds import torch_seed
-from tune_kd.data.batches import steps_per_epoch
+from tune_kd.data.batches import Batch, steps_per_epoch
 from tune_kd.events import EpochReport, from_json, to_json, utc_now
 from tune_kd.meter.base import Meter
 from tune_kd.meter.carbon import Carbon
 from tune_kd.models import fast
+from tune_kd.models.fast import Network
 from tune_kd.storage import checkpoints
 from tune_kd.synthesis.growing import GrowingPool
-from tune_kd.tasks.base import Data, Evaluation
+from tune_kd.tasks.base import Data, Evaluation, Part
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training import loop
 from tune_kd.training.costs import Costs, NetworkFlops, Passed
 from tune_kd.training.peak_memory import peak_memory_bytes, reset_peak_memory
-from tune_kd.training.phases import Phases
+from tune_kd.training.phases import ALONE, Phases, Share, Turn
 from tune_kd.training.step import Distillation, asks_teacher
 from tune_kd.training.student import Student, TrialSpec
 from tune_kd.training.teacher_outputs import MAPPED_FROM_BYTES, TeacherOutputs
@@ -57,35 +57,54 @@ class Trial:
         shared_outputs: TeacherOutputs | None = None,
         synthesis: Cost | None = None,
         growing: GrowingPool | None = None,
+        *,
+        phases: Phases | Share | None = None,
+        beside: Trial | None = None,
     ) -> None:
         """``synthesis`` is what it cost this attempt to make the images of ``data``; None: others have made them.
 
-        Where a pool is ``growing``, its images are trained on, and ``data`` have none.
+        Where a pool is ``growing``, its images are trained on, and ``data`` have none. ``phases`` is the trial's clock,
+        by default one that starts here. What is the same for all trials of a run, images and teacher, is taken from the
+        trial ``beside`` it, where there is one.
         """
         self.synthesis, self.growing = synthesis or Cost(), growing
-        self.started = time.perf_counter() - self.synthesis.duration_s
+        self.phases = phases or Phases(place.device, before_s=self.synthesis.duration_s)
         reset_peak_memory(place.device)
         self.spec, self.data, self.place = spec, data, place
         self.task, self.recipe, device = task_of(spec.scenario), spec.scenario.recipe, place.device
         self.student = Student(spec, self.task, data, device)
-        frozen = None if teacher is None else fast.for_inference(teacher, device)
-        self.teacher = None if frozen is None else fast.through(frozen, compiled=spec.scenario.compile)
+        self.teacher: Network | None = self._frozen(teacher) if beside is None else beside.teacher
         share = self.student.temperature.held_out
-        train, held_out = self.task.hold_out(data.train, share, spec.replicate_seed)
-        self.train_part, self.held_out_part = (self.task.on_device(part, device) for part in (train, held_out))
-        self.validation_part = self.task.on_device(data.validation, device)
+        self.train_part, self.held_out_part, self.validation_part = beside.parts if beside else self._parts(share)
         count = len(self.train_part) if growing is None else growing.size
         self.steps = steps_per_epoch(count, self.recipe.batch_size)
         self.student.optimize(self.steps)
         # What is held out changes the batches: such a trial asks the teacher itself.
         self.shared_outputs = None if share else shared_outputs
         self.shared_logits: Tensor | None = None  # the teacher's of the epoch under way
-        self.phases = Phases(device)
         self.costs = Costs(counted or NetworkFlops.count(spec.scenario, data), self.synthesis.flops)
         self.epoch, self.epochs = 0, spec.scenario.trial_epochs  # done, and in all
         self.passed = Passed()  # in the last of them
         self.last: EpochReport | None = None
         self._resume()
+
+    def _frozen(self, teacher: nn.Module | None) -> Network | None:
+        if teacher is None:
+            return None
+        frozen = fast.for_inference(teacher, self.place.device)
+        return fast.through(frozen, compiled=self.spec.scenario.compile)
+
+    def _parts(self, held_out: float) -> tuple[Part, Part, Part]:
+        train, rest = self.task.hold_out(self.data.train, held_out, self.spec.replicate_seed)
+        of_trial, held, validation = (
+            self.task.on_device(part, self.place.device) for part in (train, rest, self.data.validation)
+        )
+        return of_trial, held, validation
+
+    @property
+    def parts(self) -> tuple[Part, Part, Part]:
+        """The images on the device: those that are trained on, that are held out, and that are validated on."""
+        return self.train_part, self.held_out_part, self.validation_part
 
     def fit(self) -> Iterator[EpochReport]:
         """Train to the end; one report an epoch, yielded after its checkpoint is written.
@@ -93,28 +112,50 @@ class Trial:
         After a crash, an epoch that was saved but not reported is reported again. If the last epoch was reported,
         nothing is yielded.
         """
-        if (unreported := self._unreported()) is not None:
+        if (unreported := self.unreported()) is not None:
             yield unreported
-        while self.epoch < self.epochs:
-            if self.growing is not None:
-                self._grow(self.growing)
-            self.student.begin_epoch(self.epoch)
-            lr = self.student.learning_rate()
-            distillation = self._distillation()
+        while not self.over:
+            distillation = self.begin_epoch()
             with self.phases.phase("train"):
-                train_loss = self._train(distillation)
+                train_loss = self.train(distillation)
             with self.phases.phase("eval"):
-                network, precision = self.student.evaluated(), self.spec.scenario.precision
-                validation = self.task.evaluate(network, self.validation_part, self.data, precision)
-            self.epoch += 1
-            self.passed = self._passed()
-            self.costs.add(self.passed)
-            self.student.chosen.offer(self.epoch, validation, self.student.network)
-            diverged = self._diverged_epoch(train_loss, validation)
-            self.last = self._report(lr, train_loss, validation, distillation.taus(), diverged)
-            self.student.temperature.observe(vars(self.last))
-            self._save()
-            yield self.last
+                validation = self.validate()
+            yield self.end_epoch(train_loss, validation, distillation)
+
+    @property
+    def over(self) -> bool:
+        """Are all epochs trained?"""
+        return self.epoch >= self.epochs
+
+    def begin_epoch(self, first: Trial | None = None) -> Distillation:
+        """Be ready for the next epoch; what gives its losses.
+
+        ``first`` is the trial beside this one that has read the teacher's logits of the epoch.
+        """
+        if self.growing is not None:
+            self._grow(self.growing)
+        self.student.begin_epoch(self.epoch)
+        self.lr = self.student.learning_rate()
+        return self._distillation(first)
+
+    def validate(self) -> Evaluation:
+        """Validate the student as it is now."""
+        network, precision = self.student.evaluated(), self.spec.scenario.precision
+        return self.task.evaluate(network, self.validation_part, self.data, precision)
+
+    def end_epoch(
+        self, train_loss: float, validation: Evaluation, distillation: Distillation, turn: Turn = ALONE
+    ) -> EpochReport:
+        """Count, choose, report and save an epoch that has been trained and validated."""
+        self.epoch += 1
+        self.passed = self._passed(turn)
+        self.costs.add(self.passed)
+        self.student.chosen.offer(self.epoch, validation, self.student.network)
+        diverged = self._diverged_epoch(train_loss, validation)
+        self.last = self._report(self.lr, train_loss, validation, distillation.taus(), diverged)
+        self.student.temperature.observe(vars(self.last))
+        self._save()
+        return self.last
 
     def _grow(self, pool: GrowingPool) -> None:
         """Synthesise what the next epoch is trained on."""
@@ -122,7 +163,7 @@ class Trial:
         self.costs.synthesis = self.synthesis.flops
         self.train_part = self.task.on_device(pool.images(), self.place.device)
 
-    def _unreported(self) -> EpochReport | None:
+    def unreported(self) -> EpochReport | None:
         """The report of the checkpoint's epoch, if the driver has not received it."""
         if self.last is None:
             return None
@@ -132,10 +173,10 @@ class Trial:
             self.costs.add(self.passed)
         return dataclasses.replace(self.last, attempt=self.spec.attempt, at=utc_now(), **self._spent()) if due else None
 
-    def _distillation(self) -> Distillation:
+    def _distillation(self, first: Trial | None) -> Distillation:
         """What gives the losses of the next epoch."""
         self.student.temperature.begin_epoch(self.epoch, self.epochs, self.steps)
-        self.shared_logits = self._read_shared_logits()
+        self.shared_logits = self._read_shared_logits() if first is None else first.shared_logits
         held_out = self.task.held_out_batches(
             self.held_out_part, self.data, self.recipe, seed=self.spec.replicate_seed, epoch=self.epoch
         )
@@ -159,18 +200,24 @@ class Trial:
     def _asks_teacher(self) -> bool:
         return asks_teacher(self.student.temperature, self.spec.scenario)
 
-    def _train(self, distillation: Distillation) -> float:
+    def train(self, distillation: Distillation) -> float:
+        """Train the student for the epoch that has begun; the mean loss."""
         torch.manual_seed(torch_seed(self.spec.seed, self.epoch))
-        batches = self.task.batches(
+        student = self.student
+        return loop.train_epoch(
+            student.network, self.batches(), student.optimizer, student.schedule, distillation
+        ).item()
+
+    def batches(self) -> Iterator[Batch]:
+        """Those of the epoch that has begun."""
+        return self.task.batches(
             self.train_part, self.data, self.recipe, seed=self.spec.replicate_seed, epoch=self.epoch
         )
-        student = self.student
-        return loop.train_epoch(student.network, batches, student.optimizer, student.schedule, distillation)
 
-    def _passed(self) -> Passed:
+    def _passed(self, turn: Turn) -> Passed:
         trained = loop.trained_images(self.train_part, self.recipe)
         taught = trained if self._asks_teacher() else 0
-        asked = taught if self.shared_logits is None else 0
+        asked = turn.share(taught) if self.shared_logits is None else 0
         return Passed(trained, taught, asked, len(self.validation_part), *self.student.temperature.extra_passes)
 
     def _diverged_epoch(self, train_loss: float, validation: Evaluation) -> int | None:
@@ -208,7 +255,7 @@ class Trial:
     def _spent(self) -> dict[str, Any]:
         """What this attempt has cost so far, as columns of its report."""
         energy = self.place.meter.mark()
-        seconds, duration_s = self.phases.seconds, time.perf_counter() - self.started
+        seconds, duration_s = self.phases.seconds, self.phases.duration_s
         synthesis_s = self.synthesis.duration_s
         return {
             "node_id": self.place.node_id,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tune_kd.cli.app import app, example
 from tune_kd.cli.options import CACHE, POLICY_FORM, SEARCH, SHOWN, STORE, WHERE, option, policy_names, with_options
-from tune_kd.cli.shown.costs import COSTS, earlier_store, totals, trial_cost
+from tune_kd.cli.shown.costs import COSTS, beside_cost, earlier_store, totals, trial_cost
 from tune_kd.cli.shown.ranking_tables import Listing, print_json, show, table_of
 from tune_kd.cli.shown.verdict_forecast import VerdictForecast, verdict_forecast
 from tune_kd.cli.study_options import WORDS
@@ -37,25 +37,31 @@ def plan(
     cache: Annotated[
         str | None, option(WHERE, "Where a calibration is kept, that is taken otherwise.", "DIR", default=CACHE)
     ] = None,
+    side_by_side: Annotated[
+        str, option(WHERE, "Trials that one process will train at the same time, as compare takes it.", "N|auto")
+    ] = "1",
     json: Annotated[
         bool, option(SHOWN, "One JSON document instead of the table, in base units.", "", "--json")
     ] = False,
     planning: Planning,
 ) -> None:
     """Show what compare would cost, and which verdicts it could give. Runs nothing and writes nothing."""
+    from tune_kd.planning.execution_options import Execution
     from tune_kd.planning.forecast import forecast
     from tune_kd.planning.plan import plan_study
 
+    several = Execution(side_by_side=side_by_side).students != 1
     study = plan_study(policies=policy_names(policies), planning=planning)
     earlier = earlier_store(store, cache)
     cost = trial_cost(study, earlier, cache)
-    rows, verdicts = forecast(study, cost), verdict_forecast(study, earlier)
+    beside = beside_cost(study, earlier) if several else None
+    rows, verdicts = forecast(study, cost, beside), verdict_forecast(study, earlier)
     if json:
-        print_json(document(rows, cost, verdicts))
+        print_json(document(rows, cost, beside, verdicts))
         return
     show(table_of(listing(rows)))
     print()
-    for line in notes(rows, cost):
+    for line in notes(rows, cost, beside):
         print(line)
     if verdicts is not None:
         print(f"\n{verdicts.sentence()}")
@@ -76,22 +82,28 @@ def listing(rows: list[Forecast]) -> Listing:
     )
 
 
-def notes(rows: list[Forecast], cost: TrialCost | None) -> list[str]:
+def notes(rows: list[Forecast], cost: TrialCost | None, beside: TrialCost | None) -> list[str]:
     """Where the figures come from, or how to get some."""
-    if cost is None:
-        return [NOTHING_MEASURED]
-    lines = [f"By the {cost.source}; time is that of one trial after another."]
-    if None in totals(rows).values():
-        lines.append(f"{MISSING}: nothing measured that of these trials; see tune-kd doctor.")
+    lines = [NOTHING_MEASURED]
+    if cost is not None:
+        lines = [f"By the {cost.source}; time is that of one trial after another."]
+        if None in totals(rows).values():
+            lines.append(f"{MISSING}: nothing measured that of these trials; see tune-kd doctor.")
+    if beside is not None:
+        by = f"by the {beside.source}" if beside.trials else f"{MISSING}: none of this scenario was here yet"
+        lines.append(f"Trials that are trained side by side: {by}.")
     return lines
 
 
-def document(rows: list[Forecast], cost: TrialCost | None, verdicts: VerdictForecast | None) -> dict[str, Any]:
+def document(
+    rows: list[Forecast], cost: TrialCost | None, beside: TrialCost | None, verdicts: VerdictForecast | None
+) -> dict[str, Any]:
     """What ``--json`` prints, in base units and fractions of the metric; null where something is unknown."""
     return {
         "policies": [dataclasses.asdict(row) for row in rows],
         "all": totals(rows),
         "trial": None if cost is None else dataclasses.asdict(cost),
+        "trial_side_by_side": dataclasses.asdict(beside) if beside is not None and beside.trials else None,
         "resolution": None if verdicts is None else verdicts.document(),
     }
 

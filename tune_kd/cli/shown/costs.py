@@ -38,6 +38,14 @@ def trial_cost(study: Study, earlier: Store | None, cache: str | Path | None) ->
     return None if kept is None else kept.cost(execution)
 
 
+def beside_cost(study: Study, earlier: Store | None) -> TrialCost:
+    """What a trial costs that is trained side by side with others, by the records of the scenario; else unmeasured."""
+    from tune_kd.planning import forecast
+
+    recorded = None if earlier is None else forecast.trial_cost(earlier, study.scenario, several=True)
+    return recorded or forecast.unmeasured(study.scenario)
+
+
 def totals(rows: Sequence[Forecast]) -> dict[str, float | None]:
     """The sum of each cost over all rows; None where one of them is unknown."""
     sums: dict[str, float | None] = {}
