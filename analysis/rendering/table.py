@@ -89,14 +89,19 @@ def render(tables: Table | Sequence[Table], form: str) -> str:
 
     Raises InputError for another form.
     """
-    if form not in FORMATS:
-        raise errors.unknown("format", form, FORMATS)
+    check_form(form)
     tables = [tables] if isinstance(tables, Table) else list(tables)
     if form == "json":
         return "[" + ",\n".join(table.data.to_json(orient="records", date_format="iso") for table in tables) + "]"
     if form == "csv":
         return "\n".join(table.data.to_csv(index=False) for table in tables)
     return "\n\n".join(markdown(table) if form == "md" else latex(table) for table in tables)
+
+
+def check_form(form: str) -> None:
+    """Raises InputError for a form that is none."""
+    if form not in FORMATS:
+        raise errors.unknown("format", form, FORMATS)
 
 
 def markdown(table: Table) -> str:

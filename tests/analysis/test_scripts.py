@@ -19,8 +19,9 @@ from analysis.command import Tables, main
 from analysis.rendering.table import FORMATS, Table, escape_latex, latex, number, render
 from analysis.runs import accounting
 from analysis.runs.reading import read
+from tune_kd.api.names import ANALYSES
 from tune_kd.cli import command_line
-from tune_kd.cli.choices import ANALYSES, CURRENCIES, DOCUMENTS
+from tune_kd.cli.choices import CURRENCIES, DOCUMENTS
 from tune_kd.events import Event, from_json
 from tune_kd.store import create_store, open_store
 

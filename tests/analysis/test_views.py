@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from synthetic import PAPER, Frames, Recipe, make_frames, run, trial
 
 from analysis import tables
-from analysis.figures import charts, plots
+from analysis.figures import charts, drawings, files, plots
 from analysis.figures import data as views
 from analysis.pages import provenance
 from analysis.paper import datasets
@@ -134,9 +134,9 @@ def test_a_policy_looks_the_same_in_every_chart_and_no_two_alike(records: Record
         assert found == {label: look["colour"] for label, look in charts.look(list(PAPER)).items()}
 
 
-@pytest.mark.parametrize("form", plots.FORMS)
+@pytest.mark.parametrize("form", files.FORMS)
 def test_every_figure_is_written(records: Records, tmp_path: Path, form: str) -> None:
-    paths = plots.save_figures(records, tmp_path / "figures", form=form)
+    paths = files.save_figures(records, tmp_path / "figures", form=form)
     kinds = {"curves", "tau", "target", "pareto", "energy", "flops", "time", "confusion"}
     assert {path.stem.split("-")[0] for path in paths} == kinds
     starts = {"pdf": b"%PDF", "svg": b"<?xml", "png": b"\x89PNG"}
@@ -145,31 +145,32 @@ def test_every_figure_is_written(records: Records, tmp_path: Path, form: str) ->
 
 def test_an_unknown_figure_format_is_refused(records: Records, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown figure format 'gif'"):
-        plots.save_figures(records, tmp_path, form="gif")
+        files.save_figures(records, tmp_path, form="gif")
 
 
 def test_all_figures_make_one_pdf(records: Records, tmp_path: Path) -> None:
-    pages = plots.save_pdf(records, tmp_path / "new" / "all.pdf")
+    pages = files.save_pdf(records, tmp_path / "new" / "all.pdf")
     assert (tmp_path / "new" / "all.pdf").read_bytes().count(b"/Type /Page ") == pages == 12
 
 
-@pytest.mark.parametrize("form", plots.FORMS)
+@pytest.mark.parametrize("form", files.FORMS)
 def test_the_same_records_give_the_same_bytes_whatever_the_users_own_style(
     tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = records_of(make_frames(policies={"grid": Recipe(trials=2, tau=True)}, replicates=2))
-    first = [path.read_bytes() for path in plots.save_figures(records, tmp_path / "a", form=form)]
+    first = [path.read_bytes() for path in files.save_figures(records, tmp_path / "a", form=form)]
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 30)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "12345")
-    again = [path.read_bytes() for path in plots.save_figures(records, tmp_path / "b", form=form)]
+    again = [path.read_bytes() for path in files.save_figures(records, tmp_path / "b", form=form)]
     assert first == again
     assert matplotlib.rcParams["font.size"] == 30
 
 
 def test_figures_need_neither_pyplot_nor_a_display(tmp_path: Path) -> None:
     """pyplot keeps every figure it makes, and looks for a display."""
-    code = "import sys; from analysis.figures import plots; from matplotlib.figure import Figure"
-    code += "; figure, ax = plots._figure(); figure.savefig(sys.argv[1]); print('matplotlib.pyplot' in sys.modules)"
+    code = "import sys; from analysis.figures.shown import new_figure"
+    code += "; figure = new_figure(3, 2); figure.add_subplot()"
+    code += "; figure.savefig(sys.argv[1]); print('matplotlib.pyplot' in sys.modules)"
     command = [sys.executable, "-c", code, str(tmp_path / "a.pdf")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"
 
@@ -184,7 +185,9 @@ def scenarios_records(scenarios: int, policies: int) -> Records:
 
 @pytest.mark.parametrize(("scenarios", "policies"), [(3, 2), (8, 4)])
 def test_several_scenarios_have_a_figure_of_ranks_and_one_of_profiles(scenarios: int, policies: int) -> None:
-    found = dict(plots.across_scenarios(scenarios_records(scenarios, policies)))
+    found = {
+        name: drawing.figure() for name, drawing in drawings.across_scenarios(scenarios_records(scenarios, policies))
+    }
     texts = [text.get_text() for text in found["ranks"].axes[0].texts]
     # From 8 scenarios on it is a critical-difference diagram, which writes its labels itself.
     assert any(text.startswith(f"policy-{policies - 1} 1.0") for text in texts) == (scenarios >= 8)
@@ -194,7 +197,7 @@ def test_several_scenarios_have_a_figure_of_ranks_and_one_of_profiles(scenarios:
 
 
 def test_the_figures_of_several_scenarios_are_those_of_each_and_last_those_across_them() -> None:
-    names = [name for name, _ in plots.figures(scenarios_records(2, 2))]
+    names = [name for name, _ in drawings.figures(scenarios_records(2, 2))]
     assert {name.rpartition("-")[2] for name in names if name.startswith("curves")} == {"0", "1"}
     assert names[-1] == "ranks"
 
@@ -202,8 +205,9 @@ def test_the_figures_of_several_scenarios_are_those_of_each_and_last_those_acros
 def test_many_policies_have_a_legend_that_leaves_the_curves_their_room() -> None:
     names = [f"a-rather-long-policy:option={i}" for i in range(18)]
     records = records_of(make_frames(policies={name: Recipe(trials=2, tau=True) for name in names}, replicates=2))
-    for name, figure in plots.figures(records):
+    for name, drawing in drawings.figures(records):
         if name.startswith(("curves", "pareto")):
+            figure = drawing.figure()
             figure.draw_without_rendering()
             [legend] = figure.legends
             assert [text.get_text() for text in legend.get_texts()] == names

@@ -8,8 +8,8 @@ from pathlib import Path
 from tune_kd.planning.paper_catalogue import STUDIES
 
 FORMATS = ("table", "md", "csv", "json", "latex")
+WIDTHS = ("column", "page")
 ORDERS = ("energy", "flops", "co2e", "time", "epochs", "accuracy", "named")
-ANALYSES = ("across", "curves", "explanation", "ranking", "sensitivity", "tables", "target")
 DOCUMENTS = ("md", "latex", "csv", "json")
 CURRENCIES = ("energy", "flops", "co2e", "time", "epochs")
 PAPER_STUDIES = tuple(STUDIES)

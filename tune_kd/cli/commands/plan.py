@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tune_kd.cli.app import app, example
 from tune_kd.cli.options import CACHE, POLICY_FORM, SEARCH, SHOWN, STORE, WHERE, option, policy_names, with_options
-from tune_kd.cli.shown.costs import COSTS, earlier_store, totals, trial_cost
-from tune_kd.cli.shown.ranking_tables import Listing, print_json, show, table_of
+from tune_kd.cli.shown.ranking_tables import print_json, show
 from tune_kd.cli.study_options import WORDS
 from tune_kd.formats import MISSING, duration, emissions, energy, plural, significant
+from tune_kd.planning.known_costs import COSTS, totals
 from tune_kd.planning.plan_options import Planning
+from tune_kd.terminal.listing import Listing, table_of
 
 if TYPE_CHECKING:
-    from analysis.statistics.detectable import Detectable
+    from tune_kd.api.plans import Resolution
     from tune_kd.planning.forecast import Forecast, TrialCost
-    from tune_kd.planning.plan import Study
-    from tune_kd.store import Store
 
 NOTHING_MEASURED = (
     f"{MISSING}: nothing of this scenario was measured here yet. Run something of it first, such as --policies random "
@@ -47,13 +45,10 @@ def plan(
     planning: Planning,
 ) -> None:
     """Show what compare would cost, and the smallest difference it could show. Runs nothing and writes nothing."""
-    from tune_kd.planning.forecast import forecast
-    from tune_kd.planning.plan import plan_study
+    from tune_kd.api.plans import plan
 
-    study = plan_study(policies=policy_names(policies), planning=planning)
-    earlier = earlier_store(store, cache)
-    cost = trial_cost(study, earlier, cache)
-    rows, shown = forecast(study, cost), resolution(study, earlier)
+    found = plan(policy_names(policies), planning=planning, store=store, cache=cache)
+    rows, cost, shown = found.forecasts, found.trial, found.resolution
     if json:
         print_json(document(rows, cost, shown))
         return
@@ -63,49 +58,7 @@ def plan(
         print(line)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resolution:
-    """What the replicates of a comparison can show, and by which spread."""
-
-    pairs: int
-    found: Detectable
-    spread: str  # where the standard deviation comes from
-    metric: str  # what the differences are in
-
-
-def resolution(study: Study, earlier: Store | None) -> Resolution | None:
-    """By the spread in earlier records of the scenario, else by the paper's; None for one policy alone."""
-    from analysis.statistics.detectable import USUAL_SD, detectable
-    from tune_kd.tasks.catalogue import task_of
-
-    replicates = 1 + max(run.replicate for run in study.runs)
-    pairs = math.comb(len({run.label for run in study.runs}), 2)
-    if not pairs:
-        return None
-    sd = None if earlier is None else _recorded_sd(earlier, study)
-    found = detectable(
-        replicates,
-        sd=USUAL_SD if sd is None else sd,
-        margin=study.scenario.equivalence_margin,
-        pairs=pairs,
-    )
-    spread = "as in the paper's scenario" if sd is None or earlier is None else f"as recorded in {earlier.location}"
-    return Resolution(pairs=pairs, found=found, spread=spread, metric=task_of(study.scenario).metric)
-
-
-def _recorded_sd(earlier: Store, study: Study) -> float | None:
-    from analysis.runs.outcomes import run_outcomes
-    from analysis.statistics.detectable import paired_sd
-    from tune_kd.config.scenario import scenario_sha256
-
-    runs = earlier.runs()
-    same = runs[runs["scenario_sha256"] == scenario_sha256(study.scenario)]
-    if same.empty:
-        return None
-    return paired_sd(run_outcomes(same, earlier.trials(run_ids=list(same["run_id"]))))
-
-
-def listing(rows: list[Forecast]) -> Listing:
+def listing(rows: Sequence[Forecast]) -> Listing:
     """A row a policy, and the sum where there are several; ``≤`` where a policy or a track may stop before that."""
     cells = [
         (row.label, str(row.runs), *(_at_most(row, text) for text in (_trials(row.trials), *_costs(_by_name(row)))))
@@ -118,7 +71,7 @@ def listing(rows: list[Forecast]) -> Listing:
     )
 
 
-def notes(rows: list[Forecast], cost: TrialCost | None, shown: Resolution | None) -> list[str]:
+def notes(rows: Sequence[Forecast], cost: TrialCost | None, shown: Resolution | None) -> list[str]:
     """Where the figures come from, or how to get some; then what the replicates can show."""
     lines = [NOTHING_MEASURED]
     if cost is not None:
@@ -140,7 +93,7 @@ def _in_words(shown: Resolution) -> str:
     )
 
 
-def document(rows: list[Forecast], cost: TrialCost | None, shown: Resolution | None) -> dict[str, Any]:
+def document(rows: Sequence[Forecast], cost: TrialCost | None, shown: Resolution | None) -> dict[str, Any]:
     """What ``--json`` prints, in base units and fractions of the metric; null where something is unknown."""
     return {
         "policies": [dataclasses.asdict(row) for row in rows],
