@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.captions import costs_caption
 from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.metric import in_percent, metric_of
@@ -131,6 +132,7 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
         rows=body,
         data=rows,
         notes=[_legend(rows, order), *([IMAGES] if whole else []), *_broken(rows), *notes],
+        caption=costs_caption(rows),
         least=[name for name in ("trials", units[0], units[2], "n", scores[0], ratio) if name != kept],
     )
 

@@ -37,20 +37,29 @@ def save_figures(
     """
     if form not in FORMS:
         raise errors.unknown("figure format", form, FORMS)
-    return save(lambda: _drawn(records, currency, inches(width)), directory, [form], style)
+    wide = inches(width)
+    return save(lambda: _drawn(records, currency, wide), directory, [form], style, exact=wide is not None)
 
 
 def save(
-    made: Callable[[], Iterable[tuple[str, Figure]]], directory: Path, forms: Sequence[str], style: Style = None
+    made: Callable[[], Iterable[tuple[str, Figure]]],
+    directory: Path,
+    forms: Sequence[str],
+    style: Style = None,
+    *,
+    exact: bool = False,
 ) -> list[Path]:
-    """Writes what ``made`` gives to ``directory`` (made if missing), each figure in every form; gives the paths."""
+    """Writes what ``made`` gives to ``directory`` (made if missing), each figure in every form; gives the paths.
+
+    Figures are ``exact``ly as wide as they were made, or cut to what is in them.
+    """
     paths = []
     with in_style(style):
         directory.mkdir(parents=True, exist_ok=True)
         for name, figure in made():
             for form in forms:
                 paths.append(directory / f"{name}.{form}")
-                figure.savefig(paths[-1], bbox_inches="tight", dpi=200, metadata=UNDATED[form])
+                figure.savefig(paths[-1], bbox_inches=_box(exact), dpi=200, metadata=UNDATED[form])
     return paths
 
 
@@ -65,10 +74,14 @@ def save_pdf(
         path.parent.mkdir(parents=True, exist_ok=True)
         with PdfPages(path, metadata=UNDATED["pdf"]) as pdf:
             for _, figure in _drawn(records, currency, wide):
-                pdf.savefig(figure, bbox_inches="tight")
+                pdf.savefig(figure, bbox_inches=_box(wide is not None))
                 pages += 1
     return pages
 
 
 def _drawn(records: Records, currency: str, width: float | None) -> Iterator[tuple[str, Figure]]:
     return ((name, drawing.figure(width)) for name, drawing in figures(records, currency))
+
+
+def _box(exact: bool) -> str | None:
+    return None if exact else "tight"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +15,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from synthetic import PAPER, Frames, Recipe, make_frames, run, trial
 
@@ -216,6 +221,61 @@ def test_many_policies_have_a_legend_that_leaves_the_curves_their_room() -> None
             assert box.x1 <= figure.bbox.x1
             assert box.y1 < axes.y0
             assert axes.height > figure.dpi * 1.5
+
+
+def test_a_policy_looks_the_same_in_every_comparison_of_a_store() -> None:
+    one = make_frames(policies={name: Recipe(trials=2) for name in ("grid", "tpe", "stochastic")}, replicates=2)
+    other = make_frames(policies={name: Recipe(trials=2) for name in ("stochastic", "grid")}, scenario="other", seed=1)
+    records = records_of(Frames(*(pd.concat(tables, ignore_index=True) for tables in zip(one, other, strict=True))))
+    seen: dict[str, set[tuple[str, ...]]] = {}
+    for comparison in (0, 1):
+        for part in (
+            records,
+            dataclasses.replace(records, outcomes=records.outcomes.query("comparison == @comparison")),
+        ):
+            for chart in (charts.curve_chart(part, comparison), charts.pareto_chart(part, comparison)):
+                assert chart is not None
+                for series in chart["series"]:
+                    seen.setdefault(series["label"], set()).add((series["colour"], series["dash"], series["marker"]))
+    assert {label: len(looks) for label, looks in seen.items()} == {"grid": 1, "tpe": 1, "stochastic": 1}
+    assert len(set.union(*seen.values())) == 3
+
+
+def test_axes_say_what_they_show(records: Records) -> None:
+    said = {}
+    for name, drawing in drawings.figures(records):
+        [ax] = drawing.figure().axes
+        said[name] = ax.get_xlabel(), ax.get_ylabel().replace("\n", " ")
+    assert said["curves-0"] == ("energy spent, Wh", "test accuracy of the incumbent, %")
+    assert said["pareto-0"] == ("energy spent, Wh", "test accuracy, %")
+    assert said["tau-0"] == ("temperature τ", "test accuracy, %")
+    assert said["energy-0"][0] == "energy spent, Wh"
+    assert re.fullmatch(r"runs still below [0-9.]+ % validation accuracy, %", said["target-0"][1])
+
+
+def test_bars_of_energy_end_in_the_interval_of_the_whole(records: Records) -> None:
+    chart = charts.parts_chart(records, 0, "energy")
+    assert chart is not None
+    totals = dict(zip((label for label, _ in chart["rows"]), chart["totals"], strict=True))
+    joules = records.outcomes[records.outcomes["label"] == "grid"]["energy_j"].to_numpy(float)
+    half = scipy.stats.t.ppf(0.975, len(joules) - 1) * joules.std(ddof=1) / math.sqrt(len(joules))
+    assert totals["grid"] == pytest.approx(
+        [value / 3600 for value in (joules.mean(), joules.mean() - half, joules.mean() + half)]
+    )
+    parts = dict(chart["rows"])["grid"]
+    assert totals["grid"][0] == pytest.approx(sum(value for value in parts if not math.isnan(value)))
+    ax = Figure().add_subplot()
+    plots.plot_parts(chart, ax)
+    [bars] = [one for one in ax.containers if isinstance(one, ErrorbarContainer)]
+    assert bars.has_xerr
+
+
+@pytest.mark.parametrize(("width", "points"), [("column", 252), ("page", 504), ("4", 288)])
+def test_a_figure_on_paper_is_exactly_as_wide_as_is_asked(tmp_path: Path, width: str, points: int) -> None:
+    records = records_of(make_frames(policies={f"p{i}": Recipe(trials=2) for i in range(16)}, replicates=2))
+    files.save_pdf(records, tmp_path / "all.pdf", width=width)
+    boxes = re.findall(rb"/MediaBox \[ 0 0 ([0-9.]+) ", (tmp_path / "all.pdf").read_bytes())
+    assert {round(float(box)) for box in boxes} == {points}
 
 
 def test_a_curve_is_drawn_as_steps_with_one_line_a_policy(records: Records) -> None:
