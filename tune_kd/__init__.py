@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from tune_kd import own_packages
 from tune_kd.storage import home
+from tune_kd.terminal import notebooks
 
 __version__ = "0.1.0"
 
 own_packages.claim()
 home.settle()
+notebooks.quieten()
 
 if TYPE_CHECKING:
     from tune_kd.api.catalogues import list as list

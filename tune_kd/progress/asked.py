@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from tune_kd.errors import InputError
 from tune_kd.progress.base import Progress
+from tune_kd.terminal.notebooks import in_notebook
 
 Result = TypeVar("Result")
 Asked = Progress | bool | None
@@ -42,6 +43,6 @@ def display(asked: Asked) -> Progress:
     if asked is not True:
         raise InputError(f"progress is True, False, None or a Progress of tune_kd.progress, got {asked!r}")
     from tune_kd.progress.displays import choose_progress
-    from tune_kd.progress.notebook import NotebookProgress, in_notebook
+    from tune_kd.progress.notebook import NotebookProgress
 
     return NotebookProgress() if in_notebook() else choose_progress(quiet=False)

@@ -6,7 +6,6 @@ Nothing waits for the notebook's event loop, so it works where one is running, a
 from __future__ import annotations
 
 import io
-import sys
 import time
 from typing import Any
 
@@ -19,13 +18,6 @@ from tune_kd.progress.watching import Clock
 WIDTH = 100  # columns that a notebook's cell shows without scrolling
 HEIGHT = 60  # lines, above which the first runs are left out
 PAGE = '<pre style="line-height:normal;overflow-x:auto">{code}</pre>'
-
-
-def in_notebook() -> bool:
-    """Does a Jupyter kernel run this process?"""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return hasattr(shell, "kernel")
 
 
 def recording() -> Console:
