@@ -34,14 +34,14 @@ ESCAPES |= {"→": r"$\to$", "∞": r"$\infty$", "·": r"$\cdot$"}
 WIDE = 55  # characters of a row above which a table spans both columns of a page
 
 
-def floats(tables: Sequence[Table]) -> str:
-    r"""The tables one after the other, each with a ``\label`` of its own."""
+def floats(tables: Sequence[Table]) -> list[str]:
+    r"""Each table as a float, with a ``\label`` of its own."""
     labels: list[str] = []
     for table in tables:
         name = _label(table.title)
         number = sum(label == name or label.startswith(f"{name}-no-") for label in labels)
         labels.append(f"{name}-no-{number + 1}" if number else name)
-    return "\n\n".join(latex(table, label) for table, label in zip(tables, labels, strict=True))
+    return [latex(table, label) for table, label in zip(tables, labels, strict=True)]
 
 
 def latex(table: Table, label: str = "") -> str:

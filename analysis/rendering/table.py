@@ -74,11 +74,11 @@ def render(tables: Table | Sequence[Table], form: str) -> str:
     if form == "json":
         return "[" + ",\n".join(table.data.to_json(orient="records", date_format="iso") for table in tables) + "]"
     if form == "csv":
-        return one_frame(tables).to_csv(index=False)
+        return one_frame(tables).to_csv(index=False).removesuffix("\n")
     if form == "latex":
         from analysis.rendering.latex import floats
 
-        return floats(tables)
+        return "\n\n".join(floats(tables))
     return "\n\n".join(map(markdown, tables))
 
 

@@ -188,7 +188,7 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
 def test_latex_tables_compile(store: Path, tmp_path: Path, layout: str) -> None:
     records = read(open_store(store), epochs=True)
     tables = [table for make in MODULES.values() for table in make(records, "energy")]
-    bodies = floats([*tables, *costs_and_verdicts(records, (), "energy", False)])
+    bodies = "\n".join(floats([*tables, *costs_and_verdicts(records, (), "energy", False)]))
     labels = re.findall(r"\\label\{(.+?)\}", bodies)
     assert len(labels) == len(set(labels)) == len(tables) + 2
     head = rf"\documentclass[{layout}]{{article}}"

@@ -41,7 +41,7 @@ class Report:
         """All of it as md, latex, csv or json; csv and json in base units. Raises InputError for another form."""
         from analysis.rendering.table import render
 
-        return render(self.data if form in ("csv", "json") else self.tables, form).rstrip("\n")
+        return render(self.data if form in ("csv", "json") else self.tables, form)
 
     def __repr__(self) -> str:
         return f"Report({self.title})"

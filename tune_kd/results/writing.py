@@ -63,13 +63,14 @@ class Writing:
 
     def tex(self, records: Records, folder: Path) -> str:
         """The tables in LaTeX, a file a comparison."""
-        from analysis.rendering.table import render
+        from analysis.rendering.latex import floats
         from tune_kd.results.tables import ranking_tables
 
         folder.mkdir(parents=True, exist_ok=True)
+        tables = ranking_tables(records, self.order)
         by_comparison: dict[int, list[str]] = {}
-        for table in ranking_tables(records, self.order):
-            by_comparison.setdefault(int(table.data["comparison"].iloc[0]), []).append(render(table, "latex"))
+        for table, text in zip(tables, floats(tables), strict=True):
+            by_comparison.setdefault(int(table.data["comparison"].iloc[0]), []).append(text)
         for comparison, texts in by_comparison.items():
             (folder / f"ranking-{comparison}.tex").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
         return f"{len(by_comparison)} comparisons are in {folder}, a file each"
@@ -104,6 +105,6 @@ def _write_tables(records: Records, file: Path, order: str) -> None:
     tables = data_tables(records, order) if form in ("csv", "json") else ranking_tables(records, order)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(render(tables, form).rstrip("\n") + "\n", encoding="utf-8")
+        file.write_text(render(tables, form) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror}") from None
