@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number
-from analysis.runs.accounting import CURRENCIES, Accounting, as_float, attempt_costs, run_overheads
+from analysis.runs.accounting import CURRENCIES, Accounting, as_float, attempt_costs, run_costs, run_overheads
 from analysis.runs.metric import in_percent
 from analysis.runs.outcomes import each_policy
 from analysis.runs.reading import Records
@@ -57,12 +57,14 @@ def run_curves(
 def mean_curve(steps: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
     """The mean of replicates' step functions (cost, value), exact at every cost where one of them steps.
 
-    Columns: cost, mean, low, high (95 % t interval), n. NaN until every replicate has an incumbent: a mean over
-    those that happen to be early would be of another population.
+    Columns: cost, mean, low, high (95 % t interval), n, spending (the replicates that spent that much or more). NaN
+    until every replicate has an incumbent: a mean over those that happen to be early would be of another population.
+    Where a replicate has ended, its last value stays in the mean.
     """
     at = np.unique(np.concatenate([cost for cost, _ in steps]))
     mean, low, high = t_interval(np.stack([step(cost, value, at) for cost, value in steps]), axis=0)
-    return pd.DataFrame({"cost": at, "mean": mean, "low": low, "high": high, "n": len(steps)})
+    spending = np.sum([cost[-1] >= at for cost, _ in steps], axis=0)
+    return pd.DataFrame({"cost": at, "mean": mean, "low": low, "high": high, "n": len(steps), "spending": spending})
 
 
 def mean_curves(curves: pd.DataFrame, value: str = "test_score") -> pd.DataFrame:
@@ -72,8 +74,31 @@ def mean_curves(curves: pd.DataFrame, value: str = "test_score") -> pd.DataFrame
         runs = [rows for _, rows in mine.groupby("run_id", sort=False)]
         steps = [(rows["cost"].to_numpy(dtype=float), rows[value].to_numpy(dtype=float)) for rows in runs]
         parts.append(mean_curve(steps).assign(comparison=comparison, label=label))
-    names = ["comparison", "label", "cost", "mean", "low", "high", "n"]
+    names = ["comparison", "label", "cost", "mean", "low", "high", "n", "spending"]
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
+
+
+def curve_ends(
+    outcomes: pd.DataFrame,
+    runs: pd.DataFrame,
+    trials: pd.DataFrame,
+    accounting: Accounting | None = None,
+    value: str = "test_score",
+) -> pd.DataFrame:
+    """Where the curve of each comparison and policy ends: at the mean cost of its runs and their mean last score.
+
+    It is the point of the tables and of the Pareto plot. Columns: comparison, label, cost, mean, low, high (95 % t
+    interval of the score), n. A policy has no end where the cost of one of its runs is not known.
+    """
+    costs = run_costs(runs, trials, accounting or Accounting())
+    rows = []
+    for comparison, label, mine in each_policy(outcomes[outcomes["counted"]]):
+        spent, scores = costs.reindex(mine["run_id"]).to_numpy(), as_float(mine[value]).to_numpy()
+        mean, low, high = t_interval(scores)
+        found = {"cost": spent.mean(), "mean": mean, "low": low, "high": high, "n": len(mine)}
+        rows.append({"comparison": comparison, "label": label, **found})
+    names = ["comparison", "label", "cost", "mean", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=names).dropna(subset=["cost", "mean"])
 
 
 def curve_table(curves: pd.DataFrame, currency: str, metric: str = ACCURACY) -> Table:
@@ -87,7 +112,9 @@ def curve_table(curves: pd.DataFrame, currency: str, metric: str = ACCURACY) -> 
         headers=["policy", f"{currency} {CURRENCIES[currency].unit}", in_percent("test", metric), "low", "high"],
         rows=rows,
         data=curves,
-        notes=["95 % t interval over replicates; steps, never interpolated"],
+        notes=[
+            "95 % t interval over replicates; steps, never interpolated; a replicate that has ended keeps its score"
+        ],
     )
 
 

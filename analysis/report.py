@@ -127,7 +127,8 @@ def _charts(records: Records, comparison: int) -> Iterator[str]:
     captions = {
         f"What {metric} costs": (
             charts.curve_chart,
-            "mean over replicates with its 95 % t interval; a step where a trial ends",
+            "mean over replicates with its 95 % t interval; a step where a trial ends; a line as far as all replicates "
+            "spent, faint beyond; the marker is at the mean cost, as in the tables",
         ),
         f"{at_start(metric)} over cost": (charts.pareto_chart, "mean ± standard deviation; left and up is better"),
         "What a target costs": (

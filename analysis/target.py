@@ -20,8 +20,7 @@ from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns
 from analysis.runs.metric import metric_of
 from analysis.runs.outcomes import each_policy
 from analysis.runs.reading import Records
-from analysis.statistics.censored import expected_cost, kaplan_meier, par2, rmst, wilson
-from analysis.statistics.intervals import t_interval
+from analysis.statistics.censored import bounded_mean_interval, expected_cost, kaplan_meier, par2, rmst, wilson
 from analysis.summary import shown_unit
 from tune_kd.formats import percentage
 
@@ -108,8 +107,7 @@ def target_table(
     """One row per comparison and policy, by RMST within a comparison. ``target`` overrules :func:`target_of`.
 
     Columns: comparison, label, metric, target, source, budget, n, reached, success, success_low, success_high (Wilson
-    95 %), rmst, rmst_low, rmst_high (95 % t interval, cut at 0 and at the budget; NaN where no two runs differ), ert,
-    par2.
+    95 %), rmst, rmst_low, rmst_high (95 %, :func:`bounded_mean_interval`), ert, par2.
     Costs in base units. A comparison without a target, or a policy none of whose costs is known, has no rows.
     """
     parts = []
@@ -187,11 +185,9 @@ def _all_times(
 def _row(times: pd.DataFrame, budget: float) -> dict[str, float]:
     cost, reached, n = times["cost"].to_numpy(), times["reached"].to_numpy(), len(times)
     low, high = wilson(int(reached.sum()), n)
-    _, mean_low, mean_high = t_interval(np.minimum(cost, budget))
+    rmst_low, rmst_high = bounded_mean_interval(np.minimum(cost, budget), budget)
     row = {"n": n, "reached": int(reached.sum()), "success": reached.mean(), "success_low": low, "success_high": high}
-    # Where all runs missed, or all cost the same, there is no spread to make an interval of.
-    ends = np.array([mean_low, mean_high]) if np.ptp(cost) > 0 else np.full(2, np.nan)
-    row |= {"rmst": rmst(cost, budget), **dict(zip(("rmst_low", "rmst_high"), np.clip(ends, 0, budget), strict=True))}
+    row |= {"rmst": rmst(cost, budget), "rmst_low": float(rmst_low), "rmst_high": float(rmst_high)}
     return row | {"ert": expected_cost(times["spent"].to_numpy(), reached), "par2": par2(cost, reached, budget)}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.curves import mean_curves, run_curves
+from analysis.curves import curve_ends, mean_curves, run_curves
 from analysis.figures.data import accuracy_by_tau, pareto_points, parts_of
 from analysis.rendering.table import as_rows
 from analysis.runs.accounting import CURRENCIES, Accounting
@@ -60,11 +60,12 @@ def curve_chart(
     """The mean score of the incumbent over every currency that was measured, with 95 % t intervals.
 
     And over energy with all of the teacher's training in it, which no policy's cost has elsewhere. With ``only`` a
-    currency, over that one.
+    currency, over that one. A series has its ``rows`` as far as all replicates spent, the rows ``beyond``, and its
+    ``ends``, the point of the tables.
     """
     outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
     axes: dict[str, Chart] = {}
-    series = _series(records, outcomes)
+    series = {label: {**one, "beyond": {}, "ends": {}} for label, one in _series(records, outcomes).items()}
     rules = {currency: Accounting(currency=currency) for currency in CURRENCIES}
     for name, rule in (rules | {WITH_TEACHER: Accounting(teacher_runs=1)}).items():
         if only not in (None, name):
@@ -74,11 +75,21 @@ def curve_chart(
             continue
         axes[name], base = _axis(rule.currency, curves["cost"], name)
         for label, mine in curves.groupby("label", sort=False):
-            changes = mine[mine["mean"].diff().ne(0) | (mine["cost"] == mine["cost"].max())]
-            series[str(label)]["rows"][name] = _rows(changes, ("mean", "low", "high"), base)
+            whole, beyond = (_rows(part, ("mean", "low", "high"), base) for part in _parts_of_curve(mine))
+            series[str(label)]["rows"][name], series[str(label)]["beyond"][name] = whole, whole[-1:] + beyond
+        for label, mine in curve_ends(outcomes, records.runs, records.trials, rule, value).groupby("label", sort=False):
+            series[str(label)]["ends"][name] = _rows(mine, ("mean", "low", "high"), base)[0]
     metric = metric_of(outcomes)
     title = f"Test {metric} of the incumbent over what was spent"
     return _chart("steps", title, f"test {metric} of the incumbent, %", axes, series.values())
+
+
+def _parts_of_curve(curve: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of one policy's mean curve at which something changes: as far as all replicates spent, and beyond."""
+    whole = curve["spending"] == curve["n"]
+    last = whole != whole.shift(-1, fill_value=False)
+    changes = curve["mean"].diff().ne(0) | last | (curve["cost"] == curve["cost"].max())
+    return curve[changes & whole], curve[changes & ~whole]
 
 
 def pareto_chart(records: Records, comparison: int, *, only: str | None = None) -> Chart | None:

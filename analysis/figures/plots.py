@@ -26,17 +26,25 @@ def plot_chart(chart: Chart, axis: str, ax: Axes) -> None:
     """A chart of :mod:`analysis.figures.charts` over one axis: steps, a line with a band, or points with bars."""
     for series in chart["series"]:
         rows = np.array(series["rows"].get(axis, []), dtype=float).reshape(-1, 4)
-        x, y, low, high = rows.T
         style = _style(series)
         dash = style.pop("linestyle")
-        if chart["kind"] == "points" or len(x) == 1:
-            ax.errorbar(x, y, yerr=(y - low, high - y), linestyle="none", elinewidth=0.7, capsize=1.5, **style)
+        if chart["kind"] == "points":
+            _bars(rows, ax, style)
             continue
+        x, y, low, high = rows.T
         steps = chart["kind"] == "steps"
+        drawn: dict[str, Any] = {"drawstyle": "steps-post" if steps else "default", "linestyle": dash}
         ax.fill_between(x, low, high, step="post" if steps else None, color=style["color"], alpha=0.13, lw=0)
+        (line,) = ax.plot(x, y, **drawn, **style)
+        if not steps:
+            continue
         # A curve gets one marker, at its end: that of a single trial is hardly a line.
-        (line,) = ax.plot(x, y, drawstyle="steps-post" if steps else "default", linestyle=dash, **style)
-        line.set_markevery([-1] if steps else None)
+        end = series.get("ends", {}).get(axis)
+        line.set_markevery([] if end else [-1])
+        if end:
+            beyond = np.array(series["beyond"][axis], dtype=float).reshape(-1, 4)
+            ax.plot(beyond[:, 0], beyond[:, 1], **drawn, color=style["color"], alpha=0.35, linewidth=0.6)
+            _bars(np.array([end], dtype=float), ax, {**style, "label": "_"})  # no second line in the legend
     if front := chart.get("front", {}).get(axis):
         ax.plot(*zip(*front, strict=True), drawstyle="steps-post", color=BLACK, linewidth=0.5, alpha=0.5, zorder=0)
     ax.set(xlabel=chart["axes"][axis]["label"], ylabel=textwrap.fill(chart["y"], LETTERS))
@@ -44,6 +52,12 @@ def plot_chart(chart: Chart, axis: str, ax: Axes) -> None:
         _log_axis(ax)
     elif np.ptp(ax.get_xlim()) > 4:
         ax.locator_params(axis="x", integer=True)  # τ is mostly whole
+
+
+def _bars(rows: np.ndarray, ax: Axes, style: dict[str, Any]) -> None:
+    """Points with their intervals; rows [x, y, low, high]."""
+    x, y, low, high = rows.T
+    ax.errorbar(x, y, yerr=(y - low, high - y), linestyle="none", elinewidth=0.7, capsize=1.5, **style)
 
 
 def plot_parts(chart: Chart, ax: Axes) -> None:

@@ -22,7 +22,7 @@ from analysis.runs.accounting import Accounting
 from analysis.runs.outcomes import notices
 from analysis.runs.reading import Records
 from analysis.sensitivity import sensitivity_table
-from analysis.statistics.detectable import detectable, pair_sds
+from analysis.statistics.power import typical_sd, verdict_shares
 from analysis.summary import comparison_title, format_table, screening, tabulate
 from analysis.target import format_target, target_table
 from tune_kd.formats import MISSING, percentage
@@ -92,23 +92,23 @@ def setting(runs: pd.DataFrame) -> str:
 
 
 def _power(outcomes: pd.DataFrame, rows: pd.DataFrame) -> str:
-    """What a comparison of so many policies and replicates could have shown at all, for the pair in the middle.
+    """What a comparison of so many policies and replicates could have shown at all."""
+    spread, margin = typical_sd(outcomes), float(rows["equivalence_margin"].iloc[0])
+    replicates, policies = int(rows["replicates"].min()), len(rows)
+    if spread is None or math.isnan(margin) or min(replicates, policies) < 2:
+        return ""
+    shares = verdict_shares(replicates, policies, sd=spread, margin=margin)
+    shares["different"] = shares["better"] + shares["worse"]
 
-    Not for all pairs pooled: one policy that fails in some seeds would make its spread that of everybody.
-    """
-    spread, pairs = float(pair_sds(outcomes)["sd"].median()), len(rows) * (len(rows) - 1) // 2
-    if not spread > 0 or pd.isna(rows["equivalence_margin"].iloc[0]):
-        return ""
-    margin, replicates = float(rows["equivalence_margin"].iloc[0]), int(rows["replicates"].min())
-    could = detectable(replicates, sd=spread, margin=margin, pairs=pairs)
-    if could.difference is None:
-        return ""
+    def told(name: str, digits: int = 0) -> str:
+        return ", ".join(percentage(float(value), digits) for value in shares[name])
+
     return (
         "Paired differences between seeds have a standard deviation of"
         f" {percentage(spread, 2)} pp in the pair of policies in the middle. With that, {replicates} replicates and"
-        f" {pairs} pairs, a true difference of {percentage(could.difference, 2)} pp is found four times in five, and"
-        f" equal policies are called equivalent within {100 * margin:g} pp with a probability of"
-        f" {percentage(could.equivalence_power, 0)} %."
+        f" {policies} policies, one that is truly better than the others by {told('difference', 2)} pp is called"
+        f" different in {told('different')} % of its pairs, equivalent in {told('equivalent')} % and inconclusive in"
+        f" {told('inconclusive')} %."
     )
 
 

@@ -93,8 +93,10 @@ function draw(figure, chart, state) {
   const width = Math.max(300, figure.clientWidth), height = Math.min(420, Math.max(240, width * 0.55));
   const box = { left: 48, right: width - 10, top: 24, bottom: height - 42 };
   const axis = chart.axes[state.axis], shown = chart.series.filter((series) => !state.hidden.has(series.label));
-  const rowsOf = (series) => series.rows[state.axis] || [];
-  const rows = shown.flatMap(rowsOf);
+  const wholeOf = (series) => series.rows[state.axis] || [], beyondOf = (series) => series.beyond?.[state.axis] || [];
+  const rowsOf = (series) => [...wholeOf(series), ...beyondOf(series).slice(wholeOf(series).length ? 1 : 0)];
+  const endOf = (series) => series.ends?.[state.axis];
+  const rows = shown.flatMap((series) => [...rowsOf(series), ...(endOf(series) ? [endOf(series)] : [])]);
   const xs = extent(rows.map((row) => row[0]), axis.log), ys = extent(rows.flatMap((row) => row.slice(1)), false);
   const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": chart.title });
   figure.querySelector("svg.chart")?.remove();
@@ -118,16 +120,18 @@ function draw(figure, chart, state) {
   svg.append(element("text", { x: 4, y: 12, "font-weight": "600" }, chart.y));
   svg.append(element("path", { class: "front", d: path(chart.front?.[state.axis] || [], x, y, true) }));
   for (const series of shown) {
-    const steps = chart.kind === "steps", mine = rowsOf(series);
+    const steps = chart.kind === "steps", mine = wholeOf(series), end = endOf(series);
     if (chart.kind !== "points") {
       svg.append(element("path", { d: band(mine, x, y, steps), fill: series.colour, opacity: 0.13 }));
       const line = { d: path(mine, x, y, steps), fill: "none", stroke: series.colour, "stroke-width": 2 };
       svg.append(element("path", { ...line, "stroke-dasharray": series.dash }));
+      // Beyond the cost that all replicates spent.
+      svg.append(element("path", { ...line, d: path(beyondOf(series), x, y, steps), "stroke-width": 1, opacity: 0.35, class: "beyond" }));
     }
     // A curve gets one marker, at its end: that of a single trial is hardly a line.
-    for (const [px, py, low, high] of steps ? mine.slice(-1) : mine) {
+    for (const [px, py, low, high] of end ? [end] : steps ? mine.slice(-1) : mine) {
       const edge = { x1: x(px), x2: x(px), stroke: series.colour, opacity: 0.5 };
-      if ((!steps || mine.length === 1) && low !== null && high !== null) svg.append(element("line", { ...edge, y1: y(low), y2: y(high) }));
+      if ((!steps || end) && low !== null && high !== null) svg.append(element("line", { ...edge, y1: y(low), y2: y(high) }));
       svg.append(marker(series.marker, x(px), y(py), series.colour));
     }
   }

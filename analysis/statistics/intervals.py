@@ -15,15 +15,17 @@ def step(cost: np.ndarray, value: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def t_interval(values: np.ndarray, *, axis: int = -1, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and the ends of its Student t interval along ``axis``; the ends are NaN for fewer than two values.
+    """Mean and the ends of its Student t interval along ``axis``; the ends are NaN where no two values differ.
 
-    Percentile bootstraps cover 75 % at 3 values and 82 % at 5; this covers what it says for normal ones.
+    Percentile bootstraps cover 75 % at 3 values and 82 % at 5; this covers what it says for normal ones. Equal values
+    have no interval: accuracies are counts of test images, and another image could have fallen the other way.
     """
     n = values.shape[axis]
     mean = values.mean(axis=axis)
     if n < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     half = stdtrit(n - 1, (1 + level) / 2) * values.std(axis=axis, ddof=1) / np.sqrt(n)
+    half = np.where(np.ptp(values, axis=axis) > 0, half, np.nan)
     return mean, mean - half, mean + half
 
 

@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic import DAY, Recipe, make_frames, run, trial
 
-from analysis.curves import mean_curve, mean_curves, run_curves
+from analysis.curves import curve_ends, mean_curve, mean_curves, run_curves
+from analysis.figures.charts import curve_chart
+from analysis.figures.data import pareto_points
 from analysis.runs.accounting import CURRENCIES, Accounting, run_costs
 from analysis.runs.outcomes import run_outcomes
+from analysis.runs.reading import Records
 from analysis.statistics.intervals import area, step, t_interval
+from analysis.summary import shown_unit, tabulate
 from tune_kd.errors import InputError
 
 
@@ -142,6 +146,46 @@ def test_mean_curves_are_by_comparison_and_policy() -> None:
     curves = mean_curves(run_curves(run_outcomes(frames.runs, frames.trials), frames.runs, frames.trials))
     assert set(curves["label"]) == set(frames.runs["policy"])
     assert set(curves["n"]) == {3}
+
+
+def test_beyond_the_cheapest_replicate_not_all_spend() -> None:
+    curve = mean_curve([(np.array([10.0, 30.0]), np.array([0.6, 0.8])), (np.array([20.0]), np.array([0.7]))])
+    assert list(curve["spending"]) == [2, 2, 1]
+
+
+def test_table_pareto_plot_and_curve_end_at_one_point() -> None:
+    frames = make_frames(replicates=3, seed=4)
+    records = Records(**frames._asdict(), outcomes=run_outcomes(frames.runs, frames.trials, frames.nodes))
+    for currency, known in CURRENCIES.items():
+        table = tabulate(records.outcomes).set_index("label")
+        front = pareto_points(records.outcomes, currency).set_index("label")
+        rule = Accounting(currency=currency)
+        ends = curve_ends(records.outcomes, frames.runs, frames.trials, rule).set_index("label")
+        assert set(ends.index) == set(table.index)
+        for label in table.index:
+            expected = table.loc[label, [known.trial, "test_score_mean"]].astype(float).tolist()
+            assert front.loc[label, ["cost", "accuracy"]].astype(float).tolist() == pytest.approx(expected)
+            assert ends.loc[label, ["cost", "mean"]].astype(float).tolist() == pytest.approx(expected)
+
+
+def test_a_chart_draws_a_curve_as_far_as_all_replicates_spent_and_marks_what_follows() -> None:
+    frames = make_frames(policies={"grid": Recipe(trials=19, tau=True)}, replicates=3, seed=4)
+    records = Records(**frames._asdict(), outcomes=run_outcomes(frames.runs, frames.trials, frames.nodes))
+    chart = curve_chart(records, 0)
+    assert chart is not None
+    (grid,) = chart["series"]
+    totals = sorted(records.outcomes["energy_j"])
+    base = shown_unit("energy", pd.Series(totals))[1]
+    assert grid["rows"]["energy"][-1][0] * base == pytest.approx(totals[0], rel=1e-4)
+    assert grid["beyond"]["energy"][0] == grid["rows"]["energy"][-1]
+    assert grid["beyond"]["energy"][-1][0] * base == pytest.approx(totals[2], rel=1e-4)
+    assert grid["ends"]["energy"][0] * base == pytest.approx(np.mean(totals), rel=1e-4)
+
+
+def test_a_policy_with_a_run_of_unknown_cost_has_no_end() -> None:
+    runs = pd.DataFrame([run("a", "grid", 0), run("b", "grid", 1)])
+    trials = pd.DataFrame([trial("a", 0, 0.8, 0.7), trial("b", 0, 0.8, 0.7, energy_j=None)])
+    assert curve_ends(run_outcomes(runs, trials), runs, trials).empty
 
 
 @pytest.mark.parametrize("currency", ["energy", "flops", "co2e", "time"])

@@ -73,6 +73,7 @@ def test_one_replicate_or_none_says_nothing() -> None:
 def test_no_spread_between_replicates_says_nothing() -> None:
     result = paired(np.full((1, 5), 0.1 + 0.2 - 0.3 + 0.01), 0.003)
     assert result.std == 0
+    assert np.isnan([result.low, result.high]).all(), "five equal counts of test images are no certainty"
     assert verdicts(result).tolist() == [INCONCLUSIVE]
 
 

@@ -100,9 +100,9 @@ def test_curves_can_be_seen_over_every_currency_and_start_when_all_replicates_ha
         assert all(row[2] <= row[1] <= row[3] for row in series["rows"]["energy"])
     # 19 trainings cost 19 Wh here, one costs 1.
     assert curves["series"][0]["rows"]["energy"][-1][0] == pytest.approx(19, rel=0.02)
-    assert curves["series"][4]["rows"]["energy"][-1][0] == pytest.approx(1, rel=0.03)
+    assert curves["series"][4]["ends"]["energy"][0] == pytest.approx(1, rel=0.03)
     # The teacher cost another 2 Wh.
-    assert curves["series"][4]["rows"]["energy with the teacher"][-1][0] == pytest.approx(3, rel=0.03)
+    assert curves["series"][4]["ends"]["energy with the teacher"][0] == pytest.approx(3, rel=0.03)
 
 
 def test_fewer_than_ten_replicates_are_stamped() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,14 +52,34 @@ def test_the_budget_censors_in_the_currency_that_it_is_in_under_any_rule(currenc
         assert table[["budget", "rmst", "reached"]].iloc[0].tolist() == [1.5, 1.5, 0]
 
 
-def test_an_interval_ends_at_the_budget_and_there_is_none_without_a_spread() -> None:
+def test_an_interval_of_costs_ends_at_the_budget_and_is_there_where_all_runs_missed() -> None:
     runs = [run(f"{policy}{i}", policy, i) for policy in ("grid", "tpe") for i in range(3)]
     trials = [trial(f"grid{i}", 0, 0.9 if i else 0.5, 0.9, energy_j=90.0 + 5 * i) for i in range(3)]
     trials += [trial(f"tpe{i}", 0, 0.5, 0.5, energy_j=100.0) for i in range(3)]
     table = table_of(runs, trials, 0.8)
-    assert table.loc["grid", "rmst_high"] == table.loc["grid", "budget"] == 100.0
-    assert table.loc["tpe", ["rmst_low", "rmst_high"]].isna().all(), "all missed"
-    assert table.loc["tpe", "rmst"] == 100.0
+    assert table.loc["grid", "rmst_low"] < 98.0 < table.loc["grid", "rmst_high"] <= table.loc["grid", "budget"] == 100.0
+    assert (table.loc["tpe", "rmst"], table.loc["tpe", "rmst_high"]) == (100.0, pytest.approx(100.0))
+    assert table.loc["tpe", "rmst_low"] == pytest.approx(100 * 0.025 ** (1 / 3), rel=0.04), "Clopper and Pearson's"
+
+
+@pytest.mark.parametrize(("misses", "n"), [(0, 4), (1, 5), (6, 10), (3, 3)])
+def test_the_interval_of_all_or_nothing_is_clopper_and_pearsons(misses: int, n: int) -> None:
+    cost = np.where(np.arange(n) < misses, 1.0, 0.0)
+    expected = proportion_confint(misses, n, method="beta")
+    assert censored.bounded_mean_interval(cost, 1.0) == pytest.approx(np.nan_to_num(expected), abs=0.01)
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=8), st.floats(0.1, 5), st.randoms())
+def test_an_interval_of_costs_holds_the_mean_scales_and_knows_no_order(
+    costs: list[float], scale: float, random: Random
+) -> None:
+    values = np.array(costs)
+    low, high = censored.bounded_mean_interval(values, 10.0)
+    assert 0 <= low <= values.mean() + 1e-9
+    assert values.mean() - 1e-9 <= high <= 10 + 1e-9
+    assert censored.bounded_mean_interval(scale * values, scale * 10.0) == pytest.approx((scale * low, scale * high))
+    random.shuffle(costs)
+    assert censored.bounded_mean_interval(np.array(costs), 10.0) == pytest.approx((low, high), rel=1e-12)
 
 
 def test_without_a_budget_in_the_currency_the_largest_spend_censors() -> None:

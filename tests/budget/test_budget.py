@@ -15,6 +15,7 @@ from tune_kd.budget.amount import UNITS, Budget, parse_budget
 from tune_kd.budget.ledger import Ledger
 from tune_kd.errors import InputError, RunFailed
 from tune_kd.events import EpochReport, Event, TrialEnded, TrialTested
+from tune_kd.formats import amount
 
 # What a user types
 
@@ -38,6 +39,12 @@ from tune_kd.events import EpochReport, Event, TrialEnded, TrialTested
         (".5s", "seconds", 0.5),
         (" 20 trials ", "trials", 20),
         ("20trials-equivalent", "trials-equivalent", 20),
+        ("72joules", "joules", 72),
+        ("15 g CO2e", "gco2e", 15),
+        ("900 mg CO2e", "gco2e", 0.9),
+        ("2 min 05 s", "seconds", 125),
+        ("1 h 02 min", "seconds", 3720),
+        ("2h30min", "seconds", 9000),
     ],
 )
 def test_a_budget_is_a_number_and_its_unit(text: str, currency: str, limit: float) -> None:
@@ -52,9 +59,20 @@ def test_every_unit_is_worth_what_its_currency_says(limit: float, unit: str) -> 
     assert parse_budget(f"{limit!r}{unit}") == Budget(currency=currency, limit=limit * worth)
 
 
+@given(limit=st.floats(1, 1e5), currency=st.sampled_from(["trials", "epochs", "flops", "joules", "gco2e", "seconds"]))
+def test_what_tables_print_can_be_typed_as_a_budget(limit: float, currency: str) -> None:
+    limit = float(round(limit))
+    titled = parse_budget(f"{limit:g} {currency}")
+    assert (titled.currency, titled.limit) == (currency, pytest.approx(limit, rel=1e-5))
+    shown = parse_budget(amount(limit, currency))
+    assert (shown.currency, shown.limit) == (currency, pytest.approx(limit, rel=0.05))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("20trials 5epochs", ["'20trials 5epochs'", "several amounts"]),
+        ("5g 5", ["'5g 5'", "unit is missing"]),
         ("20", ["'20'", "unit is missing"]),
         ("20trails", ["'20trails'", "'trails'", "unknown"]),
         ("trials", ["'trials'", "not a number"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,18 @@ from typing import Any
 
 import pytest
 from cli_records import sealed_store, study
+from scipy.stats import chi2
 
-from analysis.statistics.detectable import USUAL_SD, detectable
+from analysis.runs.outcomes import run_outcomes
+from analysis.statistics.power import typical_sd, verdict_shares
+from tune_kd import open_store
 from tune_kd.cli import command_line
+from tune_kd.config.scenario import load_scenario, scenario_sha256
 from tune_kd.planning.calibration import Calibration, keep
 from tune_kd.planning.execution_options import Execution
+from tune_kd.planning.seed_spread import MEASURED
 
+RESULTS = Path(__file__).parents[2] / "docs" / "results-store"
 PLAN = ["plan", "--policies", "grid,asha,stochastic", "--epochs", "30", "--replicates", "10"]
 
 
@@ -82,19 +89,46 @@ def test_without_records_the_calibration_is_taken(
 
 
 @pytest.mark.parametrize("replicates", [2, 10])
-def test_the_smallest_difference_is_that_of_all_pairs(
+def test_a_preset_as_it_stands_goes_by_the_spread_that_was_measured_for_it(
     replicates: int, bare: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = planned(capsys, *PLAN, *bare, "--replicates", str(replicates))["detectable"]
-    expected = detectable(replicates, sd=USUAL_SD, margin=study().scenario.equivalence_margin, pairs=3)
-    assert (found["difference"], found["pairs"]) == (expected.difference, 3)
+    plan = ("plan", "--policies", "fixed,stochastic,grid", *bare, "--replicates", str(replicates))
+    found = planned(capsys, *plan)["resolution"]
+    expected = verdict_shares(replicates, 3, sd=MEASURED["digits"], margin=0.01)
+    assert found["verdicts"] == expected.to_dict("records")
+    assert (found["sd"], found["margin"]) == (MEASURED["digits"], 0.01)
+    lines = said(capsys, *plan).splitlines()
+    assert "as measured for digits" in lines[-6]
+    assert lines[-1].startswith("2.00 pp")
+
+
+@pytest.mark.skipif(not RESULTS.is_dir(), reason="no store is published in docs/results-store")
+def test_the_spread_of_the_digits_is_that_of_the_published_results() -> None:
+    store = open_store(RESULTS)
+    runs = store.runs()
+    digits = runs[runs["scenario_sha256"] == scenario_sha256(load_scenario("digits"))]
+    outcomes = run_outcomes(digits, store.trials(run_ids=list(digits["run_id"])))
+    assert typical_sd(outcomes) == pytest.approx(MEASURED["digits"], abs=5e-5)
+
+
+def test_a_changed_scenario_says_that_nobody_knows_until_its_own_records_do(
+    tmp_path: Path, bare: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    resolution = planned(capsys, *PLAN, *bare)["resolution"]
+    assert (resolution["sd"], resolution["source"], resolution["verdicts"]) == (None, None, None)
+    assert "is not known" in said(capsys, *PLAN, *bare).splitlines()[-1]
+    sealed_store(tmp_path / "runs", study(["grid", "stochastic"], replicates=3), spread=0.01)
+    resolution = planned(capsys, *PLAN, *bare)["resolution"]
+    assert resolution["source"] == f"as recorded in {tmp_path / 'runs'}"
+    assert resolution["sd"] == pytest.approx(0.01 / math.sqrt(chi2.median(2) / 2))
+    assert len(resolution["verdicts"]) == 4
 
 
 def test_one_replicate_shows_nothing_and_one_policy_is_compared_with_nothing(
     bare: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "cannot show any difference" in said(capsys, *PLAN, *bare, "--replicates", "1").splitlines()[-1]
-    assert planned(capsys, "plan", "--policies", "grid", *bare)["detectable"] is None
+    assert planned(capsys, "plan", "--policies", "grid", *bare)["resolution"] is None
 
 
 def test_plan_starts_no_ray(bare: list[str]) -> None:

@@ -151,17 +151,29 @@ def test_an_awaited_epoch_is_there_when_it_is_read_and_only_that_is_waited_for(
     assert logits.shape == (2, 3)
 
 
-def test_no_other_part_is_handed_out_once_half_of_the_budget_is_spent(tmp_path: Path) -> None:
-    one = Pass(tmp_path, computing={}, budget="20J")
-    one.made.begin(None, room=10)
-    computed = []
-    while (part := one.made.next_part()) is not None:
+@pytest.mark.parametrize("room", [1, 2, 10])
+@pytest.mark.parametrize(("budget", "epochs"), [("5J", 1), ("6J", 1), ("20J", 3), ("59J", 9), ("60J", 10), ("90J", 10)])
+def test_a_pass_leaves_half_of_the_budget_whatever_is_at_work(
+    tmp_path: Path, room: int, budget: str, epochs: int
+) -> None:
+    """An epoch costs 3 J. Of the first nobody knows that."""
+    one = Pass(tmp_path, computing={}, budget=budget)
+    one.made.begin(None, room=room)
+    at_work: list[list[int]] = []
+    computed: list[int] = []
+    while True:
+        while len(at_work) < room and (part := one.made.next_part()) is not None:
+            at_work.append(part)
+        if not at_work:
+            break
+        part = at_work.pop(0)
+        assert part == [0] or computed, "the first epoch is awaited"
         compute(tmp_path, part)
         one.made.computed(part)
         computed += part
-    assert len(computed) == 4, "12 of 20 J"
+    assert computed == list(range(epochs))
     assert one.made.complete
-    assert one.ledger.shared == 12
+    assert one.ledger.shared == 3 * epochs
 
 
 def test_a_resumed_run_without_a_trial_left_has_nothing_computed_and_keeps_its_charge(tmp_path: Path) -> None:

@@ -59,13 +59,13 @@ def ended(
     return TrialEnded(**key(run, index, attempt), at=START + timedelta(seconds=index + 9), status=status, error=error)
 
 
-def tested(run: RunPlan, index: int) -> TrialTested:
+def tested(run: RunPlan, index: int, **changes: Any) -> TrialTested:
     fields: dict[str, Any] = {field.name: 0.5 for field in dataclasses.fields(TrialTested)}
     fields |= {"confusion": [[1, 0], [0, 1]], "per_class": [], "metrics": None, "reliability": [], "test_score": 0.75}
     fields |= {"example_logits": [], "example_maps": [], "example_layer": "features"}
     fields |= {name: None for name in fields if name.startswith("float_")}  # of a student that is not quantized
     fields |= {"inference_runtime": "torch 2.15.0", "weight_bytes": 2872, "reduce_range": None}
-    return TrialTested(**{**fields, **key(run, index), "at": START + timedelta(seconds=index + 10)})
+    return TrialTested(**{**fields, **key(run, index), "at": START + timedelta(seconds=index + 10), **changes})
 
 
 def trial(run: RunPlan, index: int, *, epochs: int = 30, **changes: Any) -> Iterator[Event]:
@@ -86,8 +86,11 @@ def play(progress: Progress, run: RunPlan, events: Iterator[Event] | list[Event]
     return ledger
 
 
-def sealed_store(folder: Path, planned: Study, *, trials: int = 2) -> Store:
-    """A store with every run of the study completed."""
+def sealed_store(folder: Path, planned: Study, *, trials: int = 2, spread: float = 0.0) -> Store:
+    """A store with every run of the study completed.
+
+    Test accuracies are 75 %; those of grid are ``spread`` more in each replicate after the first.
+    """
     store = create_store(folder)
     for place, run in enumerate(planned.runs):
         at = START + timedelta(minutes=place)
@@ -99,9 +102,10 @@ def sealed_store(folder: Path, planned: Study, *, trials: int = 2) -> Store:
         row |= {"space_json": space_record(run.space), "study_seed": run.study_seed, "budget_text": run.budget_text}
         row |= {"equivalence_margin": run.scenario.equivalence_margin, "started_at": at, "ended_at": at}
         store.write_run({**row, "split_sha256": "0" * 64, "status": "completed"})
+        score = 0.75 + (spread * run.replicate if run.label == "grid" else 0.0)
         for index in range(trials):
             with store.journal(run.run_id, f"{run.run_id}-{index:04d}", 0) as journal:
-                for event in (*trial(run, index), tested(run, index)):
+                for event in (*trial(run, index), tested(run, index, test_score=score)):
                     journal.append(event)
                 store.seal(run.run_id, f"{run.run_id}-{index:04d}", 0)
     return store

@@ -195,12 +195,13 @@ def test_energy_that_nobody_measured_cannot_be_charged() -> None:
 def test_a_pass_may_take_half_of_the_budget() -> None:
     ledger = Ledger(budget=parse_budget("20flops"))
     ledger.share(COST)
-    assert not ledger.half_spent
+    assert ledger.half_left()
+    assert not ledger.half_left(0.1)
     ledger.share(Cost(flops=11))
-    assert ledger.half_spent
+    assert not ledger.half_left()
     ledger = Ledger(budget=parse_budget("1trials"))
     ledger(started("a", 0))
-    assert not ledger.half_spent  # a pass spends no trials
+    assert ledger.half_left(100)  # a pass spends no trials
 
 
 # Which runs share

@@ -246,7 +246,7 @@ def plan(
     replicates: int = 1,
     seed: int = 0,
 ) -> Plan:
-    """What ``compare`` would cost, and the smallest difference it could show. Runs nothing and writes nothing.
+    """What ``compare`` would cost, and which verdicts it could give. Runs nothing and writes nothing.
 
     A trial's cost is that of earlier records in ``store``, else of a calibration in ``cache``.
     """

@@ -17,10 +17,12 @@ UNITS: dict[str, tuple[str, float]] = {
     "epochs": ("epochs", 1),
     "epoch": ("epochs", 1),
     "flops": ("flops", 1),
+    "mflops": ("flops", 1e6),
     "gflops": ("flops", 1e9),
     "tflops": ("flops", 1e12),
     "pflops": ("flops", 1e15),
     "j": ("joules", 1),
+    "joules": ("joules", 1),
     "kj": ("joules", 1e3),
     "mJ": ("joules", 1e-3),  # m and M differ by their case alone: these are read as they are typed
     "MJ": ("joules", 1e6),
@@ -30,13 +32,20 @@ UNITS: dict[str, tuple[str, float]] = {
     "mg": ("gco2e", 1e-3),
     "g": ("gco2e", 1),
     "kg": ("gco2e", 1e3),
+    "mgco2e": ("gco2e", 1e-3),
+    "gco2e": ("gco2e", 1),
+    "kgco2e": ("gco2e", 1e3),
     "s": ("seconds", 1),
+    "seconds": ("seconds", 1),
     "min": ("seconds", 60),
     "h": ("seconds", 3600),
+    "d": ("seconds", 86400),
 }
 
 EQUIVALENT = "trials-equivalent"
 
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_UNIT = r"(?:[mk]?g ?[Cc][Oo]2[Ee]|[A-Za-z-]+)?"
 EXAMPLES = "20trials, 400epochs, 3e15flops, 50Wh, 15g, 10min"
 
 
@@ -59,15 +68,25 @@ class Budget:
 
 
 def parse_budget(text: str) -> Budget:
-    """``20trials``, ``0.05kWh``, …: a number and its unit. Raises InputError."""
-    match = re.fullmatch(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z-]*)\s*", text)
-    if match is None:
+    """``20trials``, ``0.05kWh``, ``15 g CO2e``, ``2 min 05 s``, …: a number and its unit, as they are typed and as
+    tables print them. Raises InputError.
+    """
+    amounts = re.findall(rf"\s*({_NUMBER})\s*({_UNIT})\s*", text)
+    if not re.fullmatch(rf"(\s*{_NUMBER}\s*{_UNIT}\s*)+", text):
         raise InputError(f"the budget {text!r} is not a number with a unit; for example {EXAMPLES}")
-    number, unit = match.groups()
+    parts = [_amount(text, number, unit.replace(" ", "")) for number, unit in amounts]
+    currencies = {currency for currency, _ in parts}
+    if len(parts) > 1 and currencies != {"seconds"}:
+        raise InputError(f"the budget {text!r} is several amounts; give one, for example {EXAMPLES}")
+    return Budget(currency=currencies.pop(), limit=math.fsum(limit for _, limit in parts))
+
+
+def _amount(text: str, number: str, unit: str) -> tuple[str, float]:
+    """The currency, and how much in its base unit."""
     if not unit:
         raise InputError(f"budget {text!r}: the unit is missing; for example {EXAMPLES}")
     unit = unit if unit in UNITS else unit.lower()
     if unit not in UNITS:
         raise InputError(f"budget {text!r}: unknown unit {unit!r}; {nearest(unit, UNITS)}; for example {EXAMPLES}")
     currency, worth = UNITS[unit]
-    return Budget(currency=currency, limit=float(number) * worth)
+    return currency, float(number) * worth

@@ -66,7 +66,7 @@ class Ledger:
 
     def share(self, cost: Cost) -> None:
         """Charge what the teacher's outputs have cost the run so far: once, whatever the number of its trials."""
-        if self.budget.currency not in SPENT:
+        if not self.charges_costs:
             return
         spent = {
             "flops": cost.flops,
@@ -79,9 +79,13 @@ class Ledger:
         self.shared = spent
 
     @property
-    def half_spent(self) -> bool:
-        """Is half of the budget gone, or more? In trials and epochs nothing but those spends it."""
-        return self.budget.currency in SPENT and self.spent > self.budget.limit / 2
+    def charges_costs(self) -> bool:
+        """Is the budget in what a report has spent? In trials and epochs nothing but those spends it."""
+        return self.budget.currency in SPENT
+
+    def half_left(self, more: float = 0.0) -> bool:
+        """Is half of the budget left after what is spent and ``more`` in its currency? In trials and epochs always."""
+        return not self.charges_costs or self.spent + more <= self.budget.limit / 2
 
     def _unmeasured(self, what: str) -> str:
         return (
@@ -93,7 +97,7 @@ class Ledger:
         key = (report.trial_id, report.attempt)
         attempt = self.attempts.setdefault(key, _Attempt(first_epoch=report.epoch, epoch=report.epoch))
         attempt.epoch = max(attempt.epoch, report.epoch)
-        if self.budget.currency in SPENT:
+        if self.charges_costs:
             spent = SPENT[self.budget.currency](report)
             if spent is None:
                 raise RunFailed(self._unmeasured(report.trial_id))

@@ -39,8 +39,9 @@ class TeacherPass:
 
     ``folder`` is that of the replicate's outputs. ``computing`` are the epochs that jobs of this run, or of another one
     of the replicate, are to compute in it, and whether a worker has begun; these runs have it in common. ``told`` is
-    called with each cost that the run is charged. The pass stops once half of the budget is spent: the rest would not
-    pay for two trials, and then sharing does not pay either. Trials ask the teacher themselves about epochs that are
+    called with each cost that the run is charged. The pass stops before it spends more than half of the budget: the
+    rest would not pay for two trials, and then sharing does not pay either. What it would spend is known from the first
+    epoch, which is a part of its own under such a budget. Trials ask the teacher themselves about epochs that are
     missing.
     """
 
@@ -84,15 +85,30 @@ class TeacherPass:
             self._told(found)
 
     def next_part(self) -> list[int] | None:
-        """The epochs of the next part to compute; None if none is left, or none would pay."""
+        """The epochs of the next part to compute; None if none is left, none would pay, or one is awaited first."""
         self._missing = [epoch for epoch in self._missing if epoch not in self._computing]
-        if not self._missing or self._ledger.half_spent:
+        if not self._missing or (self._awaited and self._knows_no_cost):
+            return None
+        size = self._size_that_pays()
+        if not size:
             self.stop()
             return None
-        part, self._missing = self._missing[: self._size], self._missing[self._size :]
+        part, self._missing = self._missing[:size], self._missing[size:]
         self._computing.update(dict.fromkeys(part, False))
         self._awaited.update(part)
         return part
+
+    @property
+    def _knows_no_cost(self) -> bool:
+        return self._ledger.charges_costs and not self._charged
+
+    def _size_that_pays(self) -> int:
+        """How many epochs the next part may have; 0 where half of the budget would not be left after one."""
+        if self._knows_no_cost:
+            return int(self._ledger.half_left())
+        each = self._ledger.shared / max(len(self._charged), 1)
+        sizes = range(min(self._size, len(self._missing)), 0, -1)
+        return next((size for size in sizes if self._ledger.half_left((len(self._awaited) + size) * each)), 0)
 
     def stop(self) -> None:
         """Hand out no other part: no trial is left that would read it."""

@@ -10,13 +10,13 @@ from tune_kd.cli.app import app, example
 from tune_kd.cli.options import CACHE, POLICY_FORM, SEARCH, SHOWN, STORE, WHERE, option, policy_names, with_options
 from tune_kd.cli.shown.ranking_tables import print_json, show
 from tune_kd.cli.study_options import WORDS
-from tune_kd.formats import MISSING, duration, emissions, energy, plural, significant
+from tune_kd.formats import MISSING, duration, emissions, energy
 from tune_kd.planning.known_costs import COSTS, totals
 from tune_kd.planning.plan_options import Planning
 from tune_kd.terminal.listing import Listing, table_of
 
 if TYPE_CHECKING:
-    from tune_kd.api.plans import Resolution
+    from tune_kd.api.verdict_forecast import VerdictForecast
     from tune_kd.planning.forecast import Forecast, TrialCost
 
 NOTHING_MEASURED = (
@@ -44,18 +44,22 @@ def plan(
     ] = False,
     planning: Planning,
 ) -> None:
-    """Show what compare would cost, and the smallest difference it could show. Runs nothing and writes nothing."""
+    """Show what compare would cost, and which verdicts it could give. Runs nothing and writes nothing."""
     from tune_kd.api.plans import plan
 
     found = plan(policy_names(policies), planning=planning, store=store, cache=cache)
-    rows, cost, shown = found.forecasts, found.trial, found.resolution
+    rows, cost, verdicts = found.forecasts, found.trial, found.verdicts
     if json:
-        print_json(document(rows, cost, shown))
+        print_json(document(rows, cost, verdicts))
         return
     show(table_of(listing(rows)))
     print()
-    for line in notes(rows, cost, shown):
+    for line in notes(rows, cost):
         print(line)
+    if verdicts is not None:
+        print(f"\n{verdicts.sentence()}")
+        if (shares := verdicts.listing()) is not None:
+            show(table_of(shares))
 
 
 def listing(rows: Sequence[Forecast]) -> Listing:
@@ -71,37 +75,23 @@ def listing(rows: Sequence[Forecast]) -> Listing:
     )
 
 
-def notes(rows: Sequence[Forecast], cost: TrialCost | None, shown: Resolution | None) -> list[str]:
-    """Where the figures come from, or how to get some; then what the replicates can show."""
-    lines = [NOTHING_MEASURED]
-    if cost is not None:
-        lines = [f"By the {cost.source}; time is that of one trial after another."]
-        if None in totals(rows).values():
-            lines.append(f"{MISSING}: nothing measured that of these trials; see tune-kd doctor.")
-    return lines if shown is None else [*lines, _in_words(shown)]
+def notes(rows: Sequence[Forecast], cost: TrialCost | None) -> list[str]:
+    """Where the figures come from, or how to get some."""
+    if cost is None:
+        return [NOTHING_MEASURED]
+    lines = [f"By the {cost.source}; time is that of one trial after another."]
+    if None in totals(rows).values():
+        lines.append(f"{MISSING}: nothing measured that of these trials; see tune-kd doctor.")
+    return lines
 
 
-def _in_words(shown: Resolution) -> str:
-    found = shown.found
-    replicates = plural(found.replicates, "replicate")
-    if found.difference is None:
-        return f"{replicates} cannot show any difference in {shown.metric}: give --replicates 2 or more, better 10."
-    return (
-        f"{replicates} can show a difference in test {shown.metric} of {significant(100 * found.difference, 2)} "
-        f"percentage points or more (power 80 %, level 5 % over {plural(shown.pairs, 'pair')}; differences spread by "
-        f"{significant(100 * found.sd, 2)}, {shown.spread})."
-    )
-
-
-def document(rows: Sequence[Forecast], cost: TrialCost | None, shown: Resolution | None) -> dict[str, Any]:
+def document(rows: Sequence[Forecast], cost: TrialCost | None, verdicts: VerdictForecast | None) -> dict[str, Any]:
     """What ``--json`` prints, in base units and fractions of the metric; null where something is unknown."""
     return {
         "policies": [dataclasses.asdict(row) for row in rows],
         "all": totals(rows),
         "trial": None if cost is None else dataclasses.asdict(cost),
-        "detectable": None
-        if shown is None
-        else {**dataclasses.asdict(shown.found), "pairs": shown.pairs, "spread": shown.spread},
+        "resolution": None if verdicts is None else verdicts.document(),
     }
 
 
