@@ -59,7 +59,7 @@ class Recorded(ABC):
     def curves(self, *, by: str = "energy") -> pd.DataFrame:
         """The mean test score of each policy's incumbent over what was spent, a row a step, with a 95 % t interval.
 
-        Columns: comparison, label, cost, mean, low, high, n.
+        Columns: comparison, label, cost, mean, low, high, n, spending (the replicates that spent so much or more).
         """
         from analysis.curves import mean_curves, run_curves
         from analysis.runs.accounting import Accounting

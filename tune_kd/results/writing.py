@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tune_kd.errors import InputError, unknown
+from tune_kd.formats import plural
 
 if TYPE_CHECKING:
     from analysis.runs.reading import Records
@@ -73,7 +74,7 @@ class Writing:
             by_comparison.setdefault(int(table.data["comparison"].iloc[0]), []).append(text)
         for comparison, texts in by_comparison.items():
             (folder / f"ranking-{comparison}.tex").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
-        return f"{len(by_comparison)} comparisons are in {folder}, a file each"
+        return f"the tables of {plural(len(by_comparison), 'comparison')} are in {folder}, a file each"
 
     def _figures(self, records: Records, folder: Path, form: str) -> str:
         from analysis.figures.files import save_figures
