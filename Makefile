@@ -22,6 +22,7 @@ check: $(READY)
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 $(READY): requirements.lock pyproject.toml
+	@echo "downloading $$(grep -c == requirements.lock) packages into .venv, about 7 GB with the GPU libraries, if it is not in pip's cache"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

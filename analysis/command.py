@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from analysis.rendering.table import FORMATS, Table, render
+from analysis.rendering.table import FORMATS, Table, check_form, render
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.reading import Records, read
 from tune_kd import errors
@@ -15,15 +15,13 @@ from tune_kd.terminal.streams import readable
 Tables = Callable[[Records, str], Sequence[Table]]  # what an analysis makes of records, in a currency
 
 
-def analysed(tables: Tables, store: str, *, currency: str, form: str) -> str:
-    """``tables`` of the records at ``store``, as text of the ``form``. Raises InputError or StoreError."""
+def analysed(tables: Tables, store: str, *, currency: str) -> Sequence[Table]:
+    """``tables`` of the records at ``store``. Raises InputError or StoreError."""
     from tune_kd.store import open_store
 
     if currency not in CURRENCIES:
         raise errors.unknown("currency", currency, CURRENCIES)
-    if form not in FORMATS:
-        raise errors.unknown("format", form, FORMATS)
-    return render(tables(read(open_store(store), epochs=True), currency), form)
+    return tables(read(open_store(store), epochs=True), currency)
 
 
 def main(tables: Tables, doc: str | None, argv: Sequence[str] | None = None) -> int:
@@ -33,7 +31,12 @@ def main(tables: Tables, doc: str | None, argv: Sequence[str] | None = None) -> 
     parser.add_argument("--by", default="energy", metavar="CURRENCY", help=f"one of {', '.join(CURRENCIES)}")
     parser.add_argument("--format", default="md", metavar="FORM", help=f"one of {', '.join(FORMATS)}")
     given = parser.parse_args(argv)
-    return printed(lambda: analysed(tables, given.store, currency=given.by, form=given.format))
+    return printed(lambda: _text(tables, given.store, given.by, given.format))
+
+
+def _text(tables: Tables, store: str, currency: str, form: str) -> str:
+    check_form(form)
+    return render(analysed(tables, store, currency=currency), form)
 
 
 def printed(make: Callable[[], str]) -> int:

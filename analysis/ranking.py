@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.captions import verdicts_caption
 from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES
@@ -235,6 +236,7 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
         rows=body,
         data=rows,
         notes=[legend, *([IMAGES] if whole else []), *filter(None, [screening(rows)]), *notes],
+        caption=verdicts_caption(rows),
         least=("n", header, "rank", f"× {first['reference']}", "Δ pp [95 %]"),
     )
 

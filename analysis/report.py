@@ -36,7 +36,7 @@ from analysis.runs.metric import at_start, metric_of
 from analysis.runs.outcomes import notices
 from analysis.runs.reading import Records, read
 from analysis.summary import comparison_title, format_table, screening, tabulate
-from tune_kd.formats import plural
+from tune_kd.formats import MISSING, plural
 
 LARGEST_MATRIX = 25  # classes; above, the most frequent confusions are listed instead
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -181,12 +181,19 @@ def _parts(records: Records, comparison: int) -> Iterator[str]:
         shares = [[value / largest if largest else 0.0 for value in values] for _, values in chart["rows"]]
         bars = [bar(share, colours) for share in shares]
         rows = [
-            (label, drawn, *map(number, values)) for (label, values), drawn in zip(chart["rows"], bars, strict=True)
+            (label, drawn, *map(number, values), _whole(total))
+            for (label, values), drawn, total in zip(chart["rows"], bars, chart["totals"], strict=True)
         ]
-        yield plain_table(["policy", "", *chart["parts"]], rows, raw={1})
+        yield plain_table(["policy", "", *chart["parts"], "all [95 %]"], rows, raw={1})
     if learned := learned_parameters(records.outcomes, records.trials):
         counts = ", ".join(f"{label} {count}" for label, count in learned.items())
         yield tag("p", f"parameters that a policy learns beside the student's: {counts}", "note")
+
+
+def _whole(total: tuple[float, float, float]) -> str:
+    """A mean with its interval: ``48.4 [40.5, 56.3]``."""
+    mean, low, high = map(number, total)
+    return mean if low == MISSING else f"{mean} [{low}, {high}]"
 
 
 def _confusions(records: Records) -> Iterator[str]:

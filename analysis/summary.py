@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.captions import costs_caption
 from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.contention import WORTH_SAYING
@@ -157,6 +158,7 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
             *_broken(rows),
             *notes,
         ],
+        caption=costs_caption(rows),
         least=[name for name in ("trials", units["flops"], units["co2e"], "n", scores[0], ratio) if name != kept],
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.plots import save_figures
+from analysis.figures.files import save_figures
 from analysis.pages.markdown import document
 from analysis.runs.reading import Records, read
 from tune_kd.config.scenario import Scenario, from_record, load_scenario

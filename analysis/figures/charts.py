@@ -6,6 +6,7 @@ the same in every chart, and up to 24 policies differ from each other in every c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from analysis.rendering.table import as_rows
 from analysis.runs.accounting import CURRENCIES, Accounting
 from analysis.runs.metric import at_start, metric_of
 from analysis.runs.reading import Records
+from analysis.statistics.intervals import t_interval
 from analysis.summary import shown_unit
 from analysis.target import survival_table
 from tune_kd.formats import percentage
@@ -28,9 +30,16 @@ SHAPES = ("circle", "square", "up", "diamond", "down", "cross")
 PART_TITLES = {"energy": "Energy by component", "flops": "FLOPs by phase", "time": "Time by phase"}
 WITH_TEACHER = "energy with the teacher"
 Chart = dict[str, Any]
+Looks = dict[str, dict[str, str]]
+AXES = {"energy": "energy spent", "flops": "computation", "co2e": "emissions", "time": "time", "epochs": "training"}
 
 
-def look(labels: list[str]) -> dict[str, dict[str, str]]:
+def looks_of(records: Records) -> Looks:
+    """How every policy of the records looks, the same in all comparisons."""
+    return look(list(map(str, records.labels)))
+
+
+def look(labels: list[str]) -> Looks:
     """By policy, colour, dash (SVG's) and marker; black is the text's own colour, which turns white in the dark."""
     colours = ["currentColor" if colour == BLACK else colour for colour in COLOURS]
     return {
@@ -45,24 +54,26 @@ def look(labels: list[str]) -> dict[str, dict[str, str]]:
     }
 
 
-def curve_chart(records: Records, comparison: int, value: str = "test_score") -> Chart | None:
+def curve_chart(
+    records: Records, comparison: int, value: str = "test_score", *, only: str | None = None
+) -> Chart | None:
     """The mean score of the incumbent over every currency that was measured, with 95 % t intervals.
 
-    And over energy with all of the teacher's training in it, which no policy's cost has elsewhere. A series has its
-    ``rows`` as far as all replicates spent, the rows ``beyond``, and its ``ends``, the point of the tables.
+    And over energy with all of the teacher's training in it, which no policy's cost has elsewhere. With ``only`` a
+    currency, over that one. A series has its ``rows`` as far as all replicates spent, the rows ``beyond``, and its
+    ``ends``, the point of the tables.
     """
     outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
     axes: dict[str, Chart] = {}
-    series = {
-        label: {**one, "beyond": {}, "ends": {}} for label, one in _series(list(outcomes["label"].unique())).items()
-    }
+    series = {label: {**one, "beyond": {}, "ends": {}} for label, one in _series(records, outcomes).items()}
     rules = {currency: Accounting(currency=currency) for currency in CURRENCIES}
     for name, rule in (rules | {WITH_TEACHER: Accounting(teacher_runs=1)}).items():
+        if only not in (None, name):
+            continue
         curves = mean_curves(run_curves(outcomes, records.runs, records.trials, rule), value).dropna(subset=["mean"])
         if curves.empty:
             continue
-        axes[name], base = _axis(rule.currency, curves["cost"])
-        axes[name]["label"] = axes[name]["label"].replace(rule.currency, name)
+        axes[name], base = _axis(rule.currency, curves["cost"], name)
         for label, mine in curves.groupby("label", sort=False):
             whole, beyond = (_rows(part, ("mean", "low", "high"), base) for part in _parts_of_curve(mine))
             series[str(label)]["rows"][name], series[str(label)]["beyond"][name] = whole, whole[-1:] + beyond
@@ -70,7 +81,7 @@ def curve_chart(records: Records, comparison: int, value: str = "test_score") ->
             series[str(label)]["ends"][name] = _rows(mine, ("mean", "low", "high"), base)[0]
     metric = metric_of(outcomes)
     title = f"Test {metric} of the incumbent over what was spent"
-    return _chart("steps", title, metric, axes, [one for one in series.values() if one["rows"]])
+    return _chart("steps", title, f"test {metric} of the incumbent, %", axes, series.values())
 
 
 def _parts_of_curve(curve: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -81,16 +92,16 @@ def _parts_of_curve(curve: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return curve[changes & whole], curve[changes & ~whole]
 
 
-def pareto_chart(records: Records, comparison: int) -> Chart | None:
+def pareto_chart(records: Records, comparison: int, *, only: str | None = None) -> Chart | None:
     """One point a policy: mean test score ± standard deviation over its mean cost, in every measured currency.
 
     ``front``: by axis, the points [cost, score] that no other point beats in both, the cheapest first.
     """
     outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
     axes: dict[str, Chart] = {}
-    series = _series(list(outcomes["label"].unique()))
+    series = _series(records, outcomes)
     front: dict[str, list[list[float | None]]] = {}
-    for currency in CURRENCIES:
+    for currency in (only,) if only else CURRENCIES:
         points = pareto_points(outcomes, currency)
         points = points.assign(low=points["accuracy"] - points["std"], high=points["accuracy"] + points["std"])
         if points.empty:
@@ -100,18 +111,18 @@ def pareto_chart(records: Records, comparison: int) -> Chart | None:
             series[str(label)]["rows"][currency] = _rows(mine, ("accuracy", "low", "high"), base)
         best = _rows(points[points["front"]].sort_values("cost"), ("accuracy", "low", "high"), base)
         front[currency] = [[cost, accuracy] for cost, accuracy, *_ in best]
-    metric, drawn = metric_of(outcomes), [one for one in series.values() if one["rows"]]
-    chart = _chart("points", f"{at_start(metric)} over cost", metric, axes, drawn)
+    metric = metric_of(outcomes)
+    chart = _chart("points", f"{at_start(metric)} over cost", f"test {metric}, %", axes, series.values())
     return chart | {"front": front} if chart else None
 
 
-def target_chart(records: Records, comparison: int) -> Chart | None:
+def target_chart(records: Records, comparison: int, *, only: str | None = None) -> Chart | None:
     """The share of runs that have not reached the target yet over what was spent, in every measured currency."""
     outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
     axes: dict[str, Chart] = {}
-    series = _series(list(outcomes["label"].unique()))
+    series = _series(records, outcomes)
     target = np.nan
-    for currency in CURRENCIES:
+    for currency in (only,) if only else CURRENCIES:
         curves = survival_table(outcomes, records.runs, records.trials, accounting=Accounting(currency=currency))
         if curves.empty:
             continue
@@ -121,9 +132,8 @@ def target_chart(records: Records, comparison: int) -> Chart | None:
         axes[currency]["log"] = False
         for label, mine in curves.assign(low=np.nan, high=np.nan).groupby("label", sort=False):
             series[str(label)]["rows"][currency] = _rows(mine, ("missing", "low", "high"), base)
-    metric, drawn = metric_of(outcomes), [one for one in series.values() if one["rows"]]
-    chart = _chart("steps", "Runs short of the target", metric, axes, drawn)
-    return chart | {"y": f"runs still below {percentage(target)} % validation {metric}, %"} if chart else None
+    shown = f"runs still below {percentage(target)} % validation {metric_of(outcomes)}, %"
+    return _chart("steps", "Runs short of the target", shown, axes, series.values())
 
 
 def tau_chart(records: Records, comparison: int) -> Chart | None:
@@ -133,15 +143,16 @@ def tau_chart(records: Records, comparison: int) -> Chart | None:
     if by_tau.empty:
         return None
     series = look(["constant τ"])["constant τ"] | {"rows": {"tau": _rows(by_tau, ("mean", "low", "high"), 1.0)}}
-    axes: dict[str, Chart] = {"tau": {"label": "τ", "unit": "= τ", "log": False}}
+    axes: dict[str, Chart] = {"tau": {"label": "temperature τ", "unit": "= τ", "log": False}}
     metric = metric_of(records.outcomes[records.outcomes["comparison"] == comparison])
-    return _chart("line", f"Test {metric} by τ", metric, axes, [series])
+    return _chart("line", f"Test {metric} by τ", f"test {metric}, %", axes, [series])
 
 
 def parts_chart(records: Records, comparison: int, what: str) -> Chart | None:
-    """Where what (a key of ``PARTS``) each policy spent went: title, unit, parts, and a row (label, values) a policy.
+    """Where what (a key of ``PARTS``) each policy spent went: title, x, unit, parts and a row (label, values) a policy.
 
     Means over replicates in the shown unit; a part that no policy has is left out, one that a policy lacks is NaN.
+    ``totals``: by row, mean and 95 % t interval of all of it.
     """
     outcomes = records.outcomes[records.outcomes["comparison"] == comparison]
     frame = parts_of(outcomes, records.runs, records.trials, what).set_index("label").drop(columns="comparison")
@@ -154,20 +165,32 @@ def parts_chart(records: Records, comparison: int, what: str) -> Chart | None:
         (str(label), [float(value) / base for value in values])
         for label, values in zip(frame.index, frame.to_numpy(), strict=True)
     ]
-    return {"title": PART_TITLES[what], "unit": unit, "parts": list(map(str, frame.columns)), "rows": rows}
+    counted = outcomes[outcomes["counted"]]
+    costs = [counted.loc[counted["label"] == label, CURRENCIES[what].trial].to_numpy(float) / base for label, _ in rows]
+    return {
+        "title": PART_TITLES[what],
+        "x": f"{AXES[what]}, {unit}",
+        "unit": unit,
+        "parts": list(map(str, frame.columns)),
+        "rows": rows,
+        "totals": [tuple(map(float, t_interval(mine))) for mine in costs],
+    }
 
 
-def _series(labels: list[str]) -> dict[str, Chart]:
-    return {label: {**style, "rows": {}} for label, style in look(labels).items()}
+def _series(records: Records, outcomes: pd.DataFrame) -> dict[str, Chart]:
+    looks = looks_of(records)
+    return {label: {**looks[label], "rows": {}} for label in map(str, outcomes["label"].unique())}
 
 
-def _axis(currency: str, costs: pd.Series) -> tuple[Chart, float]:
+def _axis(currency: str, costs: pd.Series, name: str = "") -> tuple[Chart, float]:
     unit, base = shown_unit(currency, costs)
-    return {"label": unit if unit == currency else f"{currency} ({unit})", "unit": unit, "log": True}, base
+    more = ", with the teacher's training" if name == WITH_TEACHER else ""
+    return {"label": f"{AXES[currency]}{more}, {unit}", "unit": unit, "log": True}, base
 
 
-def _chart(kind: str, title: str, metric: str, axes: dict[str, Chart], series: list[Chart]) -> Chart | None:
-    return {"kind": kind, "title": title, "y": f"{metric} %", "axes": axes, "series": series} if series else None
+def _chart(kind: str, title: str, y: str, axes: dict[str, Chart], series: Iterable[Chart]) -> Chart | None:
+    drawn = [one for one in series if one["rows"]]
+    return {"kind": kind, "title": title, "y": y, "axes": axes, "series": drawn} if drawn else None
 
 
 def _rows(frame: pd.DataFrame, names: tuple[str, str, str], base: float) -> list[list[float | None]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from tune_kd.formats import percentage
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+NAMES = ("logits", "probabilities", "grad-cam", "reliability")  # beside one of confusion, which each policy has
 TAU = 4.0  # at which the softened probabilities are shown, for all networks alike
 MOST_CLASSES = 10  # bars of an image: with more classes the likeliest
 TITLE = 26  # letters in a line above an image
@@ -28,17 +30,24 @@ HEAT = np.array([213.0, 94.0, 0.0])  # the colour of what a network looks at
 
 def figures(found: Explanation, *, tau: float = TAU, smooth: bool = True) -> Iterator[tuple[str, Figure]]:
     """Every figure that the records allow, by name."""
+    return ((name, make()) for name, make in drawings(found, tau=tau, smooth=smooth))
+
+
+def drawings(
+    found: Explanation, *, tau: float = TAU, smooth: bool = True
+) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    """The same, each drawn when it is called."""
     with_logits = [one for one in found.networks if one.logits is not None]
     if with_logits and len(found.examples):
-        yield "logits", _bars(found, with_logits, None)
-        yield "probabilities", _bars(found, with_logits, tau)
+        yield "logits", partial(_bars, found, with_logits, None)
+        yield "probabilities", partial(_bars, found, with_logits, tau)
     with_maps = [one for one in found.networks if one.maps is not None]
     if with_maps and len(found.examples):
-        yield "grad-cam", _maps(found, with_maps, smooth)
+        yield "grad-cam", partial(_maps, found, with_maps, smooth)
     if matrices := [one for one in found.networks if one.confusion is not None]:
-        yield "confusion", _confusions(matrices, found.examples.classes)
+        yield "confusion", partial(_confusions, matrices, found.examples.classes)
     if known := [one for one in found.networks if one.bins is not None]:
-        yield "reliability", _reliability(known)
+        yield "reliability", partial(_reliability, known)
 
 
 def shown_classes(found: Explanation, image: int) -> list[int]:
@@ -68,9 +77,9 @@ def overlay(picture: np.ndarray | None, grid: np.ndarray, side: int = PIXELS, *,
 
 
 def _grid(rows: int, columns: int, height: float, width: float = PAGE) -> tuple[Figure, np.ndarray]:
-    from matplotlib.figure import Figure
+    from analysis.figures.shown import new_figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = new_figure(width, height)
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 

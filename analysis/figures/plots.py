@@ -1,61 +1,25 @@
-"""Figures for papers, by matplotlib, as vectors: the charts of the report, drawn on paper.
+"""Charts drawn on the axes that are given, by matplotlib.
 
 No arithmetic here: every function draws what :mod:`analysis.figures.charts` or :mod:`analysis.figures.data` computed.
-No pyplot either: nothing global, no display. The same records give the same bytes.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.across import SCENARIOS_TO_TEST, Across, across, block_matrix, cost_blocks, performance_profile
-from analysis.figures import explanation_plots
-from analysis.figures.charts import (
-    BLACK,
-    COLOURS,
-    PART_TITLES,
-    Chart,
-    curve_chart,
-    look,
-    pareto_chart,
-    parts_chart,
-    target_chart,
-    tau_chart,
-)
-from analysis.figures.data import confusions
-from analysis.figures.explanations import explanations
-from analysis.figures.synthesised import Sheet, sheets
-from analysis.figures.widths import COLUMN, PAGE
-from analysis.runs.reading import Records
-from tune_kd import errors
+from analysis.across import Across
+from analysis.figures.charts import BLACK, COLOURS, Chart, Looks
+from analysis.figures.synthesised import Sheet
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
+LETTERS = 36  # of a line beside an axis
 MARKERS = {"circle": "o", "square": "s", "up": "^", "diamond": "D", "down": "v", "cross": "P"}
-FORMS = ("pdf", "svg", "png")
-MANY = 8  # policies above which a legend takes the width of a page
-STYLE: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "lines.linewidth": 1.2,
-    "lines.markersize": 4,
-    "legend.frameon": False,
-    "legend.fontsize": 7,
-    "pdf.fonttype": 42,  # letters stay letters, which journals ask for
-    "svg.hashsalt": "tune-kd",
-}
-# What would say when a file was made.
-UNDATED: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
 
 
 def plot_chart(chart: Chart, axis: str, ax: Axes) -> None:
@@ -83,7 +47,7 @@ def plot_chart(chart: Chart, axis: str, ax: Axes) -> None:
             _bars(np.array([end], dtype=float), ax, {**style, "label": "_"})  # no second line in the legend
     if front := chart.get("front", {}).get(axis):
         ax.plot(*zip(*front, strict=True), drawstyle="steps-post", color=BLACK, linewidth=0.5, alpha=0.5, zorder=0)
-    ax.set(xlabel=chart["axes"][axis]["label"], ylabel=chart["y"])
+    ax.set(xlabel=chart["axes"][axis]["label"], ylabel=textwrap.fill(chart["y"], LETTERS))
     if chart["axes"][axis]["log"]:
         _log_axis(ax)
     elif np.ptp(ax.get_xlim()) > 4:
@@ -102,7 +66,11 @@ def plot_parts(chart: Chart, ax: Axes) -> None:
     ends = np.cumsum(values, axis=1)
     for i, part in enumerate(chart["parts"]):
         ax.barh(labels, values[:, i], left=ends[:, i - 1] if i else 0.0, color=COLOURS[i], label=part, height=0.7)
-    ax.set(xlabel=chart["unit"])
+    if any(np.isfinite(bound) for _, low, high in chart["totals"] for bound in (low, high)):
+        middle, low, high = np.array(chart["totals"], dtype=float).T
+        bars: dict[str, Any] = {"linestyle": "none", "color": BLACK, "elinewidth": 0.7, "capsize": 1.5}
+        ax.errorbar(middle, labels, xerr=(middle - low, high - middle), **bars)
+    ax.set(xlabel=chart["x"])
     ax.invert_yaxis()
 
 
@@ -140,130 +108,12 @@ def plot_ranks(result: Across, ax: Axes) -> None:
     ax.invert_yaxis()
 
 
-def plot_profile(profile: pd.DataFrame, currency: str, ax: Axes) -> None:
+def plot_profile(profile: pd.DataFrame, looks: Looks, currency: str, ax: Axes) -> None:
     """Performance profiles (:func:`analysis.across.performance_profile`), as steps."""
-    for name, style in look(list(map(str, profile.columns))).items():
-        ax.plot(profile.index, profile[name], drawstyle="steps-post", **{**_style(style), "marker": ""})
+    for name in map(str, profile.columns):
+        ax.plot(profile.index, profile[name], drawstyle="steps-post", **{**_style(looks[name]), "marker": ""})
     ax.set(xlabel=f"{currency} to target over the least", ylabel="share of scenarios", ylim=(0, 1.02))
     _log_axis(ax)
-
-
-def figures(records: Records, currency: str = "energy") -> Iterator[tuple[str, Figure]]:
-    """Every figure that the records allow, by name; what has no data has no figure."""
-    for comparison in records.outcomes["comparison"].unique():
-        yield from _charts(records, comparison, currency)
-    for (comparison, label), matrix in confusions(records.outcomes, records.trials).items():
-        figure, ax = _figure(height=COLUMN)
-        plot_confusion(matrix, label, ax)
-        yield f"confusion-{comparison}-{_file_name(label)}", figure
-    for comparison, explanation in explanations(records).items():
-        for name, figure in explanation_plots.figures(explanation):
-            if name != "confusion":  # each policy has its own
-                yield f"{name}-{comparison}", figure
-    for comparison, sheet in sheets(records.outcomes, records.runs).items():
-        figure, ax = _figure(height=0.3 + 0.3 * len(sheet.classes))
-        plot_sheet(sheet, ax)
-        yield f"synthesised-{comparison}", figure
-    yield from across_scenarios(records, currency)
-
-
-def _charts(records: Records, comparison: int, currency: str) -> Iterator[tuple[str, Figure]]:
-    """The charts of one comparison, its costs in ``currency``."""
-    for name, chart in (
-        ("curves", curve_chart(records, comparison)),
-        ("pareto", pareto_chart(records, comparison)),
-        ("target", target_chart(records, comparison)),
-        ("tau", tau_chart(records, comparison)),
-    ):
-        axis = "tau" if name == "tau" else currency
-        if chart and axis in chart["axes"]:
-            labels = [series["label"] for series in chart["series"]]
-            figure, ax = _figure(width=PAGE if len(labels) > MANY else COLUMN)
-            plot_chart(chart, axis, ax)
-            yield f"{name}-{comparison}", _with_legend(figure, labels)
-    for what in PART_TITLES:
-        if parts := parts_chart(records, comparison, what):
-            figure, ax = _figure(height=0.9 + 0.2 * len(parts["rows"]))
-            plot_parts(parts, ax)
-            yield f"{what}-{comparison}", _with_legend(figure, parts["parts"])
-
-
-def across_scenarios(records: Records, currency: str = "energy") -> Iterator[tuple[str, Figure]]:
-    """The figures over several scenarios, by name: mean ranks from 2 scenarios on, performance profiles from 8 on."""
-    blocks = block_matrix(records.outcomes)
-    if len(blocks) > 1 and blocks.shape[1] > 1:
-        figure, ax = _figure(width=PAGE, height=0.9 + 0.2 * blocks.shape[1])
-        plot_ranks(across(blocks), ax)
-        yield "ranks", figure
-    costs = cost_blocks(records.outcomes, records.runs, records.trials, currency)
-    if len(costs) >= SCENARIOS_TO_TEST and costs.shape[1] > 1:
-        figure, ax = _figure(width=PAGE if costs.shape[1] > MANY else COLUMN)
-        plot_profile(performance_profile(costs), currency, ax)
-        yield "profile", _with_legend(figure, list(map(str, costs.columns)))
-
-
-def save_figures(records: Records, directory: Path, *, form: str = "pdf", currency: str = "energy") -> list[Path]:
-    """Writes every figure to ``directory`` (made if missing) and gives the paths. Raises InputError for a form."""
-    if form not in FORMS:
-        raise errors.unknown("figure format", form, FORMS)
-    return save(lambda: figures(records, currency), directory, [form])
-
-
-def save(made: Callable[[], Iterable[tuple[str, Figure]]], directory: Path, forms: Sequence[str]) -> list[Path]:
-    """Writes what ``made`` gives to ``directory`` (made if missing), each figure in every form; gives the paths."""
-    directory.mkdir(parents=True, exist_ok=True)
-    paths = []
-    with _our_style():
-        for name, figure in made():
-            for form in forms:
-                paths.append(directory / f"{name}.{form}")
-                figure.savefig(paths[-1], bbox_inches="tight", dpi=200, metadata=UNDATED[form])
-    return paths
-
-
-def save_pdf(records: Records, path: Path, *, currency: str = "energy") -> int:
-    """Writes every figure as a page of one PDF, its folder made if missing; gives the number of pages."""
-    from matplotlib.backends.backend_pdf import PdfPages
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pages = 0
-    with _our_style(), PdfPages(path, metadata=UNDATED["pdf"]) as pdf:
-        for _, figure in figures(records, currency):
-            pdf.savefig(figure, bbox_inches="tight")
-            pages += 1
-    return pages
-
-
-@contextmanager
-def _our_style() -> Iterator[None]:
-    """matplotlib's defaults and :data:`STYLE`, whatever the user's own settings are; those come back afterwards."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        yield
-
-
-def _figure(*, width: float = COLUMN, height: float = 2.4) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def _with_legend(figure: Figure, labels: list[str]) -> Figure:
-    """The legend below the axes, where no curve can be under it, and as much taller; none for a single series."""
-    if len(labels) > 1:
-        width, height = figure.get_size_inches()
-        columns = max(1, min(len(labels), int(width / (0.065 * max(map(len, labels)) + 0.5))))
-        figure.set_size_inches(width, height + 0.2 * -(-len(labels) // columns))
-        handles, names = figure.axes[0].get_legend_handles_labels()
-        # Lines before error bars would be matplotlib's order; ours is that of the tables.
-        ordered = sorted(zip(handles, names, strict=True), key=lambda entry: labels.index(entry[1]))
-        handles, names = [handle for handle, _ in ordered], [name for _, name in ordered]
-        figure.legend(handles, names, loc="outside lower center", ncols=columns)
-    return figure
 
 
 def _style(series: Chart) -> dict[str, Any]:
@@ -273,6 +123,8 @@ def _style(series: Chart) -> dict[str, Any]:
         "color": BLACK if series["colour"] == "currentColor" else series["colour"],
         "linestyle": (0.0, [float(length) / 2 for length in dash.split()]) if dash else "-",
         "marker": MARKERS[series["marker"]],
+        "markeredgecolor": BLACK,  # yellow and light blue are faint on paper
+        "markeredgewidth": 0.3,
         "label": series["label"],
     }
 
@@ -285,8 +137,3 @@ def _log_axis(ax: Axes) -> None:
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _file_name(label: str) -> str:
-    """A label as a part of a file's name on every system, and in LaTeX."""
-    return re.sub(r"[^A-Za-z0-9.]+", "-", label).strip("-")

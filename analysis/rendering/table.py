@@ -23,27 +23,6 @@ if TYPE_CHECKING:
     from tune_kd.terminal.table import FittedTable
 
 FORMATS = ("md", "latex", "csv", "json")
-_LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "—": "---",
-    "–": "--",
-    "₂": r"\textsubscript{2}",
-    "²": r"\textsuperscript{2}",
-}
-_LATEX |= {"±": r"$\pm$", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$", "<": "$<$", ">": "$>$", "−": "$-$"}
-_LATEX |= {
-    "τ": r"$\tau$",
-    "α": r"$\alpha$",
-    "δ": r"$\delta$",
-    "Δ": r"$\Delta$",
-    "κ": r"$\kappa$",
-    "σ": r"$\sigma$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-}
-_LATEX |= {"→": r"$\to$", "∞": r"$\infty$", "·": r"$\cdot$"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +36,7 @@ class Table:
     notes: Sequence[str] = ()
     text_columns: int = 1  # that many columns, from the left, hold words; the rest numbers, set to the right
     sections: frozenset[int] = field(default_factory=frozenset)  # rows that end a section
+    caption: str = ""  # in a paper, in place of the title: what is in it, of how many replicates, by which method
     least: Sequence[str] = ()  # headers of what goes first where a terminal is narrow; then the rest, from the right
 
     def __post_init__(self) -> None:
@@ -107,14 +87,33 @@ def render(tables: Table | Sequence[Table], form: str) -> str:
 
     Raises InputError for another form.
     """
-    if form not in FORMATS:
-        raise errors.unknown("format", form, FORMATS)
+    check_form(form)
     tables = [tables] if isinstance(tables, Table) else list(tables)
     if form == "json":
         return "[" + ",\n".join(json.dumps(plain(table.data), ensure_ascii=False) for table in tables) + "]"
     if form == "csv":
-        return "\n".join(table.data.to_csv(index=False) for table in tables)
-    return "\n\n".join(markdown(table) if form == "md" else latex(table) for table in tables)
+        return one_frame(tables).to_csv(index=False).removesuffix("\n")
+    if form == "latex":
+        from analysis.rendering.latex import floats
+
+        return "\n\n".join(floats(tables))
+    return "\n\n".join(map(markdown, tables))
+
+
+def one_frame(tables: Sequence[Table]) -> pd.DataFrame:
+    """The numbers of several tables as one; where their columns differ, the first one names the table."""
+    frames = [table.data for table in tables]
+    if len({tuple(frame.columns) for frame in frames}) > 1:
+        frames = [table.data.assign(table=table.title) for table in tables]
+        frames = [frame[["table", *frame.columns.drop("table")]] for frame in frames]
+    # As objects, so that a column that one table lacks does not change what the others print.
+    return pd.concat([frame.astype(object) for frame in frames], ignore_index=True) if frames else pd.DataFrame()
+
+
+def check_form(form: str) -> None:
+    """Raises InputError for a form that is none."""
+    if form not in FORMATS:
+        raise errors.unknown("format", form, FORMATS)
 
 
 def markdown(table: Table) -> str:
@@ -128,34 +127,6 @@ def pipes(headers: Sequence[str], rows: Sequence[Sequence[str]], text_columns: i
     rule = ["---" if i < text_columns else "---:" for i in range(len(headers))]
     body = [headers, rule, *([cell.replace("|", r"\|") for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(row) + " |" for row in body)
-
-
-def latex(table: Table) -> str:
-    r"""A ``tabular`` in a ``table`` float, shrunk to the line where it is wider.
-
-    Needs ``\usepackage{booktabs,graphicx}``, with pdfLaTeX also T1 fonts.
-    """
-    align = "l" * table.text_columns + "r" * (len(table.headers) - table.text_columns)
-    body = []
-    for i, row in enumerate(table.rows):
-        body.append(" & ".join(map(escape_latex, row)) + r" \\")
-        if i in table.sections and i + 1 < len(table.rows):
-            body.append(r"\midrule")
-    head = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escape_latex(table.title)}}}",
-        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{{align}}}",
-    ]
-    head += [r"\toprule", " & ".join(map(escape_latex, table.headers)) + r" \\", r"\midrule"]
-    notes = [rf"\par\footnotesize {escape_latex(note)}" for note in table.notes]
-    return "\n".join([*head, *body, r"\bottomrule", r"\end{tabular}}", *notes, r"\end{table}"])
-
-
-def escape_latex(text: str) -> str:
-    """``text`` with what LaTeX reserves escaped and the symbols used here in commands every engine has."""
-    return "".join(_LATEX.get(character, character) for character in text)
 
 
 def rich_table(table: Table) -> FittedTable:

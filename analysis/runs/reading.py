@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,18 @@ def read(store: Store, *, study_id: str | None = None, epochs: bool = False) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Records:
-    """The tables of a store, and what each of its runs came to (:func:`analysis.runs.outcomes.run_outcomes`)."""
+    """The tables of a store, and what each of its runs came to (:func:`analysis.runs.outcomes.run_outcomes`).
+
+    ``labels`` are those of all its policies, in their order.
+    """
 
     runs: pd.DataFrame
     trials: pd.DataFrame
     reports: pd.DataFrame
     nodes: pd.DataFrame
     outcomes: pd.DataFrame
+    labels: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        # A part of the records keeps them, so that a policy looks the same in every comparison.
+        object.__setattr__(self, "labels", tuple(self.labels or self.outcomes["label"].unique()))

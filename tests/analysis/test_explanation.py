@@ -21,7 +21,7 @@ from analysis import report
 from analysis.explanation import cosines, enlarged, explanation_table, probabilities
 from analysis.figures import explanation_plots
 from analysis.figures.explanations import Explanation, explanations, teacher_of
-from analysis.figures.plots import save
+from analysis.figures.files import save
 from analysis.paper.figure_tables import fig4
 from analysis.runs.outcomes import run_outcomes
 from analysis.runs.reading import Records

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,14 @@ import pytest
 
 from analysis import across, curves, explanation, ranking, sensitivity, tables, target
 from analysis.command import Tables, main
-from analysis.rendering.table import FORMATS, Table, escape_latex, latex, number, render
+from analysis.pages.costs_and_verdicts import costs_and_verdicts
+from analysis.rendering.latex import escape, floats
+from analysis.rendering.table import FORMATS, Table, number, render
 from analysis.runs import accounting
 from analysis.runs.reading import read
+from tune_kd.api.names import ANALYSES
 from tune_kd.cli import command_line
-from tune_kd.cli.choices import ANALYSES, CURRENCIES, DOCUMENTS
+from tune_kd.cli.choices import CURRENCIES, DOCUMENTS
 from tune_kd.events import Event, from_json
 from tune_kd.store import create_store, open_store
 
@@ -162,7 +166,7 @@ def test_a_folder_that_is_no_store_is_said_so(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_latex_escapes_what_it_reserves() -> None:
-    assert escape_latex("a_b & 5 % ± 1 $ {x} \\") == r"a\_b \& 5 \% $\pm$ 1 \$ \{x\} \textbackslash{}"
+    assert escape("a_b & 5 % ± 1 $ {x} \\") == r"a\_b \& 5 \% $\pm$ 1 \$ \{x\} \textbackslash{}"
 
 
 NUMBERS = {None: "—", float("nan"): "—", float("inf"): "—", 0.0: "0", 0.05234: "0.0523", 19.04: "19.0"}
@@ -180,23 +184,37 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
 
 
 @pytest.mark.skipif(not TEX, reason="needs pdflatex (Debian's texlive-latex-recommended) or tectonic")
-def test_latex_tables_compile(store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", ["onecolumn", "twocolumn"])
+def test_latex_tables_compile(store: Path, tmp_path: Path, layout: str) -> None:
     records = read(open_store(store), epochs=True)
-    bodies = "\n".join(latex(table) for make in MODULES.values() for table in make(records, "energy"))
-    head = r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
+    tables = [table for make in MODULES.values() for table in make(records, "energy")]
+    bodies = "\n".join(floats([*tables, *costs_and_verdicts(records, (), "energy", False)]))
+    labels = re.findall(r"\\label\{(.+?)\}", bodies)
+    assert len(labels) == len(set(labels)) == len(tables) + 2
+    head = rf"\documentclass[{layout}]{{article}}"
+    head += r"\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
     (tmp_path / "all.tex").write_text(rf"{head}\begin{{document}}{bodies}\end{{document}}", encoding="utf-8")
     command = [TEX, "all.tex"] if TEX == "tectonic" else [TEX, "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "all.pdf").read_bytes().startswith(b"%PDF")
     log = tmp_path / "all.log"
-    assert not log.exists() or "Overfull" not in log.read_text(errors="replace")
+    said = log.read_text(errors="replace") if log.exists() else ""
+    assert [word for word in ("Overfull", "multiply defined", "Float too large") if word in said] == []
 
 
 def test_several_tables_stay_apart_in_every_form() -> None:
     one = Table(title="T", headers=["a"], rows=[["x"]], data=pd.DataFrame({"a": ["x"]}))
     assert json.loads(render([one, one], "json")) == [[{"a": "x"}], [{"a": "x"}]]
     assert render([one, one], "md").count("**T**") == 2
+    assert render([one, one], "csv").splitlines() == ["a", "x", "x"]
+    assert re.findall(r"label\{(.+?)\}", render([one, one], "latex")) == ["tab:t", "tab:t-no-2"]
+
+
+def test_csv_has_one_header_where_tables_have_different_columns() -> None:
+    one = Table(title="T", headers=["a"], rows=[["x"]], data=pd.DataFrame({"a": ["x"], "n": [3]}))
+    other = Table(title="U", headers=["b"], rows=[["y"]], data=pd.DataFrame({"b": [0.5]}))
+    assert render([one, other], "csv").splitlines() == ["table,a,n,b", "T,x,3,", "U,,,0.5"]
 
 
 def test_the_terminal_ranking_loads_nothing_that_only_figures_and_tests_need() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +15,13 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from synthetic import PAPER, Frames, Recipe, make_frames, run, trial
 
 from analysis import tables
-from analysis.figures import charts, plots
+from analysis.figures import charts, drawings, files, plots
 from analysis.figures import data as views
 from analysis.pages import provenance
 from analysis.paper import datasets
@@ -134,9 +139,9 @@ def test_a_policy_looks_the_same_in_every_chart_and_no_two_alike(records: Record
         assert found == {label: look["colour"] for label, look in charts.look(list(PAPER)).items()}
 
 
-@pytest.mark.parametrize("form", plots.FORMS)
+@pytest.mark.parametrize("form", files.FORMS)
 def test_every_figure_is_written(records: Records, tmp_path: Path, form: str) -> None:
-    paths = plots.save_figures(records, tmp_path / "figures", form=form)
+    paths = files.save_figures(records, tmp_path / "figures", form=form)
     kinds = {"curves", "tau", "target", "pareto", "energy", "flops", "time", "confusion"}
     assert {path.stem.split("-")[0] for path in paths} == kinds
     starts = {"pdf": b"%PDF", "svg": b"<?xml", "png": b"\x89PNG"}
@@ -145,31 +150,32 @@ def test_every_figure_is_written(records: Records, tmp_path: Path, form: str) ->
 
 def test_an_unknown_figure_format_is_refused(records: Records, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown figure format 'gif'"):
-        plots.save_figures(records, tmp_path, form="gif")
+        files.save_figures(records, tmp_path, form="gif")
 
 
 def test_all_figures_make_one_pdf(records: Records, tmp_path: Path) -> None:
-    pages = plots.save_pdf(records, tmp_path / "new" / "all.pdf")
+    pages = files.save_pdf(records, tmp_path / "new" / "all.pdf")
     assert (tmp_path / "new" / "all.pdf").read_bytes().count(b"/Type /Page ") == pages == 12
 
 
-@pytest.mark.parametrize("form", plots.FORMS)
+@pytest.mark.parametrize("form", files.FORMS)
 def test_the_same_records_give_the_same_bytes_whatever_the_users_own_style(
     tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = records_of(make_frames(policies={"grid": Recipe(trials=2, tau=True)}, replicates=2))
-    first = [path.read_bytes() for path in plots.save_figures(records, tmp_path / "a", form=form)]
+    first = [path.read_bytes() for path in files.save_figures(records, tmp_path / "a", form=form)]
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 30)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "12345")
-    again = [path.read_bytes() for path in plots.save_figures(records, tmp_path / "b", form=form)]
+    again = [path.read_bytes() for path in files.save_figures(records, tmp_path / "b", form=form)]
     assert first == again
     assert matplotlib.rcParams["font.size"] == 30
 
 
 def test_figures_need_neither_pyplot_nor_a_display(tmp_path: Path) -> None:
     """pyplot keeps every figure it makes, and looks for a display."""
-    code = "import sys; from analysis.figures import plots; from matplotlib.figure import Figure"
-    code += "; figure, ax = plots._figure(); figure.savefig(sys.argv[1]); print('matplotlib.pyplot' in sys.modules)"
+    code = "import sys; from analysis.figures.shown import new_figure"
+    code += "; figure = new_figure(3, 2); figure.add_subplot()"
+    code += "; figure.savefig(sys.argv[1]); print('matplotlib.pyplot' in sys.modules)"
     command = [sys.executable, "-c", code, str(tmp_path / "a.pdf")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"
 
@@ -184,7 +190,9 @@ def scenarios_records(scenarios: int, policies: int) -> Records:
 
 @pytest.mark.parametrize(("scenarios", "policies"), [(3, 2), (8, 4)])
 def test_several_scenarios_have_a_figure_of_ranks_and_one_of_profiles(scenarios: int, policies: int) -> None:
-    found = dict(plots.across_scenarios(scenarios_records(scenarios, policies)))
+    found = {
+        name: drawing.figure() for name, drawing in drawings.across_scenarios(scenarios_records(scenarios, policies))
+    }
     texts = [text.get_text() for text in found["ranks"].axes[0].texts]
     # From 8 scenarios on it is a critical-difference diagram, which writes its labels itself.
     assert any(text.startswith(f"policy-{policies - 1} 1.0") for text in texts) == (scenarios >= 8)
@@ -194,7 +202,7 @@ def test_several_scenarios_have_a_figure_of_ranks_and_one_of_profiles(scenarios:
 
 
 def test_the_figures_of_several_scenarios_are_those_of_each_and_last_those_across_them() -> None:
-    names = [name for name, _ in plots.figures(scenarios_records(2, 2))]
+    names = [name for name, _ in drawings.figures(scenarios_records(2, 2))]
     assert {name.rpartition("-")[2] for name in names if name.startswith("curves")} == {"0", "1"}
     assert names[-1] == "ranks"
 
@@ -202,8 +210,9 @@ def test_the_figures_of_several_scenarios_are_those_of_each_and_last_those_acros
 def test_many_policies_have_a_legend_that_leaves_the_curves_their_room() -> None:
     names = [f"a-rather-long-policy:option={i}" for i in range(18)]
     records = records_of(make_frames(policies={name: Recipe(trials=2, tau=True) for name in names}, replicates=2))
-    for name, figure in plots.figures(records):
+    for name, drawing in drawings.figures(records):
         if name.startswith(("curves", "pareto")):
+            figure = drawing.figure()
             figure.draw_without_rendering()
             [legend] = figure.legends
             assert [text.get_text() for text in legend.get_texts()] == names
@@ -212,6 +221,61 @@ def test_many_policies_have_a_legend_that_leaves_the_curves_their_room() -> None
             assert box.x1 <= figure.bbox.x1
             assert box.y1 < axes.y0
             assert axes.height > figure.dpi * 1.5
+
+
+def test_a_policy_looks_the_same_in_every_comparison_of_a_store() -> None:
+    one = make_frames(policies={name: Recipe(trials=2) for name in ("grid", "tpe", "stochastic")}, replicates=2)
+    other = make_frames(policies={name: Recipe(trials=2) for name in ("stochastic", "grid")}, scenario="other", seed=1)
+    records = records_of(Frames(*(pd.concat(tables, ignore_index=True) for tables in zip(one, other, strict=True))))
+    seen: dict[str, set[tuple[str, ...]]] = {}
+    for comparison in (0, 1):
+        for part in (
+            records,
+            dataclasses.replace(records, outcomes=records.outcomes.query("comparison == @comparison")),
+        ):
+            for chart in (charts.curve_chart(part, comparison), charts.pareto_chart(part, comparison)):
+                assert chart is not None
+                for series in chart["series"]:
+                    seen.setdefault(series["label"], set()).add((series["colour"], series["dash"], series["marker"]))
+    assert {label: len(looks) for label, looks in seen.items()} == {"grid": 1, "tpe": 1, "stochastic": 1}
+    assert len(set.union(*seen.values())) == 3
+
+
+def test_axes_say_what_they_show(records: Records) -> None:
+    said = {}
+    for name, drawing in drawings.figures(records):
+        [ax] = drawing.figure().axes
+        said[name] = ax.get_xlabel(), ax.get_ylabel().replace("\n", " ")
+    assert said["curves-0"] == ("energy spent, Wh", "test accuracy of the incumbent, %")
+    assert said["pareto-0"] == ("energy spent, Wh", "test accuracy, %")
+    assert said["tau-0"] == ("temperature τ", "test accuracy, %")
+    assert said["energy-0"][0] == "energy spent, Wh"
+    assert re.fullmatch(r"runs still below [0-9.]+ % validation accuracy, %", said["target-0"][1])
+
+
+def test_bars_of_energy_end_in_the_interval_of_the_whole(records: Records) -> None:
+    chart = charts.parts_chart(records, 0, "energy")
+    assert chart is not None
+    totals = dict(zip((label for label, _ in chart["rows"]), chart["totals"], strict=True))
+    joules = records.outcomes[records.outcomes["label"] == "grid"]["energy_j"].to_numpy(float)
+    half = scipy.stats.t.ppf(0.975, len(joules) - 1) * joules.std(ddof=1) / math.sqrt(len(joules))
+    assert totals["grid"] == pytest.approx(
+        [value / 3600 for value in (joules.mean(), joules.mean() - half, joules.mean() + half)]
+    )
+    parts = dict(chart["rows"])["grid"]
+    assert totals["grid"][0] == pytest.approx(sum(value for value in parts if not math.isnan(value)))
+    ax = Figure().add_subplot()
+    plots.plot_parts(chart, ax)
+    [bars] = [one for one in ax.containers if isinstance(one, ErrorbarContainer)]
+    assert bars.has_xerr
+
+
+@pytest.mark.parametrize(("width", "points"), [("column", 252), ("page", 504), ("4", 288)])
+def test_a_figure_on_paper_is_exactly_as_wide_as_is_asked(tmp_path: Path, width: str, points: int) -> None:
+    records = records_of(make_frames(policies={f"p{i}": Recipe(trials=2) for i in range(16)}, replicates=2))
+    files.save_pdf(records, tmp_path / "all.pdf", width=width)
+    boxes = re.findall(rb"/MediaBox \[ 0 0 ([0-9.]+) ", (tmp_path / "all.pdf").read_bytes())
+    assert {round(float(box)) for box in boxes} == {points}
 
 
 def test_a_curve_is_drawn_as_steps_with_one_line_a_policy(records: Records) -> None:

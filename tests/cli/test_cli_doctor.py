@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from ray_head import free_ports
 
-from tune_kd import doctor
+from tune_kd import checks
+from tune_kd.checks import ABSENT, FAIL, MARKS, OK, WARN, Check
 from tune_kd.cli import command_line
-from tune_kd.doctor import ABSENT, FAIL, MARKS, OK, WARN, Check
 from tune_kd.store import create_store
 
 
@@ -38,52 +38,52 @@ def test_an_address_where_nobody_answers_is_said_in_one_line(
 
 def test_a_store_in_a_place_that_is_a_file_makes_a_run_impossible(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    found = doctor.disk("store", tmp_path / "file" / "runs")
+    found = checks.disk("store", tmp_path / "file" / "runs")
     assert found.mark == FAIL
     assert "--store" in found.advice
 
 
 def test_a_folder_that_does_not_exist_yet_can_be_made(tmp_path: Path) -> None:
-    found = doctor.disk("store", tmp_path / "a" / "b" / "runs")
+    found = checks.disk("store", tmp_path / "a" / "b" / "runs")
     assert found.mark in (OK, WARN)
     assert not (tmp_path / "a").exists()
 
 
 def test_a_store_at_a_url_is_asked_and_not_measured_as_a_folder(tmp_path: Path) -> None:
     url = f"memory://{tmp_path.name}/runs"
-    nothing = doctor.remote_store(url)
+    nothing = checks.remote_store(url)
     assert (nothing.mark, url in nothing.found) == (WARN, True)
     create_store(url, cache=tmp_path)
-    assert doctor.remote_store(url).mark == OK
+    assert checks.remote_store(url).mark == OK
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write everywhere")
 def test_a_folder_that_cannot_be_written_makes_a_run_impossible(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    assert doctor.disk("cache", tmp_path / "cache").mark == FAIL
+    assert checks.disk("cache", tmp_path / "cache").mark == FAIL
 
 
 def test_a_temporary_folder_that_is_too_long_for_ray_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    found = doctor.temporary()
+    found = checks.temporary()
     assert (found.mark, found.found.partition(",")[0]) == (OK, "/tmp")
     assert found.advice.startswith(f"{tmp_path} is too long for Ray's sockets")
 
 
 def test_shared_memory_is_optional_and_small_ones_are_named(tmp_path: Path) -> None:
-    assert doctor.shared_memory(tmp_path / "none").mark == OK
-    assert str(tmp_path) in doctor.shared_memory(tmp_path).found
+    assert checks.shared_memory(tmp_path / "none").mark == OK
+    assert str(tmp_path) in checks.shared_memory(tmp_path).found
 
 
 def test_packages_are_held_against_what_tune_kd_asks_for() -> None:
-    checks = list(doctor.packages())
-    assert checks[0].mark == OK
-    assert all(name in checks[0].found for name in ("torch ", "ray ", "optuna ", "codecarbon "))
-    assert checks[1:] == []
+    found = list(checks.packages())
+    assert found[0].mark == OK
+    assert all(name in found[0].found for name in ("torch ", "ray ", "optuna ", "codecarbon "))
+    assert found[1:] == []
 
 
 def test_energy_readers_say_what_is_measured_and_how_to_get_better() -> None:
-    found = {check.name: check for check in doctor.energy_readers()}
+    found = {check.name: check for check in checks.energy_readers()}
     assert found["power model"].mark == OK
     assert all(check.found for check in found.values())
     assert all(check.advice for check in found.values() if check.mark == WARN)
@@ -93,9 +93,9 @@ def test_the_worst_mark_decides() -> None:
     def check(mark: str) -> Check:
         return Check(name="x", mark=mark, found="y")
 
-    assert doctor.worst([check(OK), check(WARN), check(ABSENT)]) == WARN
-    assert doctor.worst([check(FAIL), check(OK)]) == FAIL
-    assert doctor.worst([]) == OK
+    assert checks.worst([check(OK), check(WARN), check(ABSENT)]) == WARN
+    assert checks.worst([check(FAIL), check(OK)]) == FAIL
+    assert checks.worst([]) == OK
 
 
 def test_a_mark_is_one_of_four() -> None:

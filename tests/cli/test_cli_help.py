@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 
 from analysis.summary import ORDERS as SORTED_BY
-from tune_kd import __version__, api
+from tune_kd import __version__
 from tune_kd.cli import command_line
 from tune_kd.cli.choices import ORDERS, TRACKS, scenario_presets, spaces
 from tune_kd.cli.reference import all_commands, reference
@@ -39,7 +38,8 @@ HEAVY = (
     "optuna",
     "codecarbon",
     "tune_kd.planning.plan",
-    "tune_kd.api",
+    "tune_kd.api.studies",
+    "tune_kd.results.store",
 )
 
 
@@ -117,32 +117,6 @@ def names(options: type) -> list[str]:
 def test_what_the_command_line_repeats_to_load_nothing_heavy_is_as_in_the_library() -> None:
     assert TRACKS == PLANNED_TRACKS
     assert ORDERS == SORTED_BY
-
-
-TERMINAL = {"help", "quiet", "json", "plan_only"}
-FUNCTIONS = {"run": [api.run], "compare": [api.compare, api.extend], "resume": [api.resume], "study": [api.study]}
-PYTHON_ONLY = {"progress", "settings", "sources"}
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_every_option_is_a_keyword_of_the_python_function_with_the_same_default(name: str) -> None:
-    keywords: dict[str, Any] = {}
-    for function in reversed(FUNCTIONS[name]):
-        keywords |= inspect.signature(function).parameters
-    keywords["extend"] = keywords.get("study")  # the study that --extend names is an argument of the function
-    options = {option.name: option for option in COMMANDS[name].params if option.name not in TERMINAL}
-    assert set(options) <= set(keywords)
-    assert {*keywords} - {*options} <= PYTHON_ONLY | {"extend", "study"}
-    for option in options.values():
-        given, expected = option.get_default(COMMANDS[name].make_context(name, [], resilient_parsing=True)), None
-        if keywords[option.name].default is not inspect.Parameter.empty:
-            expected = keywords[option.name].default
-        assert given == expected, option.name
-
-
-def test_plan_takes_what_compare_takes() -> None:
-    keywords = inspect.signature(api.compare).parameters
-    assert {option.name for option in COMMANDS["plan"].params} - TERMINAL <= set(keywords)
 
 
 def test_short_options_are_set_as_fields_of_the_scenario() -> None:

@@ -14,8 +14,8 @@ from cli_records import sealed_store, study
 
 from policies import POLICIES
 from search_spaces import SPACES, Dimension
+from tune_kd.api import catalogues
 from tune_kd.cli import command_line
-from tune_kd.cli.commands import list as listing
 from tune_kd.config.scenario import scenario_names
 from tune_kd.models import MODELS
 from tune_kd.models.detectors import DETECTORS
@@ -206,17 +206,17 @@ def test_list_names_everything(what: str, names: list[str], capsys: pytest.Captu
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_policy_says_what_it_is_and_what_varies(name: str) -> None:
-    told = listing.said_by(POLICIES[name])
+    told = catalogues.said_by(POLICIES[name])
     assert "—" not in (told.title, told.across, told.within)
     assert "\n" not in told.across + told.within
 
 
 def test_a_policy_shows_its_options_as_they_are_typed() -> None:
-    assert listing.options(POLICIES["stochastic"]) == "continuous=false"
-    assert listing.options(POLICIES["annealing"]) == "shape=linear"
-    assert listing.options(POLICIES["grid"]) == "—"
+    assert catalogues.options(POLICIES["stochastic"]) == "continuous=false"
+    assert catalogues.options(POLICIES["annealing"]) == "shape=linear"
+    assert catalogues.options(POLICIES["grid"]) == "—"
 
 
 def test_a_space_shows_its_values() -> None:
-    assert listing.values_of(Dimension(low=2, high=20, step=1)) == "2 to 20 in steps of 1"
-    assert listing.values_of(Dimension(low=0.5, high=1)) == "any from 0.5 to 1"
+    assert catalogues.values_of(Dimension(low=2, high=20, step=1)) == "2 to 20 in steps of 1"
+    assert catalogues.values_of(Dimension(low=0.5, high=1)) == "any from 0.5 to 1"

@@ -14,10 +14,10 @@ from tune_kd.cli.commands.run import run_study
 from tune_kd.cli.shown.results import document, show_results
 from tune_kd.cli.study_options import Shown
 from tune_kd.errors import RunFailed
-from tune_kd.execution.study import Outcome
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
+from tune_kd.results.outcome import Outcome
 
 
 @pytest.fixture

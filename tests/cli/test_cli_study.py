@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 from cli_records import sealed_store
 
+from tune_kd.api.study_costs import PartCost, notes
 from tune_kd.cli import choices, command_line
 from tune_kd.cli.commands.run import run_study
-from tune_kd.cli.shown.study_costs import PartCost, notes
 from tune_kd.cli.shown.study_tables import show_study
 from tune_kd.cli.study_options import Shown
 from tune_kd.errors import InputError, RunFailed
-from tune_kd.execution.study import Outcome
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.forecast import forecast
 from tune_kd.planning.paper_catalogue import STUDIES
@@ -27,6 +26,7 @@ from tune_kd.planning.paper_scales import SCALES
 from tune_kd.planning.paper_studies import plan_parts, sources_given
 from tune_kd.planning.plan import plan_study
 from tune_kd.progress.base import Progress
+from tune_kd.results.outcome import Outcome
 from tune_kd.store import open_store
 
 ENTRY_POINT = str(Path(sys.executable).with_name("tune-kd"))

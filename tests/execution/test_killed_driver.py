@@ -26,7 +26,7 @@ from tune_kd.store import create_store, open_store
 from tune_kd.store.ids import run_id
 from tune_kd.tasks.classification import Classification
 
-PRELOADED = ["tune_kd.api", "tune_kd.execution.run", "tune_kd.execution.tuner", "optuna", "sklearn.datasets"]
+PRELOADED = ["tune_kd.api.studies", "tune_kd.execution.run", "tune_kd.execution.tuner", "optuna", "sklearn.datasets"]
 
 pytestmark = pytest.mark.slow
 

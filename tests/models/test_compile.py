@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch._dynamo.utils import counters
 from torch._inductor import config as inductor
 
-from tune_kd import doctor
+from tune_kd import checks
 from tune_kd.cli import command_line
 from tune_kd.config.scenario import from_record, load_scenario, scenario_sha256, to_record
 from tune_kd.errors import InputError
@@ -142,6 +142,6 @@ def test_without_a_compiler_it_is_refused_in_one_line_before_anything_starts(
 
 @pytest.mark.usefixtures("no_compiler")
 def test_doctor_says_that_nothing_can_be_compiled() -> None:
-    found = doctor.compiles()
-    assert found.mark == doctor.ABSENT
+    found = checks.compiles()
+    assert found.mark == checks.ABSENT
     assert "C++ compiler" in found.found

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tune_kd.api import study
+from tune_kd.api.studies import study
 from tune_kd.config.scenario import load_scenario
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError

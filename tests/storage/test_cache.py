@@ -10,7 +10,7 @@ import pytest
 import torch
 from s3_server import KEY_ID, SECRET, FlakyServer
 
-from tune_kd import doctor
+from tune_kd import checks
 from tune_kd.cli import command_line
 from tune_kd.errors import InputError, StoreError
 from tune_kd.storage import checkpoints
@@ -157,12 +157,12 @@ def test_a_missing_bucket_is_refused(s3: FlakyServer) -> None:
     url = s3.url("x").replace("bucket", "no-such-bucket", 1)
     with pytest.raises(InputError, match="NO_SUCH_BUCKET"):
         cache_at(url).check()
-    found = doctor.remote_cache(cache_at(url))
-    assert (found.mark, "NO_SUCH_BUCKET" in found.found) == (doctor.FAIL, True)
+    found = checks.remote_cache(cache_at(url))
+    assert (found.mark, "NO_SUCH_BUCKET" in found.found) == (checks.FAIL, True)
 
 
 def test_doctor_says_that_a_bucket_can_be_used(url: str) -> None:
-    assert doctor.remote_cache(cache_at(url)).mark == doctor.OK
+    assert checks.remote_cache(cache_at(url)).mark == checks.OK
 
 
 @pytest.mark.parametrize("url", ["s3://AKIA123:hunter2secret@bucket/x", "s3://bucket/x?secret_key=hunter2secret"])

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tune_kd.cli.shown.ranking_tables import Listing, table_of
+from tune_kd.terminal.listing import Listing, table_of
 from tune_kd.terminal.table import Column, FittedTable
 
 NAMES = st.from_regex(r"[a-z]{1,12}([:=-][a-z]{1,12}){0,3}", fullmatch=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tune_kd.api.names import ACCOUNTINGS as ACCOUNTINGS
 from tune_kd.planning.paper_catalogue import STUDIES
 
 FORMATS = ("table", "md", "csv", "json", "latex")
+WIDTHS = ("column", "page")
 ORDERS = ("energy", "flops", "co2e", "time", "epochs", "accuracy", "named")
-ANALYSES = ("across", "curves", "explanation", "ranking", "sensitivity", "tables", "target")
 DOCUMENTS = ("md", "latex", "csv", "json")
-ACCOUNTINGS = ("by-the-hour", "own-pace")
 CURRENCIES = ("energy", "flops", "co2e", "time", "epochs")
 PAPER_STUDIES = tuple(STUDIES)
 SCALES = ("full", "small")

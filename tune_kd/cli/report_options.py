@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import Annotated
 
-from tune_kd.cli.choices import ACCOUNTINGS, FORMATS, ORDERS, one_of
+from tune_kd.cli.choices import ACCOUNTINGS, FORMATS, ORDERS, WIDTHS, one_of
 from tune_kd.cli.options import CARBON, OPTIONS, option
-from tune_kd.errors import InputError, unknown
-
-if TYPE_CHECKING:
-    from analysis.runs.reading import Records
+from tune_kd.errors import unknown
 
 RECORDED = "as recorded"
 
@@ -68,14 +63,6 @@ class Layout:
         if self.by not in ORDERS:
             raise unknown("order", self.by, ORDERS)
 
-    def accounted(self, records: Records) -> Records:
-        """The records by the accounting that is asked for. Raises InputError where they do not have it."""
-        if self.accounting == ACCOUNTINGS[0]:
-            return records
-        from analysis.runs.own_pace import at_own_pace
-
-        return at_own_pace(records)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
@@ -94,16 +81,25 @@ class Files:
         ),
     ] = None
     png: Annotated[str | None, option(OPTIONS, "Write the figures as pictures, too.", "DIR", default="none")] = None
-
-    @property
-    def paths(self) -> Mapping[str, Path]:
-        """The files and folders to write, by the name of the field."""
-        return {name: Path(file) for name, file in asdict(self).items() if file is not None}
-
-    def check_whole(self, budget: str | None) -> None:
-        """Raises InputError for a file beside a ``budget``."""
-        for name in self.paths if budget is not None else ():
-            raise InputError(f"--{name} is of all that was recorded, --budget of a part of it; leave one of them out")
+    svg: Annotated[
+        str | None, option(OPTIONS, "Write the figures as vectors for a web page, too.", "DIR", default="none")
+    ] = None
+    tex: Annotated[
+        str | None, option(OPTIONS, "Write the tables in LaTeX, too, a file a comparison.", "DIR", default="none")
+    ] = None
+    width: Annotated[
+        str | None,
+        option(
+            OPTIONS,
+            "How wide figures are: column, page (of a two-column paper) or inches.",
+            "NAME|INCHES",
+            default="column; page for many policies",
+            complete=one_of(WIDTHS),
+        ),
+    ] = None
+    style: Annotated[
+        str | None, option(OPTIONS, "A style of matplotlib's over ours, by its file or name.", "FILE", default="ours")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,16 +113,3 @@ class Factors:
         float | None, option(CARBON, "Recompute CO2e with so many g CO2e/kWh.", "X", default=RECORDED)
     ] = None
     pue: Annotated[float | None, option(CARBON, "Recompute CO2e with this PUE.", "X", default=RECORDED)] = None
-
-    @property
-    def given(self) -> bool:
-        """Whether there is one."""
-        return self != Factors()
-
-    def applied_to(self, records: Records) -> Records:
-        """The records with CO2e by these factors; the same records where there is none. Raises InputError."""
-        if not self.given:
-            return records
-        from analysis.runs.carbon import recompute
-
-        return recompute(records, country=self.country, carbon_intensity=self.carbon_intensity, pue=self.pue)

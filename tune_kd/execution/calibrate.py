@@ -18,9 +18,9 @@ from tune_kd.planning.calibration import Calibration, keep, middle_tau
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
+from tune_kd.results.store import create_store
 from tune_kd.storage.checkpoints import checkpoints_folder
 from tune_kd.storage.scratch import own_folder
-from tune_kd.store import create_store
 
 
 def measure(study: Study, data: ImageData, execution: Execution, progress: Progress) -> Calibration:

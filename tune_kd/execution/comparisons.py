@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tune_kd.execution.inputs import read_data, show_data
-from tune_kd.execution.study import Outcome, execute
+from tune_kd.execution.study import execute
 from tune_kd.history.records import RunRow
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
-from tune_kd.store import Store
+from tune_kd.results.outcome import Outcome
+from tune_kd.results.store import RecordedStore
 
 
 def planned_rows(comparisons: Sequence[Study], execution: Execution, progress: Progress) -> dict[str, RunRow]:
@@ -24,7 +25,11 @@ def planned_rows(comparisons: Sequence[Study], execution: Execution, progress: P
 
 
 def execute_all(
-    comparisons: Sequence[Study], rows: Mapping[str, RunRow], store: Store, execution: Execution, progress: Progress
+    comparisons: Sequence[Study],
+    rows: Mapping[str, RunRow],
+    store: RecordedStore,
+    execution: Execution,
+    progress: Progress,
 ) -> Outcome:
     """Read the data of each comparison and execute all of them as one study. Raises as :func:`execute` does."""
     parts = [(comparison, read_data(comparison, execution, progress)) for comparison in comparisons]

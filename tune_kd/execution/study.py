@@ -6,7 +6,6 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,8 @@ from tune_kd.meter.quiet import look, wait_for_quiet
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
+from tune_kd.results.outcome import Outcome
+from tune_kd.results.store import RecordedStore
 from tune_kd.store import Store
 from tune_kd.store.ids import base_id
 from tune_kd.tasks.base import Data
@@ -37,17 +38,8 @@ Part = tuple[Study, Data]
 """A part of a study: runs with one scenario, and its data. Most studies have one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """A study that has been run: its records are in the store."""
-
-    study: Study
-    store: Store
-    statuses: dict[str, str]  # run_id: completed, stopped or failed
-
-
 def execute(
-    parts: Sequence[Part], rows: Mapping[str, RunRow], store: Store, execution: Execution, progress: Progress
+    parts: Sequence[Part], rows: Mapping[str, RunRow], store: RecordedStore, execution: Execution, progress: Progress
 ) -> Outcome:
     """Run every run of a study, its parts in their order. A run that fails does not keep the rest from running.
 

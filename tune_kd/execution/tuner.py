@@ -33,5 +33,6 @@ def make_tuner(study: RayStudy, pool: Pool, each_step: Callable[[], object], *, 
             callbacks=[PoolListener(pool, each_step)],
             failure_config=tune.FailureConfig(max_failures=max_failures),
             verbose=0,
+            progress_reporter=tune.CLIReporter(),  # that of a notebook clears the cell, whatever the verbosity
         ),
     )

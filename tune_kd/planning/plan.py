@@ -86,6 +86,8 @@ class Study:
 @from_keywords
 def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run") -> Study:
     """Everything that a command will run, all of its input checked. Raises InputError in one line."""
+    if isinstance(policies, str):
+        raise InputError(f"policies must be a list of names, got the text {policies!r}")
     given, where, limit = first_checks(policies, planning)
     chosen = _settled(given)
     if chosen.quantization is not None:

@@ -22,6 +22,7 @@ from tune_kd.terminal.table import Column, FittedTable
 if TYPE_CHECKING:
     from tune_kd.budget.ledger import Ledger
     from tune_kd.planning.plan import RunPlan, Study
+    from tune_kd.progress.notebook import CellOutput
 
 WIDE = 100  # columns that are enough for long bars and gaps
 NARROW = 40  # with fewer, what is under way is left out
@@ -36,7 +37,7 @@ class RichProgress(Watching):
     def __init__(self, console: Console | None = None, clock: Clock = time.monotonic) -> None:
         self.console = console or Console(stderr=True, highlight=False)
         super().__init__(self.console.file, clock)
-        self.live = Live(console=self.console, refresh_per_second=4)
+        self.live: Live | CellOutput = Live(console=self.console, refresh_per_second=4)
         self.preparing = ""
         self.closing = False
         self.shown_s = -math.inf

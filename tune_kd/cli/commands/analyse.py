@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from tune_kd.api.names import ANALYSES
 from tune_kd.cli.app import app, example
-from tune_kd.cli.choices import ANALYSES, CURRENCIES, DOCUMENTS, one_of
+from tune_kd.cli.choices import CURRENCIES, DOCUMENTS, one_of
 from tune_kd.cli.options import OPTIONS, option
-from tune_kd.errors import unknown
 
 
 @app.command(
@@ -43,10 +43,8 @@ def analyse(
     ] = "md",
 ) -> None:
     """Show one analysis of everything in a store: the same as `python -m analysis.NAME STORE`."""
-    if name not in ANALYSES:
-        raise unknown("analysis", name, ANALYSES)
-    from importlib import import_module
+    from analysis.rendering.table import check_form
+    from tune_kd.api.reports import analyse
 
-    from analysis.command import analysed
-
-    print(analysed(import_module(f"analysis.{name}").tables, store, currency=by, form=form))
+    check_form(form)
+    print(analyse(name, store, by=by).text(form))

@@ -13,7 +13,7 @@ from tune_kd.cli.shown.ranking_tables import show, width
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tune_kd.doctor import Check
+    from tune_kd.checks import Check
 
 STYLES = {"ok": "green", "–": "dim", "warn": "yellow", "FAIL": "bold red"}
 NARROW = 50  # columns below which three beside each other leave too little to the third
@@ -31,7 +31,7 @@ def doctor(
     ] = None,
 ) -> None:
     """Check Python, Ray, GPUs, energy readers, disk and memory; exit code 1 if something makes a run impossible."""
-    from tune_kd.doctor import FAIL, examine, worst
+    from tune_kd.checks import FAIL, examine, worst
     from tune_kd.storage.cache import cache_at
 
     checks = []

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tune_kd.api.new_files import new, policy_class
 from tune_kd.cli.app import app, example
-from tune_kd.errors import InputError
-
-TEMPLATES = Path(__file__).parents[1] / "templates"
 
 commands = typer.Typer(rich_markup_mode="rich")
 app.add_typer(commands, name="new")
@@ -31,55 +28,29 @@ def new_commands(ctx: typer.Context) -> None:
 @commands.command(epilog=example("tune-kd new policy mine"))
 def policy(name: Name) -> None:
     """Write a policy and its test, which passes as it is, into this folder."""
-    _check(name)
-    from policies import POLICIES
-
-    if name.lower().replace("_", "-") in POLICIES:
-        raise InputError(f"the name {name!r} is taken by a policy of tune-kd; give another one")
-    file = name.replace("-", "_").lower()
-    words = re.split("[-_]", name)
-    kind = "".join(word[:1].upper() + word[1:] for word in words)
-    filled = {"CLASS": kind, "FILE": file, "NAME": name, "TITLE": " ".join(words).capitalize()}
-    _write({f"{file}.py": "policy.py", f"test_{file}.py": "test_policy.py"}, filled)
-    _say_how(f"tune-kd run --policy {file}.py:{kind}", f"pytest test_{file}.py")
+    written, _ = _new("policy", name)
+    _say_how(f"tune-kd run --policy {written}:{policy_class(name)}", f"pytest test_{written}")
 
 
 @commands.command(epilog=example("tune-kd new scenario flowers"))
 def scenario(name: Name) -> None:
     """Write a scenario, what is trained, into this folder."""
-    _check(name)
-    _write({f"{name}.toml": "scenario.toml"}, {"FILE": name})
+    _new("scenario", name)
     _say_how(f"tune-kd run --scenario {name}.toml")
 
 
 @commands.command(epilog=example("tune-kd new space narrow"))
 def space(name: Name) -> None:
     """Write a search space, the values that may be tried, into this folder."""
-    _check(name)
-    _write({f"{name}.toml": "space.toml"}, {"FILE": name})
+    _new("space", name)
     _say_how(f"tune-kd run --policy random --space {name}.toml")
 
 
-def _check(name: str) -> None:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*", name):
-        raise InputError(f"a name is letters, digits, - and _, a letter first, got {name!r}")
-
-
-def _write(files: dict[str, str], filled: dict[str, str]) -> None:
-    """Write each of ``files`` from its template, or none of them. Raises InputError, never overwrites."""
+def _new(what: str, name: str) -> list[Path]:
+    files = new(what, name)
     for file in files:
-        if Path(file).exists():
-            raise InputError(f"{file} is there already; give another name, or move it away")
-    for file, template in files.items():
-        text = (TEMPLATES / f"{template}.template").read_text(encoding="utf-8")
-        for word, value in filled.items():
-            text = text.replace(word, value)
-        try:
-            with Path(file).open("x", encoding="utf-8") as written:
-                written.write(text)
-        except OSError as error:
-            raise InputError(f"{file} cannot be written: {error.strerror or error}") from None
         print(f"wrote {file}")
+    return files
 
 
 def _say_how(*lines: str) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tune_kd.cli.app import app, example
 from tune_kd.cli.options import CACHE, POLICY_FORM, SEARCH, SHOWN, STORE, WHERE, option, policy_names, with_options
-from tune_kd.cli.shown.costs import COSTS, beside_cost, earlier_store, totals, trial_cost
-from tune_kd.cli.shown.ranking_tables import Listing, print_json, show, table_of
-from tune_kd.cli.shown.verdict_forecast import VerdictForecast, verdict_forecast
+from tune_kd.cli.shown.ranking_tables import print_json, show
 from tune_kd.cli.study_options import WORDS
 from tune_kd.formats import MISSING, duration, emissions, energy
+from tune_kd.planning.known_costs import COSTS, totals
 from tune_kd.planning.plan_options import Planning
+from tune_kd.terminal.listing import Listing, table_of
 
 if TYPE_CHECKING:
+    from tune_kd.api.verdict_forecast import VerdictForecast
     from tune_kd.planning.forecast import Forecast, TrialCost
 
 NOTHING_MEASURED = (
@@ -46,16 +48,10 @@ def plan(
     planning: Planning,
 ) -> None:
     """Show what compare would cost, and which verdicts it could give. Runs nothing and writes nothing."""
-    from tune_kd.planning.execution_options import Execution
-    from tune_kd.planning.forecast import forecast
-    from tune_kd.planning.plan import plan_study
+    from tune_kd.api.plans import plan
 
-    several = Execution(side_by_side=side_by_side).students != 1
-    study = plan_study(policies=policy_names(policies), planning=planning)
-    earlier = earlier_store(store, cache)
-    cost = trial_cost(study, earlier, cache)
-    beside = beside_cost(study, earlier) if several else None
-    rows, verdicts = forecast(study, cost, beside), verdict_forecast(study, earlier)
+    found = plan(policy_names(policies), planning=planning, store=store, cache=cache, side_by_side=side_by_side)
+    rows, cost, beside, verdicts = found.forecasts, found.trial, found.beside, found.verdicts
     if json:
         print_json(document(rows, cost, beside, verdicts))
         return
@@ -69,7 +65,7 @@ def plan(
             show(table_of(shares))
 
 
-def listing(rows: list[Forecast]) -> Listing:
+def listing(rows: Sequence[Forecast]) -> Listing:
     """A row a policy, and the sum where there are several; ``≤`` where a policy or a track may stop before that."""
     cells = [
         (row.label, str(row.runs), *(_at_most(row, text) for text in (_trials(row.trials), *_costs(_by_name(row)))))
@@ -82,7 +78,7 @@ def listing(rows: list[Forecast]) -> Listing:
     )
 
 
-def notes(rows: list[Forecast], cost: TrialCost | None, beside: TrialCost | None) -> list[str]:
+def notes(rows: Sequence[Forecast], cost: TrialCost | None, beside: TrialCost | None) -> list[str]:
     """Where the figures come from, or how to get some."""
     lines = [NOTHING_MEASURED]
     if cost is not None:
@@ -96,7 +92,7 @@ def notes(rows: list[Forecast], cost: TrialCost | None, beside: TrialCost | None
 
 
 def document(
-    rows: list[Forecast], cost: TrialCost | None, beside: TrialCost | None, verdicts: VerdictForecast | None
+    rows: Sequence[Forecast], cost: TrialCost | None, beside: TrialCost | None, verdicts: VerdictForecast | None
 ) -> dict[str, Any]:
     """What ``--json`` prints, in base units and fractions of the metric; null where something is unknown."""
     return {

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
 from tune_kd.cli.app import app, example, say
 from tune_kd.cli.options import with_options
 from tune_kd.cli.report_options import Factors, Files, Layout
-from tune_kd.cli.shown.ranking_tables import print_tables
-from tune_kd.errors import InputError, StoreError
-
-if TYPE_CHECKING:
-    from analysis.runs.reading import Records
+from tune_kd.cli.shown.ranking_tables import print_report
 
 
 @app.command(
@@ -36,60 +32,10 @@ def report(
     factors: Factors,
 ) -> None:
     """Show the ranking of everything in a store: costs, and with replicates verdicts, for each scenario and budget."""
-    files.check_whole(layout.budget)
-    recorded = _recorded(store, epochs=files.html is not None or layout.budget is not None)
-    records = layout.accounted(factors.applied_to(recorded))
-    if layout.budget is not None:
-        from tune_kd.cli.shown.replayed import print_replay
+    from tune_kd.api.reports import report
 
-        print_replay(records, layout.budget, order=layout.by, form=layout.form, recomputed=factors.given)
-        return
-    _write_files(records, files, layout.by)
-    print_tables(records, order=layout.by, form=layout.form, recomputed=factors.given)
-
-
-def _recorded(store: str, *, epochs: bool) -> Records:
-    """The records of the store. Raises StoreError where there are none."""
-    from analysis.runs.reading import read
-    from tune_kd.store import open_store
-
-    records = read(open_store(store), epochs=epochs)
-    if records.runs.empty:
-        raise StoreError(f"there are no runs in the store {store}; `tune-kd run --store {store}` makes one")
-    return records
-
-
-def _write_files(records: Records, files: Files, by: str) -> None:
-    """Write what was asked for, its costs in the currency of ``by``."""
-    from analysis.runs.accounting import CURRENCIES
-
-    currency = by if by in CURRENCIES else "energy"
-    for name, file in files.paths.items():
-        try:
-            say(WRITERS[name](records, file, currency))
-        except OSError as error:
-            raise InputError(f"{file} cannot be written: {error.strerror}") from None
-
-
-def _page(records: Records, file: Path, currency: str) -> str:
-    from analysis import report as page
-
-    page.write(records, file, currency=currency)
-    return f"the page is {file}"
-
-
-def _vectors(records: Records, file: Path, currency: str) -> str:
-    from analysis.figures.plots import save_figures, save_pdf
-
-    if file.suffix == ".pdf":
-        return f"{save_pdf(records, file, currency=currency)} figures are the pages of {file}"
-    return f"{len(save_figures(records, file, form='pdf', currency=currency))} figures are in {file}"
-
-
-def _pictures(records: Records, folder: Path, currency: str) -> str:
-    from analysis.figures.plots import save_figures
-
-    return f"{len(save_figures(records, folder, form='png', currency=currency))} figures are in {folder}"
-
-
-WRITERS = {"html": _page, "pdf": _vectors, "png": _pictures}
+    shown = {name: value for name, value in asdict(layout).items() if name != "form"}
+    found = report(store, **shown, **asdict(files), **asdict(factors))
+    for line in found.files.values():
+        say(line)
+    print_report(found, layout.form)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tune_kd.cli.app import FAILED, app, example, say
 from tune_kd.cli.options import OPTIONS, option
-from tune_kd.cli.recorded import Cache, DataRoot, Where, folder, opened
-from tune_kd.cli.shown.ranking_tables import Listing, show, table_of
-from tune_kd.errors import InputError
+from tune_kd.cli.recorded import Cache, DataRoot, Where
+from tune_kd.cli.shown.ranking_tables import show
+from tune_kd.terminal.listing import Listing, table_of
 
 if TYPE_CHECKING:
     from tune_kd.history.rerun import Repeat
@@ -27,18 +25,10 @@ def rerun(
     data_root: DataRoot = None,
 ) -> None:
     """Train a recorded trial again, and say what differs; exit code 1 if its results do. Nothing is recorded."""
-    from tune_kd.history.trial_results import trial_row
-
-    recorded = opened(store, cache)
-    trial_row(recorded, trial)  # an id that is none is told before PyTorch is loaded
+    from tune_kd.api.recorded_runs import rerun
     from tune_kd.progress.displays import choose_progress
 
-    progress = choose_progress(quiet=False)
-    progress.stage("loading PyTorch")
-    with closing(progress):
-        from tune_kd.history import rerun as repeat
-
-        found = repeat.rerun(trial, store=recorded, cache=cache, data_root=folder(data_root), progress=progress)
+    found = rerun(trial, store=store, cache=cache, data_root=data_root, progress=choose_progress(quiet=False))
     show(table_of(_beside(found)))
     for difference in found.surroundings:
         print(f"not as it was: {difference}")
@@ -60,18 +50,9 @@ def export(
     data_root: DataRoot = None,
 ) -> None:
     """Write the student that a run chose, as a state_dict (int8: a graph) and as ONNX, with its record."""
-    recorded = opened(store, cache)
-    recorded.show_run(run)  # an id that is none is told before PyTorch is loaded
-    from tune_kd.history.export_student import export_best
+    from tune_kd.api.recorded_runs import export
 
-    into = Path(best)
-    if into.exists() and not (into.is_dir() and not any(into.iterdir())):
-        raise InputError(f"{into} is there already; give a new or an empty folder")
-    try:
-        files = export_best(run, into, store=recorded, cache=cache, data_root=folder(data_root))
-    except OSError as error:
-        raise InputError(f"{into} cannot be written: {error.strerror or error}") from None
-    for file in files:
+    for file in export(run, best=best, store=store, cache=cache, data_root=data_root):
         print(file)
 
 

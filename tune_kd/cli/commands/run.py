@@ -19,8 +19,8 @@ from tune_kd.planning.plan_options import Planning
 from tune_kd.storage.urls import is_url
 
 if TYPE_CHECKING:
-    from tune_kd.execution.study import Outcome
     from tune_kd.progress.base import Progress
+    from tune_kd.results.outcome import Outcome
 
 
 @app.command(
@@ -41,7 +41,7 @@ def run(
     _check_at_once([policy], planning)
 
     def start(progress: Progress) -> Outcome:
-        from tune_kd.api import run
+        from tune_kd.api.studies import run
 
         return run(policy, planning=planning, execution=execution, progress=progress)
 
@@ -88,7 +88,7 @@ def compare(
     _check_at_once(names, planning)
 
     def start(progress: Progress) -> Outcome:
-        from tune_kd.api import compare
+        from tune_kd.api.studies import compare
 
         return compare(names, planning=planning, execution=execution, progress=progress)
 
@@ -113,7 +113,7 @@ def extend_study(study_id: str, replicates: int, execution: Execution, shown: Sh
     """``compare --extend``: more replicates of what was planned before."""
 
     def start(progress: Progress) -> Outcome:
-        from tune_kd.api import extend
+        from tune_kd.api.studies import extend
 
         return extend(study_id, replicates=replicates, force=force, execution=execution, progress=progress)
 
@@ -149,7 +149,7 @@ def resume(
         unfinished(open_store(execution.store, cache=execution.home.folder), run)
 
     def start(progress: Progress) -> Outcome:
-        from tune_kd.api import resume
+        from tune_kd.api.studies import resume
 
         return resume(run, force=force, execution=execution, progress=progress)
 

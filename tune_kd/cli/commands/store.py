@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tune_kd.cli.app import FAILED, app, example, say
-from tune_kd.cli.commands.list import runs
 from tune_kd.cli.options import OPTIONS, STORE, option
-from tune_kd.cli.shown.ranking_tables import Listing, show, table_of
+from tune_kd.cli.shown.ranking_tables import show
 from tune_kd.errors import InputError, StoreError
 from tune_kd.formats import plural
+from tune_kd.terminal.listing import Listing, table_of
 
 if TYPE_CHECKING:
-    from tune_kd.store import Store
+    from tune_kd.results.store import RecordedStore
 
 commands = typer.Typer(rich_markup_mode="rich")
 app.add_typer(commands, name="store")
@@ -44,6 +44,8 @@ def schema() -> None:
 @commands.command(epilog=example("tune-kd store ls", "tune-kd store ls --store s3://bucket/runs"))
 def ls(*, store: Where = "./runs") -> None:
     """List the runs of a store, the latest study first."""
+    from tune_kd.api.catalogues import runs
+
     show(table_of(runs(store)))
 
 
@@ -124,7 +126,7 @@ def export(
         if folder is not None:
             _say_written(opened.export(folder, form))
     if codecarbon is not None:
-        _say_written([_write_emissions(opened, Path(codecarbon))])
+        _say_written([opened.export_emissions(codecarbon)])
 
 
 @commands.command(epilog=example("tune-kd store merge laptop cluster", "tune-kd store merge laptop --store all"))
@@ -145,8 +147,8 @@ def merge(
     print(f"{store}: {counts}")
 
 
-def _open(store: str) -> Store:
-    from tune_kd.store import open_store
+def _open(store: str) -> RecordedStore:
+    from tune_kd.results.store import open_store
 
     return open_store(store)
 
@@ -159,22 +161,6 @@ def _agreed(question: str) -> bool:
         return typer.confirm(question, err=True)
     except typer.Abort:  # Ctrl-C, or the end of what can be typed
         raise KeyboardInterrupt from None
-
-
-def _write_emissions(store: Store, file: Path) -> Path:
-    from tune_kd.meter.codecarbon_csv import emissions
-    from tune_kd.store.reading.plain_rows import plain_rows
-
-    if file.exists():
-        raise InputError(f"{file} is there already; give another file")
-    runs, trials = store.runs(), store.trials()
-    trials = trials[trials["run_id"].isin(runs["run_id"])]
-    rows = emissions(*map(plain_rows, (runs, trials, store.nodes())))
-    try:
-        rows.to_csv(file, index=False)
-    except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror or error}") from None
-    return file
 
 
 def _say_written(files: Iterable[Path]) -> None:

@@ -18,9 +18,9 @@ from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.paper_catalogue import paper_study
 
 if TYPE_CHECKING:
-    from tune_kd.execution.study import Outcome
     from tune_kd.planning.plan import Study
     from tune_kd.progress.base import Progress
+    from tune_kd.results.outcome import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Parts:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """What decides the plan, checked, as :func:`tune_kd.api.study` takes it. Raises InputError."""
+        """What decides the plan, checked, as :func:`tune_kd.api.studies.study` takes it. Raises InputError."""
         from tune_kd.planning.paper_studies import sources_given
         from tune_kd.planning.plan_options import fields_set
 
@@ -109,7 +109,7 @@ def study(
         return
 
     def start(progress: Progress) -> Outcome:
-        from tune_kd.api import study
+        from tune_kd.api.studies import study
 
         return study(name, **parts.chosen, execution=execution, progress=progress)
 
@@ -121,9 +121,10 @@ def study(
 
 def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Execution, *, as_json: bool) -> None:
     """What each part would train and cost, a row each, and the sum."""
-    from tune_kd.cli.shown.ranking_tables import print_json, show, table_of
-    from tune_kd.cli.shown.study_costs import document, listing, notes, part_costs
+    from tune_kd.api.study_costs import document, listing, notes, part_costs
+    from tune_kd.cli.shown.ranking_tables import print_json, show
     from tune_kd.planning.paper_protocol import planned_protocol
+    from tune_kd.terminal.listing import table_of
 
     costs = [part_costs(part, execution.store, execution.cache) for part in parts]
     done_as = planned_protocol(name, scale, parts)

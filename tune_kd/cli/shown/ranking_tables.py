@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.cli.app import say
@@ -16,11 +15,11 @@ from tune_kd.terminal.streams import OutputError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from analysis.rendering.table import Table
     from analysis.runs.reading import Records
-    from tune_kd.terminal.table import FittedTable
+    from tune_kd.api.reports import Report
 
 PIPED_WIDTH = 160
-SHORT = 20
 MACHINE_FORMS = ("csv", "json")
 
 
@@ -67,60 +66,27 @@ def records_in(store: str) -> Iterator[None]:
         raise OutputError(text, broken_pipe=error.broken_pipe) from None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Listing:
-    """Rows of text under their headers, ``gap`` blanks between; the first column names what the others describe.
+def print_tables(records: Records, policies: Sequence[str]) -> None:
+    """The ranking of these policies, in the order in which they were named where nothing else decides."""
+    from analysis.pages.costs_and_verdicts import costs_and_verdicts
 
-    ``least`` are the headers of what goes first where a terminal is narrow, then the rest, from the right.
-    """
-
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    gap: int = 2
-    least: Sequence[str] = ()
+    show_tables(costs_and_verdicts(records, policies, "energy", False))
 
 
-def table_of(listing: Listing) -> FittedTable:
-    """The listing for a terminal, fitted to its width when it is printed."""
-    from tune_kd.terminal.table import Column, FittedTable
-
-    columns = []
-    for place, header in enumerate(listing.headers):
-        cells = [row[place] for row in listing.rows]
-        # Where it is narrow, names and long texts wrap; short words beside them stay whole.
-        words = place == 0 or any(len(cell) > SHORT for cell in cells)
-        columns.append(Column(header=header, cells=cells, words=words))
-    return FittedTable(
-        columns=columns, least=[listing.headers.index(header) for header in listing.least], gap=listing.gap
-    )
-
-
-def print_tables(
-    records: Records,
-    *,
-    policies: Sequence[str] = (),
-    order: str = "energy",
-    form: str = "table",
-    recomputed: bool = False,
-) -> None:
-    """The ranking of the policies in these records, in one of the forms of :data:`tune_kd.cli.choices.FORMATS`.
-
-    ``recomputed`` says that their CO2e is not as recorded. The forms for machines have one table a comparison, with
-    costs and verdicts side by side.
-    """
-    from analysis.pages.costs_and_verdicts import costs_and_verdicts, verdict_tables
-    from analysis.rendering.table import render, rich_table
-    from analysis.runs.carbon import sources
-
-    if form in MACHINE_FORMS:
-        print(render(verdict_tables(records, policies, order), form).rstrip("\n"))
-        for line in sources(records.trials, recomputed) if recomputed else ():
-            say(line)
+def print_report(report: Report, form: str) -> None:
+    """A report in one of the forms of :data:`tune_kd.cli.choices.FORMATS`; machines get its notes on stderr."""
+    if form == "table":
+        show_tables(report.tables)
         return
-    tables = costs_and_verdicts(records, policies, order, recomputed)
-    if form != "table":
-        print(render(tables, form).rstrip("\n"))
-        return
+    print(report.text(form))
+    for note in report.notes if form in MACHINE_FORMS else ():
+        say(note)
+
+
+def show_tables(tables: Sequence[Table]) -> None:
+    """Tables with a blank line between."""
+    from analysis.rendering.table import rich_table
+
     for place, table in enumerate(tables):
         if place:
             print()

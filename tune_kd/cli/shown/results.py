@@ -8,7 +8,7 @@ from tune_kd.cli.shown.ranking_tables import print_json, print_tables
 
 if TYPE_CHECKING:
     from analysis.runs.reading import Records
-    from tune_kd.execution.study import Outcome
+    from tune_kd.results.outcome import Outcome
 
 DEFAULT_STORE = "./runs"
 
@@ -24,7 +24,7 @@ def show_results(outcome: Outcome, *, store: str, as_json: bool) -> None:
     if as_json:
         print_json(document(records, study_id, policies, store))
         return
-    print_tables(records, policies=policies)
+    print_tables(records, policies)
     print(f"\nThe records are in {store}, study {study_id}.")
     print(f"Go on with: tune-kd report{'' if store == DEFAULT_STORE else f' {store}'}")
 

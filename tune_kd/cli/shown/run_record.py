@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from tune_kd import formats
-from tune_kd.cli.shown.ranking_tables import Listing
 from tune_kd.store.columns import NODES, RUNS, Column
 from tune_kd.store.reading.plain_rows import plain_rows
 from tune_kd.store.reading.run_list import RunRecord
+from tune_kd.terminal.listing import Listing
 
 
 def listings(record: RunRecord) -> Iterator[Listing]:

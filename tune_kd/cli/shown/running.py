@@ -10,8 +10,8 @@ from tune_kd.cli.shown.ranking_tables import records_in
 from tune_kd.errors import RunFailed
 
 if TYPE_CHECKING:
-    from tune_kd.execution.study import Outcome
     from tune_kd.progress.base import Progress
+    from tune_kd.results.outcome import Outcome
 
 
 def run_and_show(

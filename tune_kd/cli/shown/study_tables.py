@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
     from analysis.rendering.table import Table
     from analysis.runs.reading import Records
-    from tune_kd.execution.study import Outcome
     from tune_kd.planning.paper_protocol import Protocol
     from tune_kd.planning.plan import Study
+    from tune_kd.results.outcome import Outcome
 
 
 def show_study(outcome: Outcome, name: str, scale: str, execution: Execution, shown: Shown) -> None:
     """The study's tables, which protocol they are of, and where the records are."""
     from analysis.rendering.table import plain, rich_table
     from analysis.runs.reading import read
+    from tune_kd.api.study_costs import said_of
     from tune_kd.cli.shown.ranking_tables import print_json, show
-    from tune_kd.cli.shown.study_costs import said_of
     from tune_kd.planning.paper_studies import in_words, settled_parts
 
     study_id = outcome.study.study_id

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tune_kd.cli.shown.costs import earlier_store, totals, trial_cost
-from tune_kd.cli.shown.ranking_tables import Listing
 from tune_kd.formats import MISSING, duration, energy, significant
+from tune_kd.planning.known_costs import earlier_store, totals, trial_cost
+from tune_kd.terminal.listing import Listing
 
 if TYPE_CHECKING:
     from tune_kd.planning.forecast import Forecast

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tune_kd.cli.shown.ranking_tables import Listing
 from tune_kd.formats import percentage, plural, significant
+from tune_kd.terminal.listing import Listing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,18 +6,22 @@ PyTorch is loaded only where earlier records allow a forecast.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tune_kd.cli.shown.ranking_tables import Listing
 from tune_kd.formats import MISSING, energy
+from tune_kd.planning.known_costs import COSTS, earlier_store, totals
 from tune_kd.planning.paper_catalogue import STUDIES
 from tune_kd.planning.paper_scales import SCALES, scenario_of
 from tune_kd.planning.study_sizes import StudySize, study_size
 from tune_kd.storage.cache import cache_at
 from tune_kd.storage.data_root import FOLDERS, is_here, official_root
+from tune_kd.terminal.listing import Listing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Costs = dict[str, float | None]
 TO_FETCH = "↓"
@@ -37,9 +41,9 @@ class Scaled:
 class Places:
     """Where to look: for records and calibrations, and for data sets with a name."""
 
-    store: str
-    cache: str | None
-    data_root: str | None
+    store: str | Path
+    cache: str | Path | None
+    data_root: str | Path | None
 
     @property
     def data(self) -> Path:
@@ -97,6 +101,24 @@ def notes(rows: list[Scaled], here: dict[str, bool], places: Places) -> Iterator
         yield f"{which} is not known from {places.store} or a calibration; --plan-only says what would tell it."
 
 
+def frame(rows: Sequence[Scaled]) -> pd.DataFrame:
+    """A row a study and scale: what it shows, its data sets, trainings, epochs, FLOPs, and costs in base units."""
+    import pandas as pd
+
+    unknown = dict.fromkeys(COSTS)
+    return pd.DataFrame(
+        {
+            "study": row.name,
+            "title": STUDIES[row.name].title,
+            "data_sets": ", ".join(STUDIES[row.name].data_sets),
+            "scale": row.scale,
+            **dataclasses.asdict(row.size),
+            **(unknown if row.costs is None else row.costs),
+        }
+        for row in rows
+    )
+
+
 def document(rows: list[Scaled], here: dict[str, bool], places: Places) -> dict[str, Any]:
     """The same for ``--json``, in base units; null where something is not known."""
     return {
@@ -117,8 +139,6 @@ def document(rows: list[Scaled], here: dict[str, bool], places: Places) -> dict[
 
 def _known_scenarios(places: Places) -> set[str]:
     """The hashes of scenarios of which a trial was recorded or calibrated here."""
-    from tune_kd.cli.shown.costs import earlier_store
-
     calibrations = (cache_at(places.cache).folder / "calibrations").glob("*.json")
     known = {path.name.partition("-")[0] for path in calibrations}
     store = earlier_store(places.store, places.cache)
@@ -131,8 +151,7 @@ def _costs(name: str, scale: str, places: Places, known: set[str]) -> Costs | No
 
     if not all(scenario_sha256(scenario_of(part, scale)) in known for part in STUDIES[name].parts):
         return None
-    from tune_kd.cli.shown.costs import totals
-    from tune_kd.cli.shown.study_costs import part_costs
+    from tune_kd.api.study_costs import part_costs
     from tune_kd.planning.paper_studies import plan_parts
 
     found = [part_costs(part, places.store, places.cache) for part in plan_parts(name, scale=scale)]

@@ -1,4 +1,4 @@
-"""What is expected to be spent, in words."""
+"""What a trial is known to cost, from earlier records or from a calibration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tune_kd.cli.recorded import opened
+from tune_kd.storage.cache import cache_at
 
 if TYPE_CHECKING:
     from tune_kd.planning.forecast import Forecast, TrialCost
@@ -22,7 +22,9 @@ def earlier_store(where: str | Path, cache: str | Path | None) -> Store | None:
     """The store, or None where there is no such folder yet. Raises InputError for a folder that is none."""
     if "://" not in str(where) and not Path(where).expanduser().exists():
         return None
-    return opened(where, cache)
+    from tune_kd.store import open_store
+
+    return open_store(where, cache=cache_at(cache).folder)
 
 
 def trial_cost(study: Study, earlier: Store | None, cache: str | Path | None) -> TrialCost | None:

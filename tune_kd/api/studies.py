@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tune_kd.config.keywords import from_keywords
-from tune_kd.errors import InputError
 from tune_kd.execution import calibrate
 from tune_kd.execution.comparisons import execute_all, planned_rows
 from tune_kd.execution.inputs import read_data, show_data
-from tune_kd.execution.study import Outcome, execute
+from tune_kd.execution.study import execute
 from tune_kd.history import extend as extending
 from tune_kd.history import resume as resuming
 from tune_kd.history.records import plan_rows
@@ -27,38 +26,34 @@ from tune_kd.planning.notices import notices
 from tune_kd.planning.paper_studies import plan_parts, sources_given
 from tune_kd.planning.plan import Study, plan_study
 from tune_kd.planning.plan_options import Planning, fields_set
+from tune_kd.progress.asked import with_display
 from tune_kd.progress.base import Progress
-from tune_kd.store import Store, create_store, open_store
+from tune_kd.results.outcome import Outcome
+from tune_kd.results.store import RecordedStore, create_store, open_store
 
 
 @from_keywords
-def run(
-    policy: str = "stochastic", *, planning: Planning, execution: Execution, progress: Progress | None = None
-) -> Outcome:
+@with_display
+def run(policy: str = "stochastic", *, planning: Planning, execution: Execution, progress: Progress) -> Outcome:
     """Run one policy."""
-    return _study([policy], "run", planning, execution, progress or Progress())
+    return _study([policy], "run", planning, execution, progress)
 
 
 @from_keywords
-def compare(
-    policies: Sequence[str], *, planning: Planning, execution: Execution, progress: Progress | None = None
-) -> Outcome:
+@with_display
+def compare(policies: Sequence[str], *, planning: Planning, execution: Execution, progress: Progress) -> Outcome:
     """Run several policies on the same scenario under the same budget, replicate by replicate."""
-    if isinstance(policies, str):
-        raise InputError(f"policies must be a list of names, got the text {policies!r}")
-    return _study(policies, "compare", planning, execution, progress or Progress())
+    return _study(policies, "compare", planning, execution, progress)
 
 
 @from_keywords
-def resume(
-    run: str | None = None, *, force: bool = False, execution: Execution, progress: Progress | None = None
-) -> Outcome:
+@with_display
+def resume(run: str | None = None, *, force: bool = False, execution: Execution, progress: Progress) -> Outcome:
     """Resume a run or a study by its id; by default the latest unfinished study.
 
     Runs and trials that have ended are not run again, and spent budget stays spent. Raises InputError if data or
     code have changed, unless ``force``d.
     """
-    progress = progress or Progress()
     store = _earlier_store(execution, progress)
     rows = resuming.unfinished_rows(store, run)
     execution = resuming.as_recorded(execution, store, rows)
@@ -72,19 +67,19 @@ def resume(
 
 
 @from_keywords
+@with_display
 def extend(
     study: str,
     *,
     replicates: int = 1,
     force: bool = False,
     execution: Execution,
-    progress: Progress | None = None,
+    progress: Progress,
 ) -> Outcome:
     """Bring a study to ``replicates`` in all. Recorded ones are not run again, new ones are paired like them.
 
     Raises InputError if there is nothing to add, or if data or code have changed, unless ``force``d.
     """
-    progress = progress or Progress()
     store = _earlier_store(execution, progress)
     more = extending.extend_study(store, study, replicates)
     before = extending.study_rows(store, study)
@@ -98,6 +93,7 @@ def extend(
 
 
 @from_keywords
+@with_display
 def study(
     name: str,
     *,
@@ -109,14 +105,13 @@ def study(
     set: Mapping[str, Any] | Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
     execution: Execution,
-    progress: Progress | None = None,
+    progress: Progress,
 ) -> Outcome:
     """Run one of the paper's tables or figures (:data:`tune_kd.planning.paper_catalogue.STUDIES`), full or small.
 
     ``data`` (or ``sources``) has a folder for a data set's name; ``set`` (or ``settings``) sets fields of every
     scenario. All data are found and all runs planned before the first begins.
     """
-    progress = progress or Progress()
     parts = plan_parts(
         name,
         scale=scale,
@@ -153,20 +148,20 @@ def _before_reading(parts: Sequence[Study], execution: Execution, progress: Prog
         progress.note(text)
     if Path(execution.store).exists():
         # A store of no use is refused before minutes of reading; a new one is made after the data are good.
-        create_store(execution.store, cache=execution.home.folder)
+        create_store(execution.store, cache=execution.cache)
 
 
-def _store(execution: Execution, progress: Progress) -> Store:
-    return _sealed(create_store(execution.store, cache=execution.home.folder), progress)
+def _store(execution: Execution, progress: Progress) -> RecordedStore:
+    return _sealed(create_store(execution.store, cache=execution.cache), progress)
 
 
-def _earlier_store(execution: Execution, progress: Progress) -> Store:
+def _earlier_store(execution: Execution, progress: Progress) -> RecordedStore:
     """The store of a recorded study."""
     execution.check()
-    return _sealed(open_store(execution.store, cache=execution.home.folder), progress)
+    return _sealed(open_store(execution.store, cache=execution.cache), progress)
 
 
-def _sealed(store: Store, progress: Progress) -> Store:
+def _sealed(store: RecordedStore, progress: Progress) -> RecordedStore:
     """Seal the journals that dead drivers left in the store, so that their costs are not lost."""
     for orphan in store.seal_orphans():
         what = orphan.run_id if orphan.trial_id is None else f"{orphan.trial_id}, attempt {orphan.attempt}"
