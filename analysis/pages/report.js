@@ -118,14 +118,15 @@ function draw(figure, chart, state) {
   svg.append(element("text", { x: 4, y: 12, "font-weight": "600" }, chart.y));
   svg.append(element("path", { class: "front", d: path(chart.front?.[state.axis] || [], x, y, true) }));
   for (const series of shown) {
-    const steps = chart.kind === "steps", mine = rowsOf(series);
+    const steps = chart.kind === "steps", ended = steps || chart.kind === "curve", mine = rowsOf(series);
     if (chart.kind !== "points") {
       svg.append(element("path", { d: band(mine, x, y, steps), fill: series.colour, opacity: 0.13 }));
       const line = { d: path(mine, x, y, steps), fill: "none", stroke: series.colour, "stroke-width": 2 };
       svg.append(element("path", { ...line, "stroke-dasharray": series.dash }));
     }
     // A curve gets one marker, at its end: that of a single trial is hardly a line.
-    for (const [px, py, low, high] of steps ? mine.slice(-1) : mine) {
+    for (const [px, py, low, high] of ended ? mine.slice(-1) : mine) {
+      if (py === null) continue;
       const edge = { x1: x(px), x2: x(px), stroke: series.colour, opacity: 0.5 };
       if ((!steps || mine.length === 1) && low !== null && high !== null) svg.append(element("line", { ...edge, y1: y(low), y2: y(high) }));
       svg.append(marker(series.marker, x(px), y(py), series.colour));
