@@ -94,12 +94,12 @@ def test_watching_writes_nothing(store: Store) -> None:
 
 def test_the_page_is_made_anew_only_after_its_time(store: Store) -> None:
     now = [0.0]
-    page = Page(store, 5, clock=lambda: now[0])
+    page = Page(store, 1000, clock=lambda: now[0])
     first = page()
     store.remove_run(STUDY.runs[0].run_id)
-    now[0] = 4.9
+    now[0] = 999.0
     assert page() == first
-    now[0] = 5.1
+    now[0] = 1001.0
     assert page() != first
 
 
