@@ -114,7 +114,7 @@ class Run:
         self.scheduler = plan.policy.scheduler()
         if self.scheduler:
             history.replay_scheduler(self.scheduler)
-        self._recorder = Recorder(self._store, self._ask_for_test, study.cluster.meters, study.carbon, self.ledger)
+        self._recorder = Recorder(self._store, self._ask_for_test, study.cluster.meters, study.carbon, self._told)
         listeners: list[Listener] = [
             study.cluster.watch,
             self.ledger,
@@ -297,6 +297,11 @@ class Run:
             )
         for problem in [*self._recorder.problems, *trials.tracebacks, *unmeasured]:
             self._progress.note(problem)
+
+    def _told(self, event: Event) -> None:
+        """What the recorder adds to the events of a trial."""
+        self.ledger(event)
+        self._progress.event(event)
 
     def _lost_nodes(self, event: Event) -> None:
         """Write the run's nodes as soon as one is lost: the driver may not live to do it at the end."""
