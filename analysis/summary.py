@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from analysis.rendering.table import Table, as_rows, number, plus_minus
@@ -92,18 +91,27 @@ def mean_ratio(numerator: pd.Series, denominator: pd.Series) -> float:
 
 def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, object]:
     mine = comparison[comparison["label"] == label]
-    counted, others = mine[mine["counted"]], comparison[(comparison["label"] == base) & comparison["counted"]]
-    setting = {key: mine[key].iloc[0] if len(mine) else None for key in ("comparison", *SETTING, *PLACE)}
-    row: dict[str, object] = {**setting, "label": label, "policy": mine["policy"].iloc[0] if len(mine) else label}
+    counted = mine[mine["counted"]]
+    first = mine.iloc[0] if len(mine) else None
+    setting = {key: None if first is None else first[key] for key in ("comparison", *SETTING, *PLACE)}
+    row: dict[str, object] = {**setting, "label": label, "policy": label if first is None else first["policy"]}
     row |= {"runs": len(mine), "replicates": len(counted), "trials": counted["trials"].mean()}
-    for name in ("val_score", "test_score"):
-        row |= {f"{name}_mean": counted[name].mean(), f"{name}_std": counted[name].std(ddof=1)}
     # A mean over only those replicates that were measured would compare different things: unknown stays unknown.
-    costs = [*COSTS, *map(with_images, COSTS)]
-    row |= {cost: counted[cost].mean(skipna=False) if len(counted) else np.nan for cost in costs}
-    energies = counted.set_index("replicate")["energy_j"], others.set_index("replicate")["energy_j"]
+    scores, costs = ["val_score", "test_score"], [*COSTS, *map(with_images, COSTS)]
+    values = counted[[*scores, *costs]].astype("float64")
+    means, spreads = values.mean(skipna=False), values[scores].std(ddof=1)
+    for name in scores:
+        row |= {f"{name}_mean": means[name], f"{name}_std": spreads[name]}
+    row |= {cost: means[cost] for cost in costs}
+    energies = _energy_by_replicate(comparison, label), _energy_by_replicate(comparison, base)
     row |= {"energy_ratio": mean_ratio(*energies), "reference": base}
     return row | {name: int(mine[name].sum()) for name in ("failed", "lost", "diverged")}
+
+
+def _energy_by_replicate(comparison: pd.DataFrame, label: str) -> pd.Series:
+    """The energy of a policy's counted runs, J."""
+    counted = (comparison["label"] == label) & comparison["counted"]
+    return comparison.loc[counted, ["replicate", "energy_j"]].set_index("replicate")["energy_j"]
 
 
 def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> Table:

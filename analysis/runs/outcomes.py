@@ -37,6 +37,7 @@ NOT_THE_RECIPE = ("name", "description", "data", "image_column", "label_column",
 # What a class says of itself, and of a policy of the user's own: its hash tells it from another one of the same name.
 NOT_AN_OPTION = ("adapts", "class", "file", "source")
 PLACE = ("hardware", "energy_method", "own_images")  # how a run was executed; own: synthesised by each trial for itself
+POOL = ("pool_id", *filter(None, (currency.pool for currency in CURRENCIES.values())))
 MACHINE = ("cpu_model", "cpus", "ram_bytes", "gpu_model", "gpus", "power_limit_w", "mig")  # columns of ``nodes``
 
 
@@ -53,10 +54,13 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     """
     rows, trials = _settings(runs), columns(trials, ("status", "tau", "test_score", "trial_id", "attempt"))
     _add_trials(rows, trials)
+    pooled = columns(rows, POOL)[list(POOL)].notna().any(axis=None)
     for name, currency in CURRENCIES.items():
         rows[currency.trial] = rows["run_id"].map(run_costs(rows, trials, Accounting(currency=name)))
-        charged = Accounting(currency=name, images=True)
-        rows[with_images(currency.trial)] = rows["run_id"].map(run_costs(rows, trials, charged))
+        rows[with_images(currency.trial)] = rows[currency.trial]
+        if pooled:
+            charged = Accounting(currency=name, images=True)
+            rows[with_images(currency.trial)] = rows["run_id"].map(run_costs(rows, trials, charged))
     rows = _with_place(rows, trials, nodes)
     rows["meters_beside_s"] = rows["run_id"].map(_beside(nodes))
     rows["comparison"] = rows.groupby([*SETTING, *PLACE], dropna=False, sort=False).ngroup()

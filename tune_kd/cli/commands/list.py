@@ -15,7 +15,6 @@ from tune_kd.cli.app import app, example
 from tune_kd.cli.choices import one_of
 from tune_kd.cli.options import CACHE, OPTIONS, STORE, option
 from tune_kd.cli.shown.ranking_tables import Listing, print_json, show, table_of
-from tune_kd.cli.shown.study_list import Places, data_here, document, listing, notes, scaled
 from tune_kd.errors import unknown
 from tune_kd.formats import MISSING, UNNAMED, energy, percentage, score_name
 
@@ -55,7 +54,7 @@ def list_command(
     if what not in WHAT:
         raise unknown("thing to list", what, WHAT)
     if what == "studies":
-        show_studies(Places(store=store, cache=cache, data_root=data_root), as_json=json)
+        show_studies(store, cache, data_root, as_json=json)
         return
     listings = (policies, scenarios, recipes, spaces, models, lambda: runs(store))
     found = listings[[name for name in WHAT if name != "studies"].index(what)]()
@@ -119,8 +118,11 @@ def scenarios() -> Listing:
     return Listing(headers=("scenario", "what it is", "teacher → student", "epochs"), rows=rows)
 
 
-def show_studies(places: Places, *, as_json: bool) -> None:
+def show_studies(store: str, cache: str | None, data_root: str | None, *, as_json: bool) -> None:
     """The paper's tables and figures: their data, how much they train at each scale, and what it would cost."""
+    from tune_kd.cli.shown.study_list import Places, data_here, document, listing, notes, scaled
+
+    places = Places(store=store, cache=cache, data_root=data_root)
     rows, here = scaled(places), data_here(places)
     if as_json:
         print_json(document(rows, here, places))

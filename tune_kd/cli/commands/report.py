@@ -48,10 +48,12 @@ def report(
 
 def _recorded(store: str, *, epochs: bool) -> Records:
     """The records of the store. Raises StoreError where there are none."""
-    from analysis.runs.reading import read
     from tune_kd.store import open_store
 
-    records = read(open_store(store), epochs=epochs)
+    opened = open_store(store)  # a wrong name is told before pandas is loaded
+    from analysis.runs.reading import read
+
+    records = read(opened, epochs=epochs)
     if records.runs.empty:
         raise StoreError(f"there are no runs in the store {store}; `tune-kd run --store {store}` makes one")
     return records
