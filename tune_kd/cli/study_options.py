@@ -36,6 +36,9 @@ WORDS: dict[str, Any] = {
         complete=one_of(RECIPES),
     ),
     "epochs": option(WHAT, "Epochs of a trial; milestones move in proportion.", "N"),
+    "teacher_epochs": option(
+        WHAT, "Epochs of the teacher, which is trained before; milestones move in proportion.", "N"
+    ),
     "batch_size": option(WHAT, "Images of a student's batch.", "N"),
     "synthesis": option(
         WHAT,

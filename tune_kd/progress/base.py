@@ -22,7 +22,7 @@ class Progress:
         """What is being prepared: data, teacher, Ray."""
 
     def data_read(self, text: str) -> None:
-        """The data are read: their classes, images per part and test set, in one line."""
+        """The data are read: a line on their classes, images per part and test set, and one on the networks."""
 
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         """A run begins; ``ledger`` is its own, up to date at every event."""

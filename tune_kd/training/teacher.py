@@ -22,6 +22,7 @@ from tune_kd.config.seeds import teacher_seed
 from tune_kd.data.batches import Batch, steps_per_epoch
 from tune_kd.data.shared_memory import pack, unpack
 from tune_kd.errors import InputError, RunFailed, StoreError
+from tune_kd.formats import plural
 from tune_kd.meter import flops
 from tune_kd.meter.energy import Meter
 from tune_kd.models import fast
@@ -166,8 +167,9 @@ def check_networks(scenario: Scenario, data: Data) -> None:
 
 
 def _what_is_done(scenario: Scenario) -> str:
-    what = "training the teacher" if scenario.teacher_checkpoint is None else "testing the teacher that was given"
-    return f"{what}, {scenario.teacher}"
+    if scenario.teacher_checkpoint is not None:
+        return f"testing the teacher that was given, {scenario.teacher}"
+    return f"training the teacher, {scenario.teacher}, {plural(scenario.teacher_recipe.epochs, 'epoch')}"
 
 
 def obtain_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter: Meter) -> Teacher:
