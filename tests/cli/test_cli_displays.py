@@ -418,6 +418,23 @@ def test_a_long_trial_says_a_line_an_epoch_and_a_short_one_none(clock: Clock) ->
     assert len(output.getvalue().splitlines()) == 1 + 4
 
 
+def test_a_teacher_says_how_far_it_is_and_how_long_it_takes(
+    clock: Clock, on_terminal: Callable[[int], RichProgress]
+) -> None:
+    output = io.StringIO()
+    lines, table = LineProgress(output, clock), on_terminal(100)
+    for epoch in range(1, 5):
+        clock.now_s += 12
+        for display in (lines, table):
+            display.teacher_epoch("resnet18", 4, epoch)
+        if epoch == 2:
+            assert screen(table)[-1].endswith("training the teacher, resnet18, epoch 2 of 4, 24 s left")
+    assert output.getvalue().splitlines() == [
+        "training the teacher, resnet18, epoch 2 of 4, 24 s left",
+        "training the teacher, resnet18, epoch 3 of 4, 12 s left",
+    ]
+
+
 def test_both_networks_are_said_with_their_parameters_once(scenario: Scenario, digits: ImageData) -> None:
     output, said = io.StringIO(), set[str]()
     for _ in range(2):

@@ -46,7 +46,7 @@ from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.process import device, prepare_process
 from tune_kd.training.student import TrialSpec
-from tune_kd.training.teacher import Teacher, obtain_teacher
+from tune_kd.training.teacher import Teacher, obtaining_teacher
 from tune_kd.training.teacher_outputs import teach
 from tune_kd.training.trial import Place, Trial
 
@@ -142,17 +142,17 @@ def examine_student(config: Mapping[str, Any], shared: Shared) -> None:
     tune.report({"outcome": {**columns, "energy_test_j": meter.close().total_j}, **NO_SCORE})
 
 
-def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) -> Teacher:
-    """Ray task: obtain the scenario's teacher, metered under its ``name``.
+def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) -> Iterator[int | Teacher]:
+    """Ray task: the number of each epoch of the scenario's teacher, then the teacher, metered under its ``name``.
 
     Nothing else of the study runs meanwhile, so it computes with all CPUs of its node, however few are reserved.
     """
     cpus = cpus_of_this_node()
     prepare_process(cpus)
     meter = meter_here(once(f"teacher {name}"), cpus)
-    teacher = obtain_teacher(scenario, data, device=device(gpus), meter=meter)
+    teacher = yield from obtaining_teacher(scenario, data, device=device(gpus), meter=meter)
     meter.close()
-    return teacher
+    yield teacher
 
 
 def compute_outputs(config: Mapping[str, Any], shared: Shared) -> None:

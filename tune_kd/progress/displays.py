@@ -31,7 +31,7 @@ class LineProgress(Watching):
 
     def __init__(self, stream: IO[str] | None = None, clock: Clock = time.monotonic) -> None:
         super().__init__(stream, clock)
-        self._said_s: dict[str, float] = {}  # by trial, when its last line was said, or it started
+        self._said_s: dict[str, float] = {}  # by trial or teacher, when its last line was said, or it started
 
     def study_started(self, parts: Sequence[Study], store: str) -> None:
         super().study_started(parts, store)
@@ -43,6 +43,19 @@ class LineProgress(Watching):
         if self.planned:
             self.note(text)
 
+    def teacher_epoch(self, name: str, epochs: int, epoch: int) -> None:
+        line = self.teacher_line(name, epochs, epoch)
+        if epoch < epochs and self._is_time(name):
+            self.note(line)
+
+    def _is_time(self, what: str) -> bool:
+        """Has nothing been said of it for long? If so, it will be now."""
+        now_s = self.clock()
+        if now_s - self._said_s.setdefault(what, now_s) < EPOCH_LINE_S:
+            return False
+        self._said_s[what] = now_s
+        return True
+
     def event(self, event: Event) -> None:
         run = self.runs[event.run_id]
         attempt = run.event(event)
@@ -52,8 +65,7 @@ class LineProgress(Watching):
             self.note(trial_line(run, attempt))
         elif isinstance(event, TrialStarted):
             self._said_s[event.trial_id] = self.clock()
-        elif isinstance(event, EpochReport) and self.clock() - self._said_s[event.trial_id] >= EPOCH_LINE_S:
-            self._said_s[event.trial_id] = self.clock()
+        elif isinstance(event, EpochReport) and self._is_time(event.trial_id):
             self.note(epoch_line(run, attempt, self.clock()))
 
     def run_ended(self, plan: RunPlan, status: str) -> None:

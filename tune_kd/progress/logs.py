@@ -100,6 +100,9 @@ class Together(Progress):
     def data_read(self, text: str) -> None:
         self.display.data_read(text)
 
+    def teacher_epoch(self, name: str, epochs: int, epoch: int) -> None:
+        self.display.teacher_epoch(name, epochs, epoch)
+
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         for one in (self.display, *self.logs):
             one.run_started(plan, ledger)
