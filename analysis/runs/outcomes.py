@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.rendering.table import as_rows
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, run_costs
 from analysis.runs.company import company_notes
 from analysis.runs.diverged import diverged_notes, diverged_trials
@@ -37,6 +38,7 @@ NOT_THE_RECIPE = ("name", "description", "data", "image_column", "label_column",
 # What a class says of itself, and of a policy of the user's own: its hash tells it from another one of the same name.
 NOT_AN_OPTION = ("adapts", "class", "file", "source")
 PLACE = ("hardware", "energy_method", "own_images")  # how a run was executed; own: synthesised by each trial for itself
+MOST_NAMED = 5  # runs in a line of prose
 POOL = ("pool_id", *filter(None, (currency.pool for currency in CURRENCIES.values())))
 MACHINE = ("cpu_model", "cpus", "ram_bytes", "gpu_model", "gpus", "power_limit_w", "mig")  # columns of ``nodes``
 
@@ -123,8 +125,8 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
     if (groups := outcomes["comparison"].nunique()) > 1:
         differ = [key for key in (*SETTING, *PLACE) if outcomes[key].nunique(dropna=False) > 1]
         lines.append(f"{groups} separate comparisons, never pooled: they differ in {', '.join(differ)}")
-    if repeated := int(outcomes["repeated"].sum()):
-        lines.append(f"{plural(repeated, 'run')} left out: run again later with the same policy and replicate")
+    if (repeated := outcomes["repeated"]).any():
+        lines.append(_repeats(outcomes[repeated]))
     waiting = outcomes[~outcomes["status"].isin(COUNTED)]
     if len(waiting):
         what = ", ".join(_left_out(str(status), mine) for status, mine in waiting.groupby("status", sort=False))
@@ -146,6 +148,17 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
     if untested.any():
         lines.append(f"{plural(int(untested.sum()), 'run')} left out: the incumbent was never tested")
     return lines
+
+
+def _repeats(runs: pd.DataFrame) -> str:
+    """Which runs are in no table, as later ones have their policy and replicate."""
+    said = []
+    for row in as_rows(columns(runs, ("study_id",))):
+        study = "" if pd.isna(row["study_id"]) else f" of study {row['study_id']}"
+        said.append(f"{row['label']} r{row['replicate']:g}{study}")
+    more = [f"{len(said) - MOST_NAMED} more"] if len(said) > MOST_NAMED else []
+    what = ", ".join([*said[:MOST_NAMED], *more])
+    return f"{plural(len(said), 'run')} left out, run again later with the same policy and replicate: {what}"
 
 
 def _left_out(status: str, runs: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.runs.outcomes import run_outcomes
 from tune_kd.store.columns import REPORTS
-from tune_kd.store.ids import base_id
+from tune_kd.store.reading.run_list import of_study
 
 if TYPE_CHECKING:
     from tune_kd.store import Store
@@ -21,7 +21,7 @@ ATTEMPT = ["trial_id", "attempt"]
 def read(
     store: Store, *, study_id: str | None = None, epochs: bool = False, under_way: UnderWay | None = None
 ) -> Records:
-    """The records of a store, or of one study of it with all its parts.
+    """The records of a store, or of one study of it with all its parts: see ``of_study``, which says its names.
 
     Its epochs are many, and read only where they are asked for. With ``under_way``, which must have been read before,
     trials that are not sealed yet are among them.
@@ -30,8 +30,7 @@ def read(
     runs = store.runs().sort_values("started_at", kind="stable", na_position="last")
     chosen = None
     if study_id is not None:
-        studies = runs["study_id"].fillna("")
-        runs = runs[(studies == study_id) | (studies.map(base_id) == study_id)]
+        runs = of_study(runs, study_id)
         chosen = list(runs["run_id"])
     trials, nodes = store.trials(run_ids=chosen), store.nodes(run_ids=chosen)
     reports = store.reports(run_ids=chosen) if epochs else pd.DataFrame(columns=[column.name for column in REPORTS])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         "tune-kd report runs --by accuracy --format md",
         "tune-kd report runs --country DEU --html report.html",
         "tune-kd report runs --by flops --pdf figures/ --format latex",
+        "tune-kd report runs --study latest",
         "tune-kd report runs --budget 50Wh",
     )
 )
@@ -36,7 +37,9 @@ def report(
 ) -> None:
     """Show the ranking of everything in a store: costs, and with replicates verdicts, for each scenario and budget."""
     files.check_whole(layout.budget)
-    records = factors.applied_to(_recorded(store, epochs=files.html is not None or layout.budget is not None))
+    records = factors.applied_to(
+        _recorded(store, layout.study, epochs=files.html is not None or layout.budget is not None)
+    )
     if layout.budget is not None:
         from tune_kd.cli.shown.replayed import print_replay
 
@@ -46,16 +49,23 @@ def report(
     print_tables(records, order=layout.by, form=layout.form, recomputed=factors.given)
 
 
-def _recorded(store: str, *, epochs: bool) -> Records:
-    """The records of the store. Raises StoreError where there are none."""
+def _recorded(store: str, study: str | None, *, epochs: bool) -> Records:
+    """The records of the store, or of one study. Raises StoreError where there are none.
+
+    A line says so if studies of several commands come together.
+    """
     from tune_kd.store import open_store
 
     opened = open_store(store)  # a wrong name is told before pandas is loaded
     from analysis.runs.reading import read
+    from tune_kd.store.ids import base_id
 
-    records = read(opened, epochs=epochs)
+    records = read(opened, study_id=study, epochs=epochs)
     if records.runs.empty:
         raise StoreError(f"there are no runs in the store {store}; `tune-kd run --store {store}` makes one")
+    studies = sorted(set(records.runs["study_id"].dropna().map(base_id)))
+    if len(studies) > 1:
+        say(f"all {len(studies)} studies of {store} together, {studies[0]} to {studies[-1]}; --study latest shows one")
     return records
 
 
