@@ -87,13 +87,16 @@ def tau(low: float | None, high: float | None) -> str:
     return f"{low:g}" if low == high else f"{low:g}–{high:g}"
 
 
-def params(values: Mapping[str, float]) -> str:
-    """Hyperparameters as ``τ 4, α 0.95``, or ``τ 2–20`` if τ moves; an em dash where there is none."""
-    rest = {name: value for name, value in values.items() if name not in ("tau", *MOVES)}
-    moving = tau(*(values.get(name) for name in MOVES[:2]))
-    fixed = f"{values['tau']:g}" if "tau" in values else moving
-    shown = [f"τ {fixed}"] if fixed != MISSING else []
-    return ", ".join([*shown, *(f"{SYMBOLS.get(name, name)} {value:g}" for name, value in rest.items())]) or MISSING
+def params(values: Mapping[str, float], low: float | None = None, high: float | None = None) -> str:
+    """Hyperparameters of a trial as ``τ 4, α 0.95``, or ``τ 2–20`` if τ moves; an em dash where there is none.
+
+    ``low`` and ``high`` are the τ that the trial had, where that is known beside ``values``.
+    """
+    if low is None:
+        low, high = (values.get(name, values.get("tau")) for name in MOVES[:2])
+    rest = {SYMBOLS.get(name, name): value for name, value in values.items() if name not in ("tau", *MOVES)}
+    of_tau = [] if (shown := tau(low, high)) == MISSING else [f"τ {shown}"]
+    return ", ".join([*of_tau, *(f"{name} {value:g}" for name, value in rest.items())]) or MISSING
 
 
 def moment(at: datetime | None, now: datetime) -> str:

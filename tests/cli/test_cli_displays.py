@@ -418,6 +418,15 @@ def test_a_long_trial_says_a_line_an_epoch_and_a_short_one_none(clock: Clock) ->
     assert len(output.getvalue().splitlines()) == 1 + 4
 
 
+def test_a_trial_is_told_with_all_that_is_searched(clock: Clock) -> None:
+    output, plan = io.StringIO(), study(["grid"], space="tau-alpha", budget="4trials")
+    run, display = plan.runs[0], LineProgress(output, clock)
+    display.study_started([plan], "runs")
+    begun = replace(started(run, 0), params={"alpha": 0.5, "tau": 4.0})
+    play(display, run, [begun, report(run, 0, 1), ended(run, 0)])
+    assert "grid r0: trial 1 of 4, τ 4, α 0.5, 1 epoch, val " in output.getvalue()
+
+
 def test_a_teacher_says_how_far_it_is_and_how_long_it_takes(
     clock: Clock, on_terminal: Callable[[int], RichProgress]
 ) -> None:

@@ -97,13 +97,16 @@ def epoch_line(run: RunView, attempt: AttemptView, now_s: float) -> str:
 
 
 def trial_line(run: RunView, attempt: AttemptView) -> str:
-    """A trial that has ended, in one line: ``grid r0: trial 3 of 19, τ 4, 30 epochs, val 90.8 %, 21.3 mWh, 1.3 s``."""
+    """A trial that has ended, in one line: ``grid r0: trial 3 of 19, τ 4, 30 epochs, val 90.8 %, 21.3 mWh, 1.3 s``.
+
+    All that is searched is in it, as in ``τ 4, α 0.5``.
+    """
     number, most = attempt.started.index + 1, run.plan.trials_at_most
     fixed = attempt.started.tau
     low, high = (fixed, fixed) if fixed is not None else (attempt.tau_low, attempt.tau_high)
     parts = [
         f"trial {number} of {most}" if most else f"trial {number}",
-        f"τ {formats.tau(low, high)}",
+        formats.params(attempt.started.params, low, high),
         formats.plural(attempt.epochs, "epoch"),
         f"{formats.score_name('val', attempt.started.metric)} {formats.percent(attempt.score)}",
         formats.energy(attempt.energy_j),
