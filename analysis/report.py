@@ -6,10 +6,8 @@ The sentence first, then what it stands on. Everything in it comes from the stor
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +24,20 @@ from analysis.pages.explained import explained_page
 from analysis.pages.glossary import glossary_list
 from analysis.pages.headline import headline
 from analysis.pages.provenance import learned_parameters, measured, teacher_notes, versions
+from analysis.pages.shell import document
 from analysis.pages.synthesised import synthesised_page
 from analysis.paper import numbers
 from analysis.ranking import format_pairs, pair_table, ranking_tables
-from analysis.rendering.markup import bar, folded, html_table, matrix_table, most_confused_table, plain_table, tag
+from analysis.rendering.markup import (
+    bar,
+    figure,
+    folded,
+    html_table,
+    matrix_table,
+    most_confused_table,
+    plain_table,
+    tag,
+)
 from analysis.rendering.table import as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting
 from analysis.runs.metric import at_start, metric_of
@@ -39,7 +47,6 @@ from analysis.summary import comparison_title, format_table, screening, tabulate
 from tune_kd.formats import MISSING, plural
 
 LARGEST_MATRIX = 25  # classes; above, the most frequent confusions are listed instead
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 METHODS = """Validation chooses, test reports: a policy's {metric} is the test {metric}, read once, of the trial with
 the best validation {metric} of a run, of equals the first by its index. Costs are those of all attempts, failed ones
 included, and of what the trials share; the test evaluation and the teacher are left out unless said. Policies are
@@ -53,27 +60,7 @@ screening, not a conclusion."""
 
 def build(records: Records, *, currency: str = "energy", title: str = "Which way of choosing τ pays?") -> str:
     """The report as the text of one HTML file. ``currency`` (a key of CURRENCIES) is what costs are first shown in."""
-    body = "\n".join(_body(records, currency, title))
-    style, script = (
-        resources.files("analysis.pages").joinpath(f"report.{kind}").read_text("utf-8") for kind in ("css", "js")
-    )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-{body}
-<script>
-{script}</script>
-</body>
-</html>
-"""
+    return document(title, "\n".join(_body(records, currency, title)))
 
 
 def write(records: Records, path: Path, *, currency: str = "energy") -> None:
@@ -147,11 +134,8 @@ def _charts(records: Records, comparison: int) -> Iterator[str]:
         chart = make(records, comparison)
         if chart is None:
             continue
-        # A name with a tag in it must not end the script element that holds it.
-        data = json.dumps(chart, ensure_ascii=False).replace("<", "\\u003c")
         yield tag("h3", title)
-        inside = f'<script type="application/json">{data}</script>{tag("figcaption", caption)}'
-        yield f"<figure data-chart>{inside}</figure>"
+        yield figure(chart, caption)
 
 
 def _target(records: Records, currency: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from analysis.captions import costs_caption
@@ -96,16 +95,19 @@ def mean_ratio(numerator: pd.Series, denominator: pd.Series) -> float:
 
 def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, object]:
     mine = comparison[comparison["label"] == label]
-    counted, others = mine[mine["counted"]], comparison[(comparison["label"] == base) & comparison["counted"]]
-    setting = {key: mine[key].iloc[0] if len(mine) else None for key in ("comparison", *SETTING, *PLACE)}
-    row: dict[str, object] = {**setting, "label": label, "policy": mine["policy"].iloc[0] if len(mine) else label}
+    counted = mine[mine["counted"]]
+    first = mine.iloc[0] if len(mine) else None
+    setting = {key: None if first is None else first[key] for key in ("comparison", *SETTING, *PLACE)}
+    row: dict[str, object] = {**setting, "label": label, "policy": label if first is None else first["policy"]}
     row |= {"runs": len(mine), "replicates": len(counted), "trials": counted["trials"].mean()}
-    for name in ("val_score", "test_score"):
-        row |= {f"{name}_mean": counted[name].mean(), f"{name}_std": counted[name].std(ddof=1)}
     # A mean over only those replicates that were measured would compare different things: unknown stays unknown.
-    costs = [*COSTS, *map(with_images, COSTS), "energy_own_pace_j"]
-    row |= {cost: counted[cost].mean(skipna=False) if len(counted) else np.nan for cost in costs}
-    row |= {"energy_std": counted["energy_j"].std(ddof=1, skipna=False) if len(counted) else np.nan}
+    scores, costs = ["val_score", "test_score"], [*COSTS, *map(with_images, COSTS), "energy_own_pace_j"]
+    values = counted[[*scores, *costs]].astype("float64")
+    means, spreads = values.mean(skipna=False), values[[*scores, "energy_j"]].std(ddof=1, skipna=False)
+    for name in scores:
+        row |= {f"{name}_mean": means[name], f"{name}_std": spreads[name]}
+    row |= {cost: means[cost] for cost in costs} | {"energy_std": spreads["energy_j"]}
+    others = comparison[(comparison["label"] == base) & comparison["counted"]]
     mine_by, others_by = counted.set_index("replicate"), others.set_index("replicate")
     row |= {
         f"{name}_ratio": mean_ratio(mine_by[currency.trial], others_by[currency.trial])
@@ -130,7 +132,7 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
         cells += [plus_minus(row[f"{part}_score_mean"], row[f"{part}_score_std"], digits) for part in ("val", "test")]
         costs = {name: number(row[CURRENCIES[name].trial] / worth) for name, (_, worth) in shown.items()}
         joules = shown["energy"][1]
-        if np.isfinite(row["energy_std"]):
+        if pd.notna(row["energy_std"]):
             costs["energy"] += f" ±{number(row['energy_std'] / joules, 2)}"
         cells += costs.values()
         cells += [number(row["energy_own_pace_j"] / joules)] if paced else []

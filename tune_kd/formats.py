@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from datetime import datetime
 
 MISSING = "—"  # what was not measured
+SYMBOLS = {"tau": "τ", "alpha": "α"}  # what hyperparameters are called where they are shown
+MOVES = ("tau_low", "tau_high", "tau_step")  # where τ moves within a trial
 UNNAMED = "accuracy"  # the metric of scores that are called by their part of the data alone
 
 JOULES_PER_WH = 3600.0
@@ -81,6 +85,26 @@ def tau(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return MISSING
     return f"{low:g}" if low == high else f"{low:g}–{high:g}"
+
+
+def params(values: Mapping[str, float], low: float | None = None, high: float | None = None) -> str:
+    """Hyperparameters of a trial as ``τ 4, α 0.95``, or ``τ 2–20`` if τ moves; an em dash where there is none.
+
+    ``low`` and ``high`` are the τ that the trial had, where that is known beside ``values``.
+    """
+    if low is None:
+        low, high = (values.get(name, values.get("tau")) for name in MOVES[:2])
+    rest = {SYMBOLS.get(name, name): value for name, value in values.items() if name not in ("tau", *MOVES)}
+    of_tau = [] if (shown := tau(low, high)) == MISSING else [f"τ {shown}"]
+    return ", ".join([*of_tau, *(f"{name} {value:g}" for name, value in rest.items())]) or MISSING
+
+
+def moment(at: datetime | None, now: datetime) -> str:
+    """A time as clocks here show it: ``14:32:05``, with the date on another day than ``now``."""
+    if at is None:
+        return MISSING
+    here, today = (datetime.fromtimestamp(when.timestamp()) for when in (at, now))
+    return f"{here:%H:%M:%S}" if here.date() == today.date() else f"{here:%Y-%m-%d %H:%M}"
 
 
 def amount(value: float, currency: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from analysis.pages.provenance import teacher_notes
-from analysis.ranking import ranking_tables
 from analysis.rendering.table import Table
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.carbon import drives, sources
@@ -17,14 +16,16 @@ from analysis.summary import format_table, tabulate
 
 def costs_and_verdicts(records: Records, policies: Sequence[str], order: str, recomputed: bool) -> list[Table]:
     """For each comparison what its policies reached and cost, then the verdicts, where two have several replicates."""
-    pairs = zip(
-        cost_tables(records, policies, order, recomputed), verdict_tables(records, policies, order), strict=True
-    )
-    return [
-        table
-        for costs, verdicts in pairs
-        for table in ((costs, verdicts) if (costs.data["replicates"] > 1).sum() > 1 else (costs,))
-    ]
+    costs = {_comparison(table): table for table in cost_tables(records, policies, order, recomputed)}
+    judged = [name for name, table in costs.items() if (table.data["replicates"] > 1).sum() > 1]
+    outcomes = records.outcomes[records.outcomes["comparison"].isin(judged)]
+    found = verdict_tables(replace(records, outcomes=outcomes), policies, order) if judged else []
+    verdicts = {_comparison(table): table for table in found}
+    return [table for name in costs for table in (costs[name], verdicts.get(name)) if table is not None]
+
+
+def _comparison(table: Table) -> int:
+    return int(table.data["comparison"].iloc[0])
 
 
 def cost_tables(records: Records, policies: Sequence[str], order: str, recomputed: bool) -> list[Table]:
@@ -41,6 +42,8 @@ def cost_tables(records: Records, policies: Sequence[str], order: str, recompute
 
 def verdict_tables(records: Records, policies: Sequence[str], order: str) -> list[Table]:
     """Which differences between the policies are differences, a table for each comparison."""
+    from analysis.ranking import ranking_tables  # scipy: not before there is something to judge
+
     currency = order if order in CURRENCIES else "energy"
     tables = ranking_tables(records.outcomes, policies=policies, currency=currency, order=order)
     # What else there is to note stands under the costs.

@@ -121,6 +121,7 @@ function draw(figure, chart, state) {
   svg.append(element("path", { class: "front", d: path(chart.front?.[state.axis] || [], x, y, true) }));
   for (const series of shown) {
     const steps = chart.kind === "steps", mine = wholeOf(series), end = endOf(series);
+    const ended = steps || chart.kind === "curve";
     if (chart.kind !== "points") {
       svg.append(element("path", { d: band(mine, x, y, steps), fill: series.colour, opacity: 0.13 }));
       const line = { d: path(mine, x, y, steps), fill: "none", stroke: series.colour, "stroke-width": 2 };
@@ -129,7 +130,8 @@ function draw(figure, chart, state) {
       svg.append(element("path", { ...line, d: path(beyondOf(series), x, y, steps), "stroke-width": 1, opacity: 0.35, class: "beyond" }));
     }
     // A curve gets one marker, at its end: that of a single trial is hardly a line.
-    for (const [px, py, low, high] of end ? [end] : steps ? mine.slice(-1) : mine) {
+    for (const [px, py, low, high] of end ? [end] : ended ? mine.slice(-1) : mine) {
+      if (py === null) continue;
       const edge = { x1: x(px), x2: x(px), stroke: series.colour, opacity: 0.5 };
       if ((!steps || end) && low !== null && high !== null) svg.append(element("line", { ...edge, y1: y(low), y2: y(high) }));
       svg.append(marker(series.marker, x(px), y(py), series.colour));

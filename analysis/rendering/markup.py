@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ VERDICTS = ("better", "worse", "equivalent")
 
 def html_table(table: Table, heading: str = "") -> str:
     """A :class:`analysis.rendering.table.Table` as HTML, verdicts coloured; a wide one scrolls by itself."""
-    head = tag("h3", heading) if heading else tag("p", table.title)
+    head = tag("h3", heading) if heading else tag("p", table.title) if table.title else ""
     shown = plain_table(table.headers, table.rows, words=table.text_columns)
     return head + shown + "".join(tag("p", note, "note") for note in table.notes)
 
@@ -59,6 +61,14 @@ def bar(shares: Sequence[float], colours: Sequence[str]) -> str:
     known = [(share, colour) for share, colour in zip(shares, colours, strict=True) if np.isfinite(share)]
     parts = (f'<i style="width:{100 * share:.2f}%;background:{colour}"></i>' for share, colour in known)
     return f'<span class="bar">{"".join(parts)}</span>'
+
+
+def figure(chart: Mapping[str, Any], caption: str) -> str:
+    """A chart (see :mod:`analysis.figures.charts`), which ``report.js`` draws."""
+    # A name with a tag in it must not end the script element that holds it.
+    data = json.dumps(chart, ensure_ascii=False).replace("<", "\\u003c")
+    inside = f'<script type="application/json">{data}</script>{tag("figcaption", caption)}'
+    return f"<figure data-chart>{inside}</figure>"
 
 
 def folded(summary: str, inside: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.rendering.table import as_rows
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, processors_energy, run_costs
 from analysis.runs.company import company_notes
 from analysis.runs.contention import contention_notes, waited
@@ -41,6 +42,8 @@ NOT_THE_RECIPE = ("name", "description", "data", "image_column", "label_column",
 # What a class says of itself, and of a policy of the user's own: its hash tells it from another one of the same name.
 NOT_AN_OPTION = ("adapts", "class", "file", "source")
 PLACE = ("hardware", "energy_method", "own_images")  # how a run was executed; own: synthesised by each trial for itself
+MOST_NAMED = 5  # runs in a line of prose
+POOL = ("pool_id", *filter(None, (currency.pool for currency in CURRENCIES.values())))
 MACHINE = ("cpu_model", "cpus", "ram_bytes", "gpu_model", "gpus", "power_limit_w", "mig")  # columns of ``nodes``
 
 
@@ -59,10 +62,13 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     """
     rows, trials = _settings(runs), columns(trials, ("status", "tau", "test_score", "trial_id", "attempt"))
     _add_trials(rows, trials)
+    pooled = columns(rows, POOL)[list(POOL)].notna().any(axis=None)
     for name, currency in CURRENCIES.items():
         rows[currency.trial] = rows["run_id"].map(run_costs(rows, trials, Accounting(currency=name)))
-        charged = Accounting(currency=name, images=True)
-        rows[with_images(currency.trial)] = rows["run_id"].map(run_costs(rows, trials, charged))
+        rows[with_images(currency.trial)] = rows[currency.trial]
+        if pooled:
+            charged = Accounting(currency=name, images=True)
+            rows[with_images(currency.trial)] = rows["run_id"].map(run_costs(rows, trials, charged))
     rows["energy_own_pace_j"] = rows["run_id"].map(run_costs(own_pace_runs(rows), own_pace_spent(trials), Accounting()))
     rows["energy_processors_j"] = rows["run_id"].map(run_costs(rows, processors_energy(trials), Accounting()))
     rows[["waited", "waited_other"]] = waited(rows["run_id"], trials)
@@ -131,8 +137,8 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
     if (groups := outcomes["comparison"].nunique()) > 1:
         differ = [key for key in (*SETTING, *PLACE) if outcomes[key].nunique(dropna=False) > 1]
         lines.append(f"{groups} separate comparisons, never pooled: they differ in {', '.join(differ)}")
-    if repeated := int(outcomes["repeated"].sum()):
-        lines.append(f"{plural(repeated, 'run')} left out: run again later with the same policy and replicate")
+    if (repeated := outcomes["repeated"]).any():
+        lines.append(_repeats(outcomes[repeated]))
     waiting = outcomes[~outcomes["status"].isin(COUNTED)]
     if len(waiting):
         what = ", ".join(_left_out(str(status), mine) for status, mine in waiting.groupby("status", sort=False))
@@ -173,6 +179,17 @@ def _unmatched(outcomes: pd.DataFrame) -> pd.Series:
     unmatched_j, shared_j = as_float(parts["energy_unmatched_j"]), as_float(parts["shared_energy_j"]).fillna(0.0)
     noted_j = UNMATCHED * outcomes["energy_j"]
     return (unmatched_j.abs() > noted_j) & ((unmatched_j - shared_j).abs() > noted_j)
+
+
+def _repeats(runs: pd.DataFrame) -> str:
+    """Which runs are in no table, as later ones have their policy and replicate."""
+    said = []
+    for row in as_rows(columns(runs, ("study_id",))):
+        study = "" if pd.isna(row["study_id"]) else f" of study {row['study_id']}"
+        said.append(f"{row['label']} r{row['replicate']:g}{study}")
+    more = [f"{len(said) - MOST_NAMED} more"] if len(said) > MOST_NAMED else []
+    what = ", ".join([*said[:MOST_NAMED], *more])
+    return f"{plural(len(said), 'run')} left out, run again later with the same policy and replicate: {what}"
 
 
 def _left_out(status: str, runs: pd.DataFrame) -> str:

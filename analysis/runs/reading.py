@@ -10,26 +10,44 @@ import pandas as pd
 
 from analysis.runs.outcomes import run_outcomes
 from tune_kd.store.columns import REPORTS
-from tune_kd.store.ids import base_id
+from tune_kd.store.reading.run_list import of_study
 
 if TYPE_CHECKING:
     from tune_kd.store import Store
+    from tune_kd.store.reading.under_way import UnderWay
+
+ATTEMPT = ["trial_id", "attempt"]
 
 
-def read(store: Store, *, study_id: str | None = None, epochs: bool = False) -> Records:
-    """The records of a store, or of one study of it with all its parts.
+def read(
+    store: Store, *, study_id: str | None = None, epochs: bool = False, under_way: UnderWay | None = None
+) -> Records:
+    """The records of a store, or of one study of it with all its parts: see ``of_study``, which says its names.
 
-    Its epochs are many, and read only where they are asked for.
+    Its epochs are many, and read only where they are asked for. With ``under_way``, which must have been read before,
+    trials that are not sealed yet are among them.
     """
     # In the order in which they were started: where there is no grid, costs are relative to the first policy named.
     runs = store.runs().sort_values("started_at", kind="stable", na_position="last")
-    trials, nodes = store.trials(), store.nodes()
-    reports = store.reports() if epochs else pd.DataFrame(columns=[column.name for column in REPORTS])
+    chosen = None
     if study_id is not None:
-        studies = runs["study_id"].fillna("")
-        runs = runs[(studies == study_id) | (studies.map(base_id) == study_id)]
-        trials, nodes, reports = (frame[frame["run_id"].isin(runs["run_id"])] for frame in (trials, nodes, reports))
-    return Records(runs=runs, trials=trials, reports=reports, nodes=nodes, outcomes=run_outcomes(runs, trials, nodes))
+        runs = of_study(runs, study_id)
+        chosen = list(runs["run_id"])
+    trials, nodes = store.trials(run_ids=chosen), store.nodes(run_ids=chosen)
+    reports = store.reports(run_ids=chosen) if epochs else pd.DataFrame(columns=[column.name for column in REPORTS])
+    if under_way is not None:
+        trials, reports = with_rows(trials, under_way.trials), with_rows(reports, under_way.reports)
+    outcomes = run_outcomes(runs, trials, nodes)
+    return Records(runs=runs, trials=trials, reports=reports, nodes=nodes, outcomes=outcomes)
+
+
+def with_rows(sealed: pd.DataFrame, going: pd.DataFrame) -> pd.DataFrame:
+    """The rows of both, those of attempts that have been sealed meanwhile once."""
+    known = pd.MultiIndex.from_frame(sealed[ATTEMPT])
+    more = going[~pd.MultiIndex.from_frame(going[ATTEMPT]).isin(known)]
+    if sealed.empty or more.empty:
+        return more if sealed.empty else sealed
+    return pd.concat([sealed, more], ignore_index=True)
 
 
 @dataclass(frozen=True, kw_only=True)

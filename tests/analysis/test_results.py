@@ -119,6 +119,6 @@ def test_the_command_that_repeats_a_comparison_plans_it_again() -> None:
     words = shlex.split(SCRIPT["command"](runs))
     assert words[:2] == ["tune-kd", "compare"]
     given = all_commands()["compare"].make_context("compare", words[2:]).params
-    assert (given["policies"], given["scenario"], given["budget"]) == ("grid,stochastic", "digits", "20trials")
+    assert (given["policies"], given["scenario"], given["budget"]) == (["grid,stochastic"], "digits", "20trials")
     assert (given["track"], given["replicates"], given["seed"]) == ("recipe", 3, 7)
     assert given["set"] == ["recipe.epochs=6"]

@@ -39,6 +39,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("run --policy gird", "unknown policy 'gird'; did you mean 'grid'?"),
         ("compare --policies grid,stochastc:low=3", "unknown policy 'stochastc'"),
+        ("compare --policies gird --policies stochastic", "unknown policy 'gird'"),
+        ("compare --policies grid --policies stochastc", "unknown policy 'stochastc'"),
         ("run --budget 5", "the unit is missing"),
         ("run --scenario digts", "unknown scenario 'digts'"),
         ("run --data nowhere", "there is no data folder"),

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from tune_kd.budget.cost import Cost
 from tune_kd.budget.ledger import Ledger
+from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.events import Event
-from tune_kd.execution.inputs import show_data
+from tune_kd.execution.inputs import show_data, show_networks
 from tune_kd.planning.plan import RunPlan
 from tune_kd.progress.base import Progress
 from tune_kd.progress.displays import LineProgress, choose_progress
@@ -409,6 +410,59 @@ def test_a_resumed_run_counts_the_trials_of_before(clock: Clock) -> None:
     assert lines[1] == "grid r0: goes on after 3 trials; its time is shown from here on"
     # Two trials of 30 mWh, the lost attempt's 1 mWh, and 30 mWh of the attempt that went on.
     assert lines[-1] == "grid r0: completed, 3 trials, best val 80.0 %, 91.0 mWh, took 0.0 s since it went on"
+
+
+def test_a_long_trial_says_a_line_an_epoch_and_a_short_one_none(clock: Clock) -> None:
+    output, plan = io.StringIO(), study(["grid"], budget="4trials")
+    run, display = plan.runs[0], LineProgress(output, clock)
+    display.study_started([plan], "runs")
+    play(display, run, [started(run, 0)])
+    for epoch in (1, 2, 3):
+        clock.now_s += 30
+        display.event(report(run, 0, epoch))
+    lines = output.getvalue().splitlines()[1:]
+    assert lines[0] == "grid r0: trial 1 of 4, epoch 1 of 30, val 51.0 %, run: 59 min 30 s left"
+    assert [line.split(", ")[1] for line in lines] == ["epoch 1 of 30", "epoch 2 of 30", "epoch 3 of 30"]
+    for epoch in range(4, 30):
+        clock.now_s += 0.4  # 10.4 s in all
+        display.event(report(run, 0, epoch))
+    assert len(output.getvalue().splitlines()) == 1 + 4
+
+
+def test_a_trial_is_told_with_all_that_is_searched(clock: Clock) -> None:
+    output, plan = io.StringIO(), study(["grid"], space="tau-alpha", budget="4trials")
+    run, display = plan.runs[0], LineProgress(output, clock)
+    display.study_started([plan], "runs")
+    begun = replace(started(run, 0), params={"alpha": 0.5, "tau": 4.0})
+    play(display, run, [begun, report(run, 0, 1), ended(run, 0)])
+    assert "grid r0: trial 1 of 4, τ 4, α 0.5, 1 epoch, val " in output.getvalue()
+
+
+def test_a_teacher_says_how_far_it_is_and_how_long_it_takes(
+    clock: Clock, on_terminal: Callable[[int], RichProgress]
+) -> None:
+    output = io.StringIO()
+    lines, table = LineProgress(output, clock), on_terminal(100)
+    for epoch in range(1, 5):
+        clock.now_s += 12
+        for display in (lines, table):
+            display.teacher_epoch("resnet18", 4, epoch)
+        if epoch == 2:
+            assert screen(table)[-1].endswith("training the teacher, resnet18, epoch 2 of 4, 24 s left")
+    assert output.getvalue().splitlines() == [
+        "training the teacher, resnet18, epoch 2 of 4, 24 s left",
+        "training the teacher, resnet18, epoch 3 of 4, 12 s left",
+    ]
+
+
+def test_both_networks_are_said_with_their_parameters_once(scenario: Scenario, digits: ImageData) -> None:
+    output, said = io.StringIO(), set[str]()
+    for _ in range(2):
+        show_networks(scenario, digits, LineProgress(output), said)
+    [line] = output.getvalue().splitlines()
+    # 99 + 22 + 495 + 10 + 60, and 288 + 64 + 18,432 + 128 + 57,054 + 2,230
+    sizes = "teacher digits-teacher, 78,196 parameters · student digits-student, 686 parameters"
+    assert line == f"{sizes}, 3 epochs a trial"
 
 
 def test_a_run_that_begins_says_nothing_of_going_on(clock: Clock) -> None:

@@ -113,3 +113,12 @@ def test_distances_are_shown_in_the_unit_that_suits_them(km: float | None, text:
 def test_words_agree_with_their_number() -> None:
     assert [formats.plural(count, "trial") for count in (0, 1, 2)] == ["0 trials", "1 trial", "2 trials"]
     assert formats.plural(3, "policy") == "3 policies"
+
+
+def test_hyperparameters_are_shown_with_all_that_is_searched() -> None:
+    assert formats.params({"tau": 4}) == "τ 4"
+    assert formats.params({"alpha": 0.5, "tau": 2.5}) == "τ 2.5, α 0.5"
+    assert formats.params({"tau_low": 2, "tau_high": 20, "tau_step": 1, "alpha": 0.9}) == "τ 2–20, α 0.9"
+    assert formats.params({"alpha": 0.9}, 3, 12) == "τ 3–12, α 0.9"
+    assert formats.params({"beta": 8}) == "beta 8"
+    assert formats.params({}) == "—"

@@ -7,10 +7,12 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cli_records import sealed_store, study
+from cli_records import START, sealed_store, study
 
 from policies import POLICIES
 from search_spaces import SPACES, Dimension
@@ -20,6 +22,7 @@ from tune_kd.config.scenario import scenario_names
 from tune_kd.models import MODELS
 from tune_kd.models.detectors import DETECTORS
 from tune_kd.planning.paper_catalogue import STUDIES
+from tune_kd.planning.plan import RunPlan
 from tune_kd.store import create_store
 
 
@@ -51,6 +54,59 @@ def test_report_as_csv_and_json_is_in_base_units(store: str, capsys: pytest.Capt
     for row in (*table, *rows):
         assert float(row["energy_j"]) == pytest.approx(2 * 30 * 3.6)
         assert float(row["test_score_mean"]) == 0.75
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two studies of one scenario: a comparison, and a later run of one of its policies with other results."""
+    folder = tmp_path_factory.mktemp("twice") / "runs"
+    first, again = study(["grid", "stochastic"]), study(["stochastic"])
+    again = replace(again, study_id="s2", name="run", runs=tuple(renamed(run) for run in again.runs))
+    sealed_store(folder, first)
+    store = sealed_store(folder, again, trials=1)
+    [run_id] = [run.run_id for run in again.runs]
+    [row] = store.reader.rows("SELECT * EXCLUDE schema_version FROM runs", ["runs"], runs=[run_id]).to_pylist()
+    store.write_run({**row, "started_at": START + timedelta(days=1)})
+    return str(folder)
+
+
+def renamed(run: RunPlan) -> RunPlan:
+    return replace(run, study_id="s2", run_id=run.run_id.replace("s1-", "s2-"))
+
+
+def energies(text: str) -> dict[str, float]:
+    [table] = json.loads(text)
+    return {row["label"]: row["energy_j"] for row in table}
+
+
+@pytest.mark.parametrize("name", ["s1", "compare"])
+def test_a_later_run_replaces_none_of_a_study_that_is_asked_for(
+    twice: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = energies(said(capsys, "report", twice, "--study", name, "--format", "json"))
+    assert found == pytest.approx({"grid": 2 * 30 * 3.6, "stochastic": 2 * 30 * 3.6})
+
+
+@pytest.mark.parametrize("name", ["s2", "run", "latest"])
+def test_the_latest_study_is_shown_alone(twice: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert energies(said(capsys, "report", twice, "--study", name, "--format", "json")) == {
+        "stochastic": pytest.approx(30 * 3.6)
+    }
+
+
+def test_studies_that_come_together_are_said_and_what_is_left_out(
+    twice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line(["report", twice]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == f"tune-kd: all 2 studies of {twice} together, s1 to s2; --study latest shows one\n"
+    text = " ".join(captured.out.split())
+    assert "1 run left out, run again later with the same policy and replicate: stochastic r0 of study s1" in text
+
+
+def test_a_study_that_is_not_there_is_told_with_the_nearest(twice: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line(["report", twice, "--study", "comprae"]) == 2
+    assert "unknown study 'comprae'; did you mean 'compare'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("form", "sign"), [("md", "| policy |"), ("latex", r"\begin{tabular}")])

@@ -63,7 +63,9 @@ def test_other_studies_of_the_store_are_left_out(outcome: Outcome, capsys: pytes
     row = {"run_id": "s2-tpe-r0", "study_id": "s2", "scenario": "digits", "policy": "tpe", "status": "planned"}
     outcome.store.write_run(row)
     show_results(outcome, store="./runs", as_json=False)
-    assert "tpe" not in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "tpe" not in shown
+    assert shown.endswith("Go on with: tune-kd report --study s1\n")
 
 
 def test_the_json_document_has_the_study_its_runs_and_the_table(outcome: Outcome) -> None:

@@ -61,7 +61,7 @@ def test_show_has_the_run_its_trials_and_its_nodes_with_units(folder: Path, caps
     lines = [line.split() for line in said(capsys, "show", RUNS[0], "--store", str(folder))]
     assert ["run_id", RUNS[0]] in lines
     assert ["started_at", "2026-03-01", "12:00:00", "UTC"] in lines
-    assert ["0001", "0", "completed", "3", "30", "80.0", "75.0", "30.0", "mWh", "3.0", "s"] in lines
+    assert ["0001", "0", "completed", "τ", "3", "30", "80.0", "75.0", "30.0", "mWh", "3.0", "s"] in lines
     assert ["energy_total_j", "12.5", "J"] in lines
     assert [line for line in lines if "None" in line or "NaN" in line or "<NA>" in line] == []
 

@@ -50,7 +50,7 @@ def ray_with(monkeypatch: pytest.MonkeyPatch) -> Nodes:
             code = replace(this_code(), sources="changed") if node_id == changed else this_code()
             return Look(machine=machine.node(node_id), code=code, sees_folder=True, problem=None)
 
-        found = PretendRay(alive, {"look_at_node": look, "make_teacher": lambda _: TEACHER})
+        found = PretendRay(alive, {"look_at_node": look, "make_teacher": lambda _: [1, 2, TEACHER]})
         for module in (cluster, actor, shared):
             monkeypatch.setattr(module, "ray", found)
         return found
@@ -104,7 +104,9 @@ def test_the_teacher_has_a_place_wherever_a_trial_has(
     ray.busy_cpus = busy
     scenario = load_scenario("digits")
     tasks = RayTasks(ray, Resources(cpus=1, gpus=1))
-    assert tasks.train_teacher(scenario, Classification().load(scenario, tmp_path), "t") == TEACHER
+    heard: list[int] = []
+    assert tasks.train_teacher(scenario, Classification().load(scenario, tmp_path), "t", heard.append) == TEACHER
+    assert heard == [1, 2]
 
 
 def test_the_teacher_computes_with_all_cpus_of_its_node(ray_with: Nodes) -> None:

@@ -38,7 +38,7 @@ def test_the_second_command_finds_the_teacher_that_the_first_has_trained(
 ) -> None:
     said: list[str] = []
     first = kept_or_trained(scenario, digits, cache, lambda: teacher, said.append)
-    assert said == [f"training the teacher, {scenario.teacher}"]
+    assert said == [f"training the teacher, {scenario.teacher}, 2 epochs"]
     assert first is teacher
     assert same(kept_or_trained(scenario, digits, cache, never, said.append), teacher)
     assert len(said) == 1, "nothing is said of a teacher that is there"

@@ -30,6 +30,7 @@ class Report:
     data: Sequence[Table]  # in base units, costs and verdicts side by side
     notes: Sequence[str] = ()  # what a machine's tables do not say
     files: Mapping[Path, str] = field(default_factory=dict)  # what was written beside them, in words
+    studies: Sequence[str] = ()  # whose runs come together
 
     def frame(self) -> pd.DataFrame:
         """All tables in base units as one; the column ``comparison`` tells them apart."""
@@ -54,6 +55,7 @@ def report(
     store: str | Path = "./runs",
     *,
     by: str = "energy",
+    study: str | None = None,
     budget: str | None = None,
     accounting: str = ACCOUNTINGS[0],
     html: str | Path | None = None,
@@ -69,7 +71,8 @@ def report(
 ) -> Report:
     """The ranking of everything in a store: costs, and with replicates verdicts, for each scenario and budget.
 
-    ``by`` is the currency whose least is first, ``accuracy`` or ``named``. ``budget`` cuts every run where it had spent
+    ``by`` is the currency whose least is first, ``accuracy`` or ``named``. ``study`` is the id or name of one study, or
+    latest; without it all of them come together. ``budget`` cuts every run where it had spent
     so much. ``accounting`` is of modelled RAM and idle energy: by-the-hour, as charged, or own-pace, of the time
     undisturbed. ``html`` (a file), ``pdf`` (a file or a folder), ``png``, ``svg`` and ``tex`` (folders) are written
     beside it, figures ``width`` wide (column, page or inches) and in a ``style`` of matplotlib's. ``country``,
@@ -84,19 +87,21 @@ def report(
         raise unknown("accounting", accounting, ACCOUNTINGS)
     writing = Writing(currency=currency_of(by), order=by, width=width, style=style)
     recomputed = any(factor is not None for factor in (country, carbon_intensity, pue))
-    records = _accounted(_recorded(store, epochs=html is not None or budget is not None), accounting)
+    records = _accounted(_recorded(store, study, epochs=html is not None or budget is not None), accounting)
+    together = _studies(records)
     if recomputed:
         from analysis.runs.carbon import recompute
 
         records = recompute(records, country=country, carbon_intensity=carbon_intensity, pue=pue)
     if budget is not None:
-        return _replayed(records, str(store), budget, by, recomputed=recomputed)
+        return replace(_replayed(records, str(store), budget, by, recomputed=recomputed), studies=together)
     return Report(
         title=str(store),
         files=writing.files(records, wanted),
         tables=ranking_tables(records, by, recomputed=recomputed),
         data=data_tables(records, by),
         notes=_sources(records, recomputed=recomputed),
+        studies=together,
     )
 
 
@@ -115,9 +120,16 @@ def analyse(name: str, store: str | Path = "./runs", *, by: str = "energy") -> R
     return Report(title=f"{name} of {store}", tables=tables, data=tables)
 
 
-def _recorded(store: str | Path, *, epochs: bool) -> Records:
-    """The records of the store. Raises StoreError where there are none."""
-    records = open_store(store).records(epochs=epochs)
+def _studies(records: Records) -> list[str]:
+    """The ids of the studies that come together, each with all of its parts."""
+    from tune_kd.store.ids import base_id
+
+    return sorted(set(records.runs["study_id"].dropna().map(base_id)))
+
+
+def _recorded(store: str | Path, study: str | None, *, epochs: bool) -> Records:
+    """The records of the store, or of one study. Raises StoreError where there are none."""
+    records = open_store(store).records(epochs=epochs, study=study)
     if records.runs.empty:
         raise StoreError(f"there are no runs in the store {store}; `tune-kd run --store {store}` makes one")
     return records

@@ -25,6 +25,7 @@ def run(
     student: str | None = None,
     recipe: str | None = None,
     epochs: int | None = None,
+    teacher_epochs: int | None = None,
     batch_size: int | None = None,
     synthesis: str | None = None,
     validation: str | None = None,
@@ -62,6 +63,7 @@ def run(
     country: str | None = None,
     carbon_intensity: float | None = None,
     pue: float = 1.0,
+    log_to: list[str] | None = None,
 ) -> Outcome:
     """Run one policy."""
 
@@ -80,6 +82,7 @@ def compare(
     student: str | None = None,
     recipe: str | None = None,
     epochs: int | None = None,
+    teacher_epochs: int | None = None,
     batch_size: int | None = None,
     synthesis: str | None = None,
     validation: str | None = None,
@@ -117,6 +120,7 @@ def compare(
     country: str | None = None,
     carbon_intensity: float | None = None,
     pue: float = 1.0,
+    log_to: list[str] | None = None,
 ) -> Outcome:
     """Run several policies on the same scenario under the same budget, replicate by replicate."""
 
@@ -146,6 +150,7 @@ def extend(
     country: str | None = None,
     carbon_intensity: float | None = None,
     pue: float = 1.0,
+    log_to: list[str] | None = None,
 ) -> Outcome:
     """Bring a study to ``replicates`` in all. Recorded ones are not run again, new ones are paired like them.
 
@@ -177,6 +182,7 @@ def resume(
     country: str | None = None,
     carbon_intensity: float | None = None,
     pue: float = 1.0,
+    log_to: list[str] | None = None,
 ) -> Outcome:
     """Resume a run or a study by its id; by default the latest unfinished study.
 
@@ -215,6 +221,7 @@ def study(
     country: str | None = None,
     carbon_intensity: float | None = None,
     pue: float = 1.0,
+    log_to: list[str] | None = None,
 ) -> Outcome:
     """Run one of the paper's tables or figures (:data:`tune_kd.planning.paper_catalogue.STUDIES`), full or small.
 
@@ -239,6 +246,7 @@ def plan(
     student: str | None = None,
     recipe: str | None = None,
     epochs: int | None = None,
+    teacher_epochs: int | None = None,
     batch_size: int | None = None,
     synthesis: str | None = None,
     validation: str | None = None,

@@ -15,7 +15,7 @@ from typing import Any
 from tune_kd.config.keywords import from_keywords
 from tune_kd.execution import calibrate
 from tune_kd.execution.comparisons import execute_all, planned_rows
-from tune_kd.execution.inputs import read_data, show_data
+from tune_kd.execution.inputs import read_data, show_data, show_networks
 from tune_kd.execution.study import execute
 from tune_kd.history import extend as extending
 from tune_kd.history import resume as resuming
@@ -62,6 +62,7 @@ def resume(run: str | None = None, *, force: bool = False, execution: Execution,
         of_part = [row for row in rows if row.study_id == part.study_id]
         data = read_data(part, execution, progress)
         show_data(data, progress, shown)
+        show_networks(part.scenario, data, progress, shown)
         resuming.check_unchanged(of_part, data, force=force)
     return execute_all(parts, {row.run_id: row for row in rows}, store, execution, progress)
 
@@ -86,6 +87,7 @@ def extend(
     execution = resuming.as_recorded(execution, store, before)
     data = read_data(more, execution, progress)
     show_data(data, progress, set())
+    show_networks(more.scenario, data, progress, set())
     resuming.check_unchanged(before, data, force=force)
     rows = plan_rows(more, data, store)
     extending.take_over_changes(rows, before)
@@ -133,6 +135,7 @@ def _study(policies: Sequence[str], name: str, planning: Planning, execution: Ex
     _before_reading([study], execution, progress)
     data = read_data(study, execution, progress)
     show_data(data, progress, set())
+    show_networks(study.scenario, data, progress, set())
     if study.needs_calibration:
         before = calibration.kept(study, execution, data.split_sha256)
         measured = before or calibrate.measure(study, data, execution, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -83,6 +83,6 @@ def _option_of(field: inspect.Parameter, words: Any) -> inspect.Parameter:
 POLICY_FORM = "see tune-kd list policies; or FILE.py:Class, one of your own, whose code is run"
 
 
-def policy_names(policies: str) -> list[str]:
-    """The names in ``--policies``."""
-    return [name.strip() for name in policies.split(",") if name.strip()]
+def policy_names(policies: Sequence[str]) -> list[str]:
+    """The names in all ``--policies`` that were given."""
+    return [name.strip() for given in policies for name in given.split(",") if name.strip()]

@@ -35,6 +35,15 @@ class Layout:
             complete=one_of(ORDERS),
         ),
     ] = "energy"
+    study: Annotated[
+        str | None,
+        option(
+            OPTIONS,
+            "One study alone: its id, its name (the latest of that name), or latest.",
+            "ID|NAME|latest",
+            default="all that the store has",
+        ),
+    ] = None
     budget: Annotated[
         str | None,
         option(

@@ -36,6 +36,9 @@ WORDS: dict[str, Any] = {
         complete=one_of(RECIPES),
     ),
     "epochs": option(WHAT, "Epochs of a trial; milestones move in proportion.", "N"),
+    "teacher_epochs": option(
+        WHAT, "Epochs of the teacher, which is trained before; milestones move in proportion.", "N"
+    ),
     "batch_size": option(WHAT, "Images of a student's batch.", "N"),
     "synthesis": option(
         WHAT,
@@ -118,6 +121,13 @@ WORDS: dict[str, Any] = {
     "country": option(CARBON, "Whose energy mix, as in DEU or DE.", "ISO", default="the world average"),
     "carbon_intensity": option(CARBON, "Your own figure, in g CO2e/kWh.", "X", default="the country's"),
     "pue": option(CARBON, "The data centre's energy over its computers'.", "X"),
+    "log_to": option(
+        SHOWN,
+        "Log trials to a page that you have open, too, as they go: TensorBoard's or MLflow's; repeat it for more.",
+        "tensorboard:DIR|mlflow:URI",
+        "--log-to",
+        default="none",
+    ),
     "quiet": option(SHOWN, "No progress, only results and notices.", "", "--quiet", "-q"),
     "json": option(SHOWN, "One JSON document on stdout instead of the table.", "", "--json"),
 }

@@ -51,7 +51,7 @@ from tune_kd.training.process import device, prepare_process
 from tune_kd.training.side_by_side import SideBySide
 from tune_kd.training.stackable import Stacking, try_stacking
 from tune_kd.training.student import TrialSpec
-from tune_kd.training.teacher import Teacher, obtain_teacher
+from tune_kd.training.teacher import Teacher, obtaining_teacher
 from tune_kd.training.teacher_outputs import teach
 from tune_kd.training.trial import Place, Trial
 
@@ -186,17 +186,17 @@ def _examined(test: Mapping[str, Any], shared: Shared, late_s: float) -> dict[st
     return {**columns, "energy_test_j": meter.close().total_j}
 
 
-def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) -> Teacher:
-    """Ray task: obtain the scenario's teacher, metered under its ``name``.
+def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) -> Iterator[int | Teacher]:
+    """Ray task: the number of each epoch of the scenario's teacher, then the teacher, metered under its ``name``.
 
     It computes with all CPUs of its node, however few are reserved: as a rule, every run waits for it. Where others go
     on meanwhile, its account has what these leave.
     """
     prepare_process(cpus_of_this_node())
     meter = meter_here(once(f"teacher {name}"), cpus=cpus_of_this_task(), spare=True)
-    teacher = obtain_teacher(scenario, data, device=device(gpus), meter=meter)
+    teacher = yield from obtaining_teacher(scenario, data, device=device(gpus), meter=meter)
     meter.close()
-    return teacher
+    yield teacher
 
 
 def compute_outputs(config: Mapping[str, Any], shared: Shared) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tune_kd.execution.inputs import read_data, show_data
+from tune_kd.execution.inputs import read_data, show_data, show_networks
 from tune_kd.execution.study import execute
 from tune_kd.history.records import RunRow
 from tune_kd.planning.execution_options import Execution
@@ -20,6 +20,7 @@ def planned_rows(comparisons: Sequence[Study], execution: Execution, progress: P
     for comparison in comparisons:
         data = read_data(comparison, execution, progress)
         show_data(data, progress, shown)
+        show_networks(comparison.scenario, data, progress, shown)
         rows.update({plan.run_id: RunRow.planned(comparison, plan, data) for plan in comparison.runs})
     return rows
 

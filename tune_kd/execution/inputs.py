@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+
+from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.data.summary import in_words, remarks
+from tune_kd.formats import plural
 from tune_kd.models import compiler
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
@@ -38,3 +42,20 @@ def show_data(data: ImageData, progress: Progress, shown: set[str]) -> None:
     progress.data_read(summary)
     for text in remarks(data):
         progress.note(text)
+
+
+def show_networks(scenario: Scenario, data: ImageData, progress: Progress, shown: set[str]) -> None:
+    """Show what is trained on these data, unless ``shown`` has that line already: both networks and their sizes."""
+    task = task_of(scenario)
+    with torch.random.fork_rng(devices=[]):
+        sizes = {
+            name: sum(parameter.numel() for parameter in task.build(name, data).parameters())
+            for name in (scenario.teacher, scenario.student)
+        }
+    line = (
+        f"teacher {scenario.teacher}, {sizes[scenario.teacher]:,} parameters · student {scenario.student}, "
+        f"{sizes[scenario.student]:,} parameters, {plural(scenario.trial_epochs, 'epoch')} a trial"
+    )
+    if line not in shown:
+        shown.add(line)
+        progress.data_read(line)

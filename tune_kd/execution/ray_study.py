@@ -154,7 +154,8 @@ def parts_on_ray(
         scenario, identity = part.scenario, teacher_id(part.scenario, data)
         steps = steps_per_epoch(training_images(scenario, data), scenario.recipe.batch_size)
         if taught := any(needs_teacher(plan, steps, execution) for plan in part.runs):
-            train = partial(tasks.train_teacher, scenario, images, identity)
+            told = partial(progress.teacher_epoch, scenario.teacher, scenario.teacher_recipe.epochs)
+            train = partial(tasks.train_teacher, scenario, images, identity, told)
             obtain = partial(kept_or_trained, scenario, data, execution.home, train, progress.stage)
             study.teachers.ask(identity, obtain)
         stacking = None if tried is None else study.ray.get(tried)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tune_kd.cluster.session import Resources
@@ -30,23 +31,27 @@ class RayTasks:
         cpus, gpus = self._resources.cpus, self._resources.gpus
         return self._try.options(num_cpus=0, num_gpus=gpus).remote(scenario, data, cpus, gpus)
 
-    def train_teacher(self, scenario: Scenario, images: Any, name: str) -> Teacher:
+    def train_teacher(self, scenario: Scenario, images: Any, name: str, told: Callable[[int], None]) -> Teacher:
         """Train the scenario's teacher, metered under ``name``, and wait for it. Raises RunFailed.
 
-        ``images`` is a reference to the part's ImageData, test images included.
+        ``images`` is a reference to the part's ImageData, test images included. ``told`` is called with the number of
+        each epoch that has ended.
         """
         # What a job reserves, there is room for. All CPUs of a node might never be free: a job's driver holds one.
         cpus, gpus = self._resources.cpus, self._resources.gpus
         train = self._make.options(num_cpus=cpus, num_gpus=gpus)
         try:
             self._training = train.remote(scenario, images, name, gpus)
-            teacher: Teacher = self._ray.get(self._training)
+            for item in map(self._ray.get, self._training):
+                if isinstance(item, Teacher):
+                    return item
+                told(item)
         except self._ray.exceptions.RayError as error:
             if isinstance(cause := getattr(error, "cause", None), RunFailed):  # its text is a whole line already
                 raise cause from error
             reason = str(error).strip().splitlines()[-1]
             raise RunFailed(f"the teacher {scenario.teacher} could not be trained: {reason}") from error
-        return teacher
+        raise RunFailed(f"the teacher {scenario.teacher} could not be trained: its worker ended without it")
 
     def cancel(self) -> None:
         """End the training of a teacher that is under way: :meth:`train_teacher` raises RunFailed."""

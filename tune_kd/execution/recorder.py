@@ -39,9 +39,9 @@ class _Ended:
 class Recorder:
     """A listener with a journal for each attempt. A journal is sealed once the attempt is complete.
 
-    It is complete when its checkpoint has been tested and its node's meter has closed its account. ``charge`` is
-    called with the closed account. ``request_test`` asks for a test, given trial and attempt; what comes of it is
-    told to :meth:`tested` or :meth:`not_tested`.
+    It is complete when its checkpoint has been tested and its node's meter has closed its account. ``told`` is called
+    with what is added: the closed account, and the test. ``request_test`` asks for a test, given trial and attempt;
+    what comes of it is told to :meth:`tested` or :meth:`not_tested`.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class Recorder:
         request_test: Callable[[str, int], object],
         meters: NodeMeters,
         carbon: Carbon,
-        charge: Listener,
+        told: Listener,
     ) -> None:
         self._store, self._request_test, self._meters = store, request_test, meters
-        self._carbon, self._charge = carbon, charge
+        self._carbon, self._told = carbon, told
         self._journals: dict[Key, Journal] = {}
         self._reported: dict[Key, EpochReport] = {}  # the last of each attempt
         self._ended: dict[Key, _Ended] = {}
@@ -89,6 +89,7 @@ class Recorder:
             self._store.rewrite([*ended.sealed, event])
         else:
             self._journals[trial_id, attempt].append(event)
+        self._told(event)
         self.collect()
 
     def not_tested(self, trial_id: str, attempt: int, reason: str) -> None:
@@ -167,7 +168,7 @@ class Recorder:
             **closed.pace.columns(),
         )
         self._journals[event.trial_id, event.attempt].append(metered)
-        self._charge(metered)
+        self._told(metered)
         ended.metered = True
 
     def _seal(self, key: Key) -> None:

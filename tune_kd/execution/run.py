@@ -123,7 +123,7 @@ class Run:
         self.scheduler = plan.policy.scheduler()
         if self.scheduler:
             history.replay_scheduler(self.scheduler)
-        self._recorder = Recorder(self._store, self._ask_for_test, study.cluster.meters, study.carbon, self._charge)
+        self._recorder = Recorder(self._store, self._ask_for_test, study.cluster.meters, study.carbon, self._told)
         listeners: list[Listener] = [
             study.cluster.watch,
             self.ledger,
@@ -134,11 +134,6 @@ class Run:
         self.trials = RunTrials(plan, searcher, self.ledger, study.carbon, listeners, history)
         for sealed in history.untested:
             self._recorder.test_late(sealed)
-
-    def _charge(self, account: Event) -> None:
-        """Charge the closed account of an attempt, and show it."""
-        self.ledger(account)
-        self._progress.event(account)
 
     def _shares_images(self, history: RunHistory) -> bool:
         """Do its trials share synthesised images? A resumed run goes on as it began, a new one as the user says."""
@@ -327,6 +322,11 @@ class Run:
             )
         for problem in [*self._recorder.problems, *trials.tracebacks, *unmeasured]:
             self._progress.note(problem)
+
+    def _told(self, event: Event) -> None:
+        """What the recorder adds to the events of a trial."""
+        self.ledger(event)
+        self._progress.event(event)
 
     def _lost_nodes(self, event: Event) -> None:
         """Write the run's nodes as soon as one is lost: the driver may not live to do it at the end."""

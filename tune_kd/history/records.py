@@ -69,6 +69,8 @@ class RunRow:
                 "budget_currency": plan.budget.currency,
                 "budget_limit": plan.budget.limit,
                 "budget_text": plan.budget_text,
+                "trials_at_most": plan.trials_at_most,
+                "trial_epochs": plan.scenario.trial_epochs,
                 "target_accuracy": plan.target_accuracy,
                 **_of_data(data, plan.scenario),
                 "status": "planned",

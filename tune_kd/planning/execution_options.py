@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tune_kd.config.address import check_address
+from tune_kd.config.log_to import LogTo
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import Carbon, carbon
 from tune_kd.meter.options import Metering
@@ -37,6 +38,7 @@ class Execution(Metering):
     country: str | None = None
     carbon_intensity: float | None = None  # g CO2e/kWh; None: the country's
     pue: float = 1.0
+    log_to: list[str] | None = None  # pages of others: tensorboard:DIR, mlflow:URI
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,6 +48,7 @@ class Execution(Metering):
                 raise InputError(f"--{name.replace('_', '-')} must be ≥ {bound}, got {value}")
         if not (str(self.side_by_side) == AUTO or (str(self.side_by_side).isdecimal() and int(self.side_by_side) > 0)):
             raise InputError(f"--side-by-side must be {AUTO} or a number ≥ 1, got {self.side_by_side}")
+        _ = self.logs
 
     @property
     def students(self) -> int | None:
@@ -62,6 +65,13 @@ class Execution(Metering):
         """How joules become g CO2e. Raises InputError for an unknown country or an impossible number."""
         return carbon(self.country, self.carbon_intensity, self.pue)
 
+    @property
+    def logs(self) -> list[LogTo]:
+        """The places beside the store that it is logged to. Raises InputError for one that is none."""
+        if isinstance(self.log_to, str):
+            raise InputError(f"log_to must be a list of places, got the text {self.log_to!r}")
+        return [LogTo.parsed(text) for text in self.log_to or []]
+
     def check(self) -> None:
         """See that all of it can be used, before data are read. Raises InputError."""
         if self.address is not None:
@@ -69,6 +79,8 @@ class Execution(Metering):
         self.home.check_folder()
         self.home.check()
         _ = self.carbon
+        for place in self.logs:
+            place.check()
 
     def with_carbon(self, recorded: Carbon) -> Execution:
         """The same with the carbon intensity and PUE that a study was recorded with."""

@@ -21,6 +21,7 @@ SHORT_FOR_SET = {
     "student": "student",
     "recipe": "recipe_name",
     "epochs": "recipe.epochs",
+    "teacher_epochs": "teacher_recipe.epochs",
     "batch_size": "recipe.batch_size",
     "synthesis": "synthesis.method",
     "validation": "synthesis.validation",
@@ -51,6 +52,7 @@ class Planning:
     student: str | None = None
     recipe: str | None = None
     epochs: int | None = None
+    teacher_epochs: int | None = None
     batch_size: int | None = None
     synthesis: str | None = None  # train on images that this method makes out of the teacher
     validation: str | None = None  # then: real images, or synthetic ones

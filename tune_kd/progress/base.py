@@ -25,7 +25,10 @@ class Progress:
         """Other programs keep this machine busy: how much, and what that means, in one line."""
 
     def data_read(self, text: str) -> None:
-        """The data are read: their classes, images per part and test set, in one line."""
+        """The data are read: a line on their classes, images per part and test set, and one on the networks."""
+
+    def teacher_epoch(self, name: str, epochs: int, epoch: int) -> None:
+        """A teacher has been trained for ``epoch`` of its ``epochs``."""
 
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         """A run begins; ``ledger`` is its own, up to date at every event."""

@@ -52,6 +52,11 @@ class RichProgress(Watching):
         self.live.start()
         self._show()
 
+    def teacher_epoch(self, name: str, epochs: int, epoch: int) -> None:
+        self.preparing = self.teacher_line(name, epochs, epoch) if epoch < epochs else ""
+        if self.clock() - self.shown_s >= REDRAW_S:
+            self._show()
+
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         super().run_started(plan, ledger)
         self.preparing = ""

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from tune_kd import formats
 from tune_kd.progress.base import Progress
-from tune_kd.progress.state import AttemptView, RunView
+from tune_kd.progress.state import AttemptView, RunView, time_left_s
 from tune_kd.store.ids import base_id
 
 if TYPE_CHECKING:  # a display is on the screen before torch, which these need, is loaded
@@ -44,12 +44,21 @@ class Watching(NotesOnly):
         self.clock = clock
         self.planned: tuple[RunPlan, ...] = ()
         self.runs: dict[str, RunView] = {}
+        self._first_s = dict[str, float]()  # by teacher, when its first epoch had ended
 
     def study_started(self, parts: Sequence[Study], store: str) -> None:
         self.planned = tuple(chain.from_iterable(part.runs for part in parts))
 
     def data_read(self, text: str) -> None:
         self.note(text)
+
+    def teacher_line(self, name: str, epochs: int, epoch: int) -> str:
+        """``training the teacher, resnet18, epoch 12 of 100, 1 min 20 s left``; the first epoch tells no time."""
+        now_s = self.clock()
+        since_s = now_s - self._first_s.setdefault(name, now_s)
+        left_s = time_left_s(epoch / epochs, since_s, 1 / epochs)
+        left = [f"{formats.duration(left_s)} left"] if left_s else []
+        return ", ".join([f"training the teacher, {name}, epoch {epoch} of {epochs}", *left])
 
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         run = RunView.begin(plan, ledger, self.clock())

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class RecordedStore(Store, Recorded):
     """A store, and what can be asked of all of its runs."""
 
-    def records(self, *, epochs: bool = False) -> Records:
+    def records(self, *, epochs: bool = False, study: str | None = None) -> Records:
+        """The tables, with what each run came to; of one ``study`` by its id, its name, or latest, if it is given."""
         from analysis.runs.reading import read
 
-        return read(self, epochs=epochs)
+        return read(self, study_id=study, epochs=epochs)
 
     @staticmethod
     def schema() -> str:

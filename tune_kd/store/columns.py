@@ -102,6 +102,8 @@ RUNS = (
     C("budget_currency", "string", "", "trials, epochs, flops, joules, gco2e or seconds"),
     C("budget_limit", "double", "currency", "the budget, in the currency's base unit"),
     C("budget_text", "string", "", "the budget as it was asked for"),
+    C("trials_at_most", "int", "trials", "most trials that the run can have; null: not known beforehand"),
+    C("trial_epochs", "int", "epochs", "epochs of a whole trial"),
     C("target_accuracy", "double", "fraction", "target track: the validation accuracy at which the run stops"),
     C("spent", "double", "currency", "what the ledger charged"),
     C("overshoot", "double", "currency", "spent beyond the limit"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +12,13 @@ from tune_kd.errors import InputError, StoreError
 from tune_kd.events import Event
 from tune_kd.storage.lease import Lease
 from tune_kd.store.files import names
+from tune_kd.store.files.driver import Driver
 from tune_kd.store.files.local_files import Files
 from tune_kd.store.files.stamp import Fault
 from tune_kd.store.reading.export import export
 from tune_kd.store.reading.reader import Reader
 from tune_kd.store.reading.run_list import RunRecord, incumbent, list_runs, require_run, show_run
+from tune_kd.store.reading.under_way import UnderWay, under_way
 from tune_kd.store.upkeep.compact import compact
 from tune_kd.store.upkeep.merge import Merged, merge
 from tune_kd.store.upkeep.packing import maintenance
@@ -67,6 +68,18 @@ class Store:
     def nodes(self, columns: Collection[str] | None = None, *, run_ids: Collection[str] | None = None) -> pd.DataFrame:
         """One row a node of a run."""
         return self.reader.frame("nodes", columns, run_ids)
+
+    def under_way(self, *, run_ids: Collection[str] | None = None) -> UnderWay:
+        """The attempts that are not sealed yet, from their journals: see :class:`UnderWay`.
+
+        Read it before the tables: an attempt that is sealed in between is in both then, and not in neither. The
+        journals of a store at a URL are on the machine that writes them.
+        """
+        return under_way(self.files.state / names.JOURNALS, run_ids)
+
+    def driver(self, run_id: str) -> Driver | None:
+        """The process that drives the run, or drove it when it died; None of a run that has ended or not begun."""
+        return Driver.named_in(self.lease_path(run_id))
 
     def query(self, sql: str) -> pd.DataFrame:
         """The result of a duckdb query over the views ``runs``, ``trials``, ``reports`` and ``nodes``."""
@@ -134,7 +147,7 @@ class Store:
                 f"run {run_id} is being driven by {path.read_text().strip() or 'another process'}; wait or stop it"
             )
         os.ftruncate(lease.descriptor, 0)
-        os.write(lease.descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        os.write(lease.descriptor, f"{Driver.here()}\n".encode())
         try:
             yield
         except BaseException:

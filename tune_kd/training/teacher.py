@@ -6,12 +6,12 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from tune_kd.config.seeds import teacher_seed
 from tune_kd.data.batches import Batch, steps_per_epoch
 from tune_kd.data.shared_memory import pack, unpack
 from tune_kd.errors import InputError, RunFailed, StoreError
+from tune_kd.formats import plural
 from tune_kd.meter import flops
 from tune_kd.meter.base import Meter
 from tune_kd.models import fast
@@ -68,6 +69,10 @@ class Teacher:
         model = task_of(scenario).build(scenario.teacher, data)
         model.load_state_dict(self.weights)
         return model.eval().requires_grad_(False)
+
+
+Training = Generator[int, None, Teacher]
+"""The training of a teacher: the number of each epoch when it has ended, 1 is the first; it returns the teacher."""
 
 
 def teacher_id(scenario: Scenario, data: Data) -> str:
@@ -167,17 +172,24 @@ def check_networks(scenario: Scenario, data: Data) -> None:
 
 
 def _what_is_done(scenario: Scenario) -> str:
-    what = "training the teacher" if scenario.teacher_checkpoint is None else "testing the teacher that was given"
-    return f"{what}, {scenario.teacher}"
+    if scenario.teacher_checkpoint is not None:
+        return f"testing the teacher that was given, {scenario.teacher}"
+    return f"training the teacher, {scenario.teacher}, {plural(scenario.teacher_recipe.epochs, 'epoch')}"
 
 
 def obtain_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter: Meter) -> Teacher:
+    """The scenario's teacher: see :func:`obtaining_teacher`."""
+    return _result(obtaining_teacher(scenario, data, device=device, meter=meter))
+
+
+def obtaining_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter: Meter) -> Training:
     """The scenario's teacher: made of its ``teacher_checkpoint`` if it names one, else trained.
 
-    Raises InputError for a checkpoint of no use, RunFailed for a training that diverges.
+    Gives the number of each epoch when it has ended. Raises InputError for a checkpoint of no use, RunFailed for a
+    training that diverges.
     """
     if scenario.teacher_checkpoint is None:
-        return train_teacher(scenario, data, device=device, meter=meter)
+        return (yield from training_teacher(scenario, data, device=device, meter=meter))
     model = task_of(scenario).build(scenario.teacher, data)
     model.load_state_dict(_given_weights(scenario, model))
     return Teacher(
@@ -204,9 +216,23 @@ def _given_weights(scenario: Scenario, model: nn.Module) -> dict[str, Tensor]:
 
 
 def train_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter: Meter) -> Teacher:
+    """The scenario's teacher, trained: see :func:`training_teacher`."""
+    return _result(training_teacher(scenario, data, device=device, meter=meter))
+
+
+def _result(training: Training) -> Teacher:
+    while True:
+        try:
+            next(training)
+        except StopIteration as end:
+            return cast(Teacher, end.value)
+
+
+def training_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter: Meter) -> Training:
     """Train the scenario's teacher on the labels alone, by its own recipe; the weights of the last epoch count.
 
-    Raises RunFailed in the first epoch whose loss or weights are not finite.
+    Gives the number of each epoch when it has ended. Raises RunFailed in the first epoch whose loss or weights are not
+    finite.
     """
     started, recipe, task = time.perf_counter(), scenario.teacher_recipe, task_of(scenario)
     seed = teacher_seed(scenario.teacher_seed)
@@ -227,6 +253,7 @@ def train_teacher(scenario: Scenario, data: Data, *, device: torch.device, meter
         loss = loop.train_epoch(model, batches, optimizer, schedule, loss_of).item()
         if not math.isfinite(loss) or loop.not_finite(model.state_dict()):
             raise RunFailed(_diverged(scenario, epoch + 1))
+        yield epoch + 1
     energy = meter.mark()
     counted = flops.count(model, task.image_shape(data))
     scores = _scores(model, data, device, scenario)

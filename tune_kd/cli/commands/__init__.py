@@ -4,6 +4,7 @@ from tune_kd.cli.commands import run as run  # isort: skip
 from tune_kd.cli.commands import study as study  # isort: skip
 from tune_kd.cli.commands import plan as plan  # isort: skip
 from tune_kd.cli.commands import report as report  # isort: skip
+from tune_kd.cli.commands import watch as watch  # isort: skip
 from tune_kd.cli.commands import explain as explain  # isort: skip
 from tune_kd.cli.commands import analyse as analyse  # isort: skip
 from tune_kd.cli.commands import list as list  # isort: skip

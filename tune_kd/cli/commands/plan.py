@@ -34,7 +34,7 @@ NOTHING_MEASURED = (
 @with_options(WORDS)
 def plan(
     *,
-    policies: Annotated[str, option(SEARCH, f"How τ is chosen, commas between: {POLICY_FORM}.", "NAME,NAME,…")],
+    policies: Annotated[list[str], option(SEARCH, f"How τ is chosen, commas between: {POLICY_FORM}.", "NAME,NAME,…")],
     store: Annotated[str, option(WHERE, "Earlier records, of which a trial's cost is taken.", STORE)] = "./runs",
     cache: Annotated[
         str | None, option(WHERE, "Where a calibration is kept, that is taken otherwise.", "DIR", default=CACHE)

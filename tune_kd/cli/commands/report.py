@@ -19,6 +19,7 @@ from tune_kd.cli.shown.ranking_tables import print_report
         "tune-kd report runs --by accuracy --format md",
         "tune-kd report runs --country DEU --html report.html",
         "tune-kd report runs --by flops --pdf figures/ --format latex",
+        "tune-kd report runs --study latest",
         "tune-kd report runs --budget 50Wh",
         "tune-kd report runs --accounting own-pace",
     )
@@ -38,4 +39,7 @@ def report(
     found = report(store, **shown, **asdict(files), **asdict(factors))
     for line in found.files.values():
         say(line)
+    if several := found.studies[1:]:
+        first, count = found.studies[0], len(found.studies)
+        say(f"all {count} studies of {store} together, {first} to {several[-1]}; --study latest shows one")
     print_report(found, layout.form)

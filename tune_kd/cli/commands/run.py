@@ -59,7 +59,7 @@ def run(
 def compare(
     *,
     policies: Annotated[
-        str | None,
+        list[str] | None,
         option(
             SEARCH, f"How τ is chosen, commas between: {POLICY_FORM}.", "NAME,NAME,…", default="required but to extend"
         ),
@@ -80,7 +80,7 @@ def compare(
         _check_extension(extend, policies, planning)
         extend_study(extend, planning.replicates, execution, shown, force=force)
         return
-    if policies is None:
+    if not policies:
         raise InputError("nothing to compare: give --policies, as in --policies grid,stochastic, or --extend STUDY")
     if force:
         raise InputError("--force is for --extend STUDY; a new study has nothing that could have changed")
@@ -102,10 +102,10 @@ def _check_at_once(policies: Sequence[str], planning: Planning) -> None:
     check_at_once(policies, planning)
 
 
-def _check_extension(study_id: str, policies: str | None, planning: Planning) -> None:
+def _check_extension(study_id: str, policies: Sequence[str] | None, planning: Planning) -> None:
     """Raises InputError where ``compare --extend`` was given what the study settled when it was planned."""
     planned = [f"--{name.replace('_', '-')}" for name in changed(planning) if name != "replicates"]
-    if refused := [*(["--policies"] if policies is not None else []), *planned]:
+    if refused := [*(["--policies"] if policies else []), *planned]:
         raise InputError(f"--extend goes on as study {study_id} was planned; leave out {', '.join(refused)}")
 
 

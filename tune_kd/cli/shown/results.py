@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tune_kd.cli.shown.ranking_tables import print_json, print_tables
+from tune_kd.store.ids import base_id
 
 if TYPE_CHECKING:
     from analysis.runs.reading import Records
@@ -26,7 +27,9 @@ def show_results(outcome: Outcome, *, store: str, as_json: bool) -> None:
         return
     print_tables(records, policies)
     print(f"\nThe records are in {store}, study {study_id}.")
-    print(f"Go on with: tune-kd report{'' if store == DEFAULT_STORE else f' {store}'}")
+    others = set(outcome.store.runs(["study_id"])["study_id"].dropna().map(base_id)) - {base_id(study_id)}
+    alone = f" --study {study_id}" if others else ""
+    print(f"Go on with: tune-kd report{'' if store == DEFAULT_STORE else f' {store}'}{alone}")
 
 
 def document(records: Records, study_id: str, policies: list[str], store: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,7 +22,7 @@ def listings(record: RunRecord) -> Iterator[Listing]:
             f"{formats.score_name(part, record.run['metric'] or formats.UNNAMED)} %" for part in ("val", "test")
         )
         yield Listing(
-            headers=("trial", "attempt", "status", "τ", "epochs", val, test, "energy", "took"),
+            headers=("trial", "attempt", "status", "with", "epochs", val, test, "energy", "took"),
             rows=[_trial(row) for row in plain_rows(record.trials)],
             least=("attempt", "took", "epochs", val),
         )
@@ -47,7 +48,7 @@ def _trial(row: Mapping[str, Any]) -> tuple[str, ...]:
         row["trial_id"].rpartition("-")[2],
         str(row["attempt"]),
         row["status"] if row["diverged_epoch"] is None else f"{row['status']}, diverged in {row['diverged_epoch']}",
-        formats.tau(row["tau"], row["tau"]),
+        formats.params(json.loads(row["params_json"] or "{}"), row["tau"], row["tau"]),
         str(row["epochs"]),
         formats.percentage(row["val_score"]),
         formats.percentage(row["test_score"]),

@@ -28,6 +28,9 @@ _RUNS = """
 """
 
 
+LATEST = "latest"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """All records of one run."""
@@ -70,6 +73,23 @@ def named(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     if found.empty:
         raise unknown("run or study", name, {*runs["run_id"], *runs["study_id"].dropna()})
     return found
+
+
+def of_study(runs: pd.DataFrame, study: str) -> pd.DataFrame:
+    """The rows of one study with all its parts; ``runs`` have ``study_id`` and ``study``.
+
+    ``study`` is its id, its name (of several studies with that name the latest is meant), or :data:`LATEST`. Raises
+    InputError, with the nearest, for a study that is not there.
+    """
+    ids, names = runs["study_id"].fillna(""), runs["study"].fillna("")
+    whole = ids.map(base_id)  # ids begin with the time at which they were planned
+    found = (ids == study) | (whole == study)
+    if not found.any():
+        mine = whole if study == LATEST else whole[names == study]
+        found = whole == mine.max()
+    if not found.any():
+        raise unknown("study", study, {LATEST, *whole[whole != ""], *names[names != ""]})
+    return runs[found]
 
 
 def require_run(reader: Reader, run_id: str) -> None:
