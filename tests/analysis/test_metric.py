@@ -89,7 +89,7 @@ def test_figures_and_sentences_name_the_metric() -> None:
     for make in (charts.curve_chart, charts.pareto_chart, charts.tau_chart):
         chart = make(records, 0)
         assert chart is not None
-        assert chart["y"] == "mAP %"
+        assert chart["y"] in ("test mAP of the incumbent, %", "test mAP, %")
     short = charts.target_chart(records, 0)
     assert short is not None
     assert short["y"].endswith("% validation mAP, %")
