@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tune_kd.api.recorded_runs import export
     from tune_kd.api.reports import analyse, report
     from tune_kd.api.signatures import compare, explain, extend, plan, rerun, resume, run, study
+    from tune_kd.api.watch import watch
     from tune_kd.errors import InputError, Interrupted, RunFailed, StoreError
     from tune_kd.progress.base import Progress
     from tune_kd.results.outcome import Outcome
@@ -51,6 +52,7 @@ _LAZY = {
     "export": "api.recorded_runs",
     "new": "api.new_files",
     "doctor": "api.machine",
+    "watch": "api.watch",
     "open_store": "results.store",
     "Store": "results.store",
     "Outcome": "results.outcome",
@@ -85,6 +87,7 @@ __all__ = [
     "resume",
     "run",
     "study",
+    "watch",
 ]
 
 

@@ -23,7 +23,7 @@ from tune_kd.results.store import RecordedStore
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 COMMANDS = all_commands()
-OF_PRINTING = {"help", "quiet", "json", "form", "plan_only"}
+OF_PRINTING = {"help", "quiet", "json", "form", "plan_only", "text"}
 PYTHON_ONLY = {"progress", "settings", "sources"}
 GROUPS = ("store", "new")
 

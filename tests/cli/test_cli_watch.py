@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import re
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +12,9 @@ from pathlib import Path
 import pytest
 from cli_records import report, sealed_store, started, study
 
+from tune_kd.api.watching.seen import Page
+from tune_kd.api.watching.server import PageServer
 from tune_kd.cli import command_line
-from tune_kd.cli.watching.seen import Page
-from tune_kd.cli.watching.server import PageServer
 from tune_kd.errors import InputError, StoreError
 from tune_kd.store import Store, create_store, open_store
 
@@ -40,11 +39,8 @@ def store(tmp_path: Path) -> Store:
 @contextmanager
 def serving(page: object, host: str = "127.0.0.1") -> Iterator[PageServer]:
     with PageServer(page, host, 0) as server:  # type: ignore[arg-type]
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+        server.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def answer(server: PageServer, path: str = "/", method: str = "GET", **headers: str) -> tuple[int, str, dict[str, str]]:

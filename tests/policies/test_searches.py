@@ -206,7 +206,7 @@ def test_a_resumed_search_has_heard_to_the_last_joule_what_it_would_have_heard(l
     first = Simulator(plan=plan, workers=2, seed=11, crashes=0.15)
     first.run(most=34)
     history = history_of(kept(first, tmp_path / "runs"), plan.run_id)
-    live = {trial.trial_id: trial.result for trial in first.trials._trials.values()}
+    live = {trial.trial_id: trial.result for job in first.trials._trials.values() for trial in job}
     assert {trial.trial_id: trial.result for trial in history.trials} == live
     assert len(history.trials) > 10, "the model was asked"
     second = Simulator(plan=plan, workers=2, seed=12, history=history)  # replays: it would raise at another suggestion

@@ -14,8 +14,8 @@ from PIL import Image
 
 import tune_kd
 from tune_kd import models
+from tune_kd.api.explanations import FORMS
 from tune_kd.cli import command_line
-from tune_kd.cli.commands.explain import FORMS
 from tune_kd.data import Loading, load
 from tune_kd.errors import InputError
 from tune_kd.history.explain_again import explain_again

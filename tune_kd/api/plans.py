@@ -55,7 +55,7 @@ def plan(
     planning: Planning,
     store: str | Path = "./runs",
     cache: str | Path | None = None,
-    side_by_side: int | str = 1,
+    side_by_side: int | str = "1",
 ) -> Plan:
     """What ``compare`` would cost, and which verdicts it could give. Runs nothing and writes nothing.
 

@@ -234,7 +234,7 @@ def plan(
     *,
     store: str | Path = "./runs",
     cache: str | Path | None = None,
-    side_by_side: int | str = 1,
+    side_by_side: int | str = "1",
     scenario: str | None = None,
     data: str | Path | None = None,
     image_column: str | None = None,

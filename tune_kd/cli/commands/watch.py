@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
+from tune_kd.api.watch import EVERY_S, PORT, check
+from tune_kd.api.watch import watch as served
 from tune_kd.cli.app import app, example
 from tune_kd.cli.options import OPTIONS, option
 from tune_kd.cli.shown.ranking_tables import show
-from tune_kd.errors import InputError
-
-PORT = 8484
-EVERY_S = 5.0
-LARGEST_PORT = 65535
 
 
 @app.command(
@@ -44,32 +41,21 @@ def watch(
     every: Annotated[float, option(OPTIONS, "Seconds between two looks at the store, at least.", "S")] = EVERY_S,
 ) -> None:
     """Show the runs of a store while they are under way, on a page that keeps itself up to date; Ctrl-C ends it."""
-    if not 0 <= port <= LARGEST_PORT:
-        raise InputError(f"--port must be from 0 to {LARGEST_PORT}, got {port}")
-    if not every > 0:
-        raise InputError(f"--every must be > 0, got {every:g}")
     with suppress(KeyboardInterrupt):
         if text:
+            check(port, every)
             _in_the_terminal(store, every)
-        else:
-            _on_a_page(store, host, port, every)
-
-
-def _on_a_page(store: str, host: str, port: int, every_s: float) -> None:
-    from tune_kd.cli.watching.seen import Page
-    from tune_kd.cli.watching.server import PageServer
-    from tune_kd.store import open_store
-
-    with PageServer(Page(open_store(store), every_s), host, port) as server:
-        print(f"{store} is shown at {server.url}; Ctrl-C ends it", flush=True)
-        server.serve_forever()
+            return
+        with served(store, port=port, host=host, every=every) as server:
+            print(f"{store} is shown at {server.url}; Ctrl-C ends it", flush=True)
+            server.wait()
 
 
 def _in_the_terminal(store: str, every_s: float) -> None:
     from rich.console import Console, Group
     from rich.live import Live
 
-    from tune_kd.cli.watching.seen import as_text, look, steadily
+    from tune_kd.api.watching.seen import as_text, look, steadily
     from tune_kd.store import open_store
 
     opened, console = open_store(store), Console(highlight=False)

@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 import secrets
 import socket
+import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -31,7 +32,7 @@ HEADERS = {
 
 
 class PageServer(ThreadingHTTPServer):
-    """Serves what ``page`` gives at ``/``. ``serve_forever`` serves, ``server_close`` ends it.
+    """Serves what ``page`` gives at ``/``, in the background from :meth:`start` to :meth:`stop`.
 
     Raises InputError for a host that is none of this machine, or a port that is taken.
     """
@@ -40,6 +41,7 @@ class PageServer(ThreadingHTTPServer):
 
     def __init__(self, page: Callable[[], str], host: str, port: int) -> None:
         self.page, self.host = page, host
+        self._serving: threading.Thread | None = None
         family, address = _resolved(host, port)
         self.address_family = family
         try:
@@ -49,6 +51,28 @@ class PageServer(ThreadingHTTPServer):
                 f"port {port} of {host} cannot be had: {error.strerror}; give another --port, or 0 for any that is free"
             ) from None
         self.token = None if ipaddress.ip_address(address[0]).is_loopback else secrets.token_urlsafe(16)
+
+    def start(self) -> None:
+        """Serve from now on, on a thread."""
+        self._serving = threading.Thread(target=self.serve_forever, name="tune-kd watch", daemon=True)
+        self._serving.start()
+
+    def wait(self) -> None:
+        """Return when it is stopped."""
+        if self._serving is not None:
+            self._serving.join()
+
+    def stop(self) -> None:
+        """Serve no longer, and give the port back."""
+        if self._serving is not None:
+            self.shutdown()
+        self.server_close()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"PageServer({self.url})"
 
     def server_bind(self) -> None:
         TCPServer.server_bind(self)  # HTTPServer's asks a name server for the name of this machine, which may take long
