@@ -21,8 +21,8 @@ def costs_caption(rows: pd.DataFrame) -> str:
     shown = f"Validation and test {metric} of each policy's incumbent, and what the policy cost, on {first['scenario']}"
     return (
         f"{shown}{_budget(first)}: mean ± standard deviation over {_replicates(rows['replicates'])}. "
-        f"Costs are means of all trials of a run, failed ones included{_energy(first)}; the last column is the ratio "
-        f"of mean energies to {first['reference']}."
+        f"Costs are means of all trials of a run, failed ones included{_energy(first)}; the last column is the "
+        f"geometric mean of the replicates' ratios of cost to {first['reference']}."
     )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.captions import costs_caption
 from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import CURRENCIES
+from analysis.runs.chosen import chosen, chosen_note
 from analysis.runs.contention import WORTH_SAYING
 from analysis.runs.metric import in_percent, metric_of
 from analysis.runs.outcomes import PLACE, SETTING, with_images
@@ -113,7 +114,7 @@ def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, ob
         f"{name}_ratio": mean_ratio(mine_by[currency.trial], others_by[currency.trial])
         for name, currency in CURRENCIES.items()
     }
-    row |= {"reference": base}
+    row |= {"reference": base, "chosen": chosen(counted)}
     return row | {name: int(mine[name].sum()) for name in ("failed", "lost", "diverged")}
 
 
@@ -157,6 +158,7 @@ def _format_comparison(rows: pd.DataFrame, order: str, notes: Sequence[str]) -> 
             _legend(rows, order),
             *([PACED.format(unit=shown["energy"][0])] if paced else []),
             *([IMAGES] if whole else []),
+            *chosen_note(rows),
             *_broken(rows),
             *notes,
         ],

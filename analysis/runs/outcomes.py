@@ -52,9 +52,10 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
 
     Columns: run_id, comparison (0, 1, …: only rows of one comparison may be compared), the columns of ``SETTING`` and
     ``PLACE``, label (the policy, told apart from its variants), policy, replicate, status, counted, repeated,
-    trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent, tau, val_score,
-    test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, the same five ``_with_images``, g_per_kwh (of the
-    CO2e, PUE included), overshoot (in the budget's currency), meters_beside_s (the longest of its nodes), co_tenants
+    trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent and its params (JSON),
+    tau, val_score, test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, the same five ``_with_images``,
+    g_per_kwh (of the CO2e, PUE included), overshoot (in the budget's currency), meters_beside_s (the longest of its
+    nodes), co_tenants
     and side_by_side (the means over its trials), waited and waited_other (shares of its trials' time,
     :func:`analysis.runs.contention.waited`), energy_own_pace_j, energy_processors_j (above idle; what trials share is
     in it whole). Equal replicates have equal seeds. ``counted`` rows are completed, have a tested incumbent and are the
@@ -111,6 +112,7 @@ def _add_trials(rows: pd.DataFrame, trials: pd.DataFrame) -> None:
     for name in ("val_score", "test_score", "tau"):
         rows[name] = as_float(by_run.map(best[name]))
     rows["incumbent"] = by_run.map(best["trial_id"])
+    rows["params"] = by_run.map(columns(best, ("params_json",))["params_json"])
     company = columns(trials, ("co_tenants", "side_by_side"))
     for name in ("co_tenants", "side_by_side"):
         rows[name] = as_float(by_run.map(as_float(company[name]).groupby(trials["run_id"]).mean()))

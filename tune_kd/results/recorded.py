@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analysis.runs.reading import Records
 
 FIRST = (
-    *("comparison", "scenario", "label", "rank_best", "rank_worst", "verdict", "replicates", "trials"),
+    *("comparison", "scenario", "label", "rank_best", "rank_worst", "verdict", "chosen", "replicates", "trials"),
     *("val_score_mean", "test_score_mean", "test_score_std", "difference", "low", "high"),
     *("energy_j", "flops_executed", "co2e_g", "duration_s", "epochs", "energy_ratio", "ratio"),
 )
