@@ -92,8 +92,18 @@ def test_compact_packs_and_changes_no_record(folder: Path, capsys: pytest.Captur
     assert said(capsys, "compact", "--store", str(folder)) == [f"nothing to pack in {folder}"]
 
 
-def test_rm_removes_one_run_with_its_records(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said(capsys, "rm", RUNS[0], "--yes", "--store", str(folder)) == [f"removed {RUNS[0]} from {folder}"]
+def test_rm_removes_one_run_with_its_records_and_what_it_alone_has_in_the_cache(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = tmp_path / "cache"
+    for run_id in RUNS[:2]:
+        for name in (f"checkpoints/{run_id}/trial.pt", f"pools/of-trials/{run_id}/images.pt", "teachers/t.pt"):
+            (cache / name).parent.mkdir(parents=True, exist_ok=True)
+            (cache / name).write_bytes(b"weights")
+    arguments = ("rm", RUNS[0], "--yes", "--store", str(folder), "--cache", str(cache))
+    assert said(capsys, *arguments) == [f"removed {RUNS[0]} from {folder}"]
+    left = sorted(path.relative_to(cache).as_posix() for path in cache.rglob("*.pt"))
+    assert left == [f"checkpoints/{RUNS[1]}/trial.pt", f"pools/of-trials/{RUNS[1]}/images.pt", "teachers/t.pt"]
     store = open_store(folder)
     assert run_ids(store) == RUNS[1:]
     assert set(store.trials()["run_id"]) == set(store.reports()["run_id"]) == set(RUNS[1:])

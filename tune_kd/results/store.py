@@ -26,6 +26,19 @@ class RecordedStore(Store, Recorded):
 
         return read(self, study_id=study, epochs=epochs)
 
+    def forget_run(self, run_id: str, *, cache: str | Path | None = None) -> None:
+        """Remove a run with its records, and what it alone has in the cache: checkpoints and images of its trials.
+
+        Raises InputError for a run that is not there, StoreError.
+        """
+        kept = cache_at(cache).kept
+        self.remove_run(run_id)
+        from tune_kd.storage.checkpoints import checkpoints_folder  # torch: not for those who only read
+        from tune_kd.synthesis.pool import trial_pools
+
+        for folder in (checkpoints_folder(run_id), trial_pools(run_id)):
+            kept.remove_folder(folder)
+
     @staticmethod
     def schema() -> str:
         """The tables of a store, as Markdown: every column with its type, unit and meaning."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tune_kd.cli.app import FAILED, app, example, say
-from tune_kd.cli.options import OPTIONS, STORE, option
+from tune_kd.cli.options import CACHE, OPTIONS, STORE, option
 from tune_kd.cli.shown.ranking_tables import show
 from tune_kd.errors import InputError, StoreError
 from tune_kd.formats import plural
@@ -89,9 +89,10 @@ def rm(
     run: Run,
     *,
     store: Where = "./runs",
+    cache: Annotated[str | None, option(OPTIONS, "Where its checkpoints are.", "DIR|URL", default=CACHE)] = None,
     yes: Annotated[bool, option(OPTIONS, "Do not ask.", "", "--yes", "-y")] = False,
 ) -> None:
-    """Remove a run with all its records, for good."""
+    """Remove a run with all its records and its checkpoints, for good."""
     opened = _open(store)
     record = opened.show_run(run)
     if not yes:
@@ -99,7 +100,7 @@ def rm(
         if not _agreed(f"remove {run} ({record.run['status']}, {trials}) from {store}?"):
             say("nothing was removed")
             raise typer.Exit(FAILED)
-    opened.remove_run(run)
+    opened.forget_run(run, cache=cache)
     print(f"removed {run} from {store}")
 
 
