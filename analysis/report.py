@@ -40,6 +40,7 @@ from analysis.rendering.markup import (
 )
 from analysis.rendering.table import as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting
+from analysis.runs.chosen import chosen_note
 from analysis.runs.metric import at_start, metric_of
 from analysis.runs.outcomes import notices
 from analysis.runs.reading import Records, read
@@ -95,7 +96,7 @@ def _comparison(records: Records, comparison: int, rows: pd.DataFrame, currency:
         yield tag("p", stamp, "stamp")
     for table in ranking_tables(mine, currency=currency):
         yield html_table(table, "Ranking")
-    for note in teacher_notes(records.runs[records.runs["run_id"].isin(mine["run_id"])]):
+    for note in (*chosen_note(rows), *teacher_notes(records.runs[records.runs["run_id"].isin(mine["run_id"])])):
         yield tag("p", note, "note")
     pairs = pair_table(mine, currency)
     if len(pairs):
