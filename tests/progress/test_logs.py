@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import struct
 import threading
@@ -134,6 +135,19 @@ def test_a_client_that_fails_is_said_once_and_the_study_goes_on(tmp_path: Path, 
     [failed] = [line for line in lines if "goes on without logging there" in line]
     assert failed.startswith(f"tensorboard:{tmp_path}/file/board: ")
     assert [line for line in lines if line.startswith("grid r0: completed, 2 trials")]
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Progress) if not name.startswith("_")])
+def test_the_display_hears_all_that_it_would_hear_without_logs(name: str) -> None:
+    heard = []
+
+    class Display(Progress):
+        def __getattribute__(self, asked: str) -> Any:
+            return lambda *given: heard.append((asked, given))
+
+    count = len(inspect.signature(getattr(Progress, name)).parameters) - 1
+    getattr(logs.Together(Display(), []), name)(*range(count))
+    assert heard == [(name, tuple(range(count)))]
 
 
 def test_a_study_does_not_wait_for_a_slow_client(said: io.StringIO) -> None:

@@ -97,6 +97,9 @@ class Together(Progress):
     def stage(self, text: str) -> None:
         self.display.stage(text)
 
+    def busy(self, text: str) -> None:
+        self.display.busy(text)
+
     def data_read(self, text: str) -> None:
         self.display.data_read(text)
 
@@ -106,6 +109,9 @@ class Together(Progress):
     def run_started(self, plan: RunPlan, ledger: Ledger) -> None:
         for one in (self.display, *self.logs):
             one.run_started(plan, ledger)
+
+    def known(self, plan: RunPlan, events: Sequence[Event]) -> None:
+        self.display.known(plan, events)
 
     def teacher_asked(self, plan: RunPlan, cost: Cost) -> None:
         self.display.teacher_asked(plan, cost)
