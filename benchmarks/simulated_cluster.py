@@ -192,7 +192,8 @@ class GPUs:
             config = self.searcher.suggest(name)
             if not isinstance(config, dict):
                 return
-            job = SimulatedJob(name, config, self._free.pop(), epoch=config.get("reported", 0))
+            job = SimulatedJob(name, config, self._free.pop())
+            job.epoch = job.trial["reported"] if job.is_trial else 0
             self.listener.on_trial_start(0, [], job)  # type: ignore[arg-type]
             self.last_start_s = self.clock.now_s if job.is_trial else self.last_start_s
             self._schedule(job)
