@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,10 @@ def test_a_journal_that_ends_anywhere_gives_its_whole_epochs(store: Store) -> No
             journal.append(event)
     whole = journal_file(store).read_bytes()
     ends = [at for at, byte in enumerate(whole) if byte == ord("\n")]
-    for size in range(len(whole) + 1):
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    anywhere = random.Random(seed).sample(range(len(whole)), 60)
+    for size in sorted({0, len(whole), *(end + near for end in ends for near in (-1, 0, 1)), *anywhere}):
         journal_file(store).write_bytes(whole[:size])
         lines = sum(end <= size for end in ends)  # one that only lacks its end is whole
         seen = store.under_way()
