@@ -70,7 +70,6 @@ def verdict_forecast(study: Study, earlier: Store | None) -> VerdictForecast | N
         return None
     replicates, margin = 1 + max(run.replicate for run in study.runs), study.scenario.equivalence_margin
     sd, source = _spread(study, earlier)
-    known = sd is not None and replicates > 1
     return VerdictForecast(
         policies=policies,
         replicates=replicates,
@@ -78,7 +77,7 @@ def verdict_forecast(study: Study, earlier: Store | None) -> VerdictForecast | N
         metric=task_of(study.scenario).metric,
         sd=sd,
         source=source,
-        shares=verdict_shares(replicates, policies, sd=sd, margin=margin) if known and sd is not None else None,
+        shares=None if sd is None or replicates < 2 else verdict_shares(replicates, policies, sd=sd, margin=margin),
     )
 
 

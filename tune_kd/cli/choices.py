@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tune_kd.api.names import ACCOUNTINGS as ACCOUNTINGS
 from tune_kd.planning.paper_catalogue import STUDIES
 
 FORMATS = ("table", "md", "csv", "json", "latex")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from tune_kd.cli.choices import ACCOUNTINGS, FORMATS, ORDERS, WIDTHS, one_of
+from tune_kd.api.names import ACCOUNTINGS
+from tune_kd.cli.choices import FORMATS, ORDERS, WIDTHS, one_of
 from tune_kd.cli.options import CARBON, OPTIONS, option
 from tune_kd.errors import unknown
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tune_kd.meter.attribution import NOBODY, Beside, Interval, Methods, Split, Use, split
@@ -123,8 +123,7 @@ class NodeLedger:
     ) -> tuple[Energy, Pace]:
         """The trial's energy and pace if the interval were closed now."""
         open_now = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
-        pace = _paces_by_member(paces(interval, uses, open_now.trials, open_now.by_the_hour), uses)[trial]
-        energy = _by_member(open_now, uses)[trial]
+        pace, energy = _paces(interval, open_now, uses)[trial], _energies(open_now, uses)[trial]
         return self.trials.get(trial, Energy()) + energy, self.paces.get(trial, AT_REST) + pace
 
     def close(
@@ -132,9 +131,9 @@ class NodeLedger:
     ) -> None:
         """Charge an interval. ``gap`` flags one in which a reading failed; ``beside`` is None if unknown."""
         paid = split(interval, uses, cpus=self.cpus, methods=self.methods, beside=beside or NOBODY)
-        for trial, energy in _by_member(paid, uses).items():
+        for trial, energy in _energies(paid, uses).items():
             self.trials[trial] = self.trials.get(trial, Energy()) + energy
-        for trial, pace in _paces_by_member(paces(interval, uses, paid.trials, paid.by_the_hour), uses).items():
+        for trial, pace in _paces(interval, paid, uses).items():
             self.paces[trial] = self.paces.get(trial, AT_REST) + pace
         covered = not gap and interval.duration_s <= self._longest_sample_s
         joules = {trial: energy.total_j or 0.0 for trial, energy in paid.trials.items()}
@@ -154,21 +153,20 @@ class NodeLedger:
         return {run: period.totals for run, period in self._runs.items()}
 
 
-def _by_member(paid: Split, uses: Mapping[str, Use]) -> dict[str, Energy]:
-    """What each trial pays: of those that are trained side by side each an equal share of what their process does."""
-    return {
-        member: energy.scaled(1 / len(members))
-        for name, energy in paid.trials.items()
-        for members in [uses[name].members or (name,)]
-        for member in members
-    }
+def _members(uses: Mapping[str, Use]) -> Iterator[tuple[str, str, int]]:
+    """Each trial with the process that trains it and how many that trains: those side by side have equal shares."""
+    for name, use in uses.items():
+        members = use.members or (name,)
+        for member in members:
+            yield member, name, len(members)
 
 
-def _paces_by_member(found: Mapping[str, Pace], uses: Mapping[str, Use]) -> dict[str, Pace]:
-    """The pace of each trial: those that are trained side by side waited alike, and share CPU seconds and joules."""
-    return {
-        member: pace.divided(len(members))
-        for name, pace in found.items()
-        for members in [uses[name].members or (name,)]
-        for member in members
-    }
+def _energies(paid: Split, uses: Mapping[str, Use]) -> dict[str, Energy]:
+    """What each trial pays."""
+    return {member: paid.trials[name].scaled(1 / count) for member, name, count in _members(uses)}
+
+
+def _paces(interval: Interval, paid: Split, uses: Mapping[str, Use]) -> dict[str, Pace]:
+    """The pace of each trial: those side by side waited alike, and share CPU seconds and joules."""
+    found = paces(interval, uses, paid.trials, paid.by_the_hour)
+    return {member: found[name].divided(count) for member, name, count in _members(uses)}

@@ -7,7 +7,6 @@ from tune_kd.config.scenario import Scenario, load_scenario, scenario_names, sce
 MEASURED = {
     "digits": 0.0237,  # docs/results.md: 16 policies, 20 replicates
     "digit-scenes": 0.054,  # docs/detection.md: 4 trials, 5 seeds, in validation mAP
-    "cifar10": 0.0021,  # docs/decisions/statistics.md: √2 · 0.15 percentage points
 }
 """By preset, the standard deviation of paired differences in its metric, as a fraction: the middle pair's."""
 
