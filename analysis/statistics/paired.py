@@ -25,15 +25,16 @@ class Paired:
     n: np.ndarray
     mean: np.ndarray
     std: np.ndarray
-    low: np.ndarray  # 95 % t interval; NaN where no two differences differ
+    low: np.ndarray  # t interval, of 95 % unless asked; NaN where no two differences differ
     high: np.ndarray
     p_difference: np.ndarray  # two-sided t test of no difference
     p_equivalence: np.ndarray  # TOST of a difference of the margin or more; NaN without a margin
 
 
-def paired(differences: np.ndarray, margin: float | None) -> Paired:
+def paired(differences: np.ndarray, margin: float | None, *, level: float = LEVEL) -> Paired:
     """``differences`` [..., n] of pairs, NaN where one of a pair is missing; ``margin`` in the same unit.
 
+    The interval misses the true difference with the probability ``level``.
     Without any spread between replicates there is nothing to test against: the interval and the p values are NaN.
     """
     n = np.sum(~np.isnan(differences), axis=-1)
@@ -44,7 +45,7 @@ def paired(differences: np.ndarray, margin: float | None) -> Paired:
     # Equal differences leave rounding errors, not 0.
     std = np.where(std <= 1e-12 * np.maximum(np.abs(mean), 1e-12), 0.0, std)
     error, freedom = std / np.sqrt(np.maximum(n, 1)), np.maximum(n - 1, 1)
-    half = np.where(error > 0, stdtrit(freedom, 0.975) * error, np.nan)
+    half = np.where(error > 0, stdtrit(freedom, 1 - level / 2) * error, np.nan)
     p_difference = 2 * stdtr(freedom, -np.abs(_ratio(mean, error)))
     p_equivalence = np.full(n.shape, np.nan)
     if margin is not None and not np.isnan(margin):
