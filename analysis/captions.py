@@ -30,12 +30,20 @@ def verdicts_caption(rows: pd.DataFrame) -> str:
     """Of the table of verdicts (:func:`analysis.ranking.ranking`), one comparison."""
     metric, first = metric_of(rows), rows.iloc[0]
     within = "" if pd.isna(first["equivalence_margin"]) else f" within {100 * first['equivalence_margin']:g} pp"
+    over = "all pairs at 5 %" if pd.isna(first["looks_of"]) else "policies and planned looks, at 5 % for all of them"
     return (
         f"Which policies differ from {first['reference']} in test {metric}, on {first['scenario']}{_budget(first)}: "
-        f"difference Δ in percentage points with its 95 % Student t interval over {_replicates(rows['pairs'], 'pair')} "
+        f"difference Δ in percentage points with its {confidence(rows)} Student t interval over "
+        f"{_replicates(rows['pairs'], 'pair')} "
         f"of runs with the same seeds. Better and worse: two-sided paired t tests; equivalent: two one-sided t tests"
-        f"{within}; each with Holm's correction over all pairs at 5 %."
+        f"{within}; each with Holm's correction over {over}."
     )
+
+
+def confidence(rows: pd.DataFrame) -> str:
+    """'95 %', or what the intervals of a look have: of rows of :func:`analysis.ranking.ranking` or of its pairs."""
+    known = rows["confidence"].dropna()
+    return f"{100 * (known.iloc[0] if len(known) else 0.95):.4g} %"
 
 
 def _budget(row: pd.Series) -> str:

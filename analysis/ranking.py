@@ -2,7 +2,9 @@
 
 Accuracy is test accuracy of the validation-chosen incumbent, paired by replicate (the same seeds, the same batches).
 For every pair: the mean difference with its t interval and one verdict: better, worse, equivalent (TOST within the
-scenario's margin) or inconclusive; Holm over the pairs of a comparison, for each of the two questions.
+scenario's margin) or inconclusive; Holm over the pairs of a comparison, for each of the two questions. Where it was
+planned to stop once it is decided, it has the pairs with its reference alone, judged by its looks
+(:mod:`analysis.until_decided`).
 """
 
 from __future__ import annotations
@@ -14,19 +16,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.captions import verdicts_caption
+from analysis.captions import confidence, verdicts_caption
 from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.metric import in_percent, metric_of
 from analysis.runs.outcomes import notices, with_images
+from analysis.runs.planned_looks import planned_looks
 from analysis.runs.reading import Records
-from analysis.statistics.paired import VERDICTS, paired, replicates_needed, verdicts
+from analysis.runs.replicates import replicate_matrix
+from analysis.statistics.paired import LEVEL, VERDICTS, paired, replicates_needed, verdicts
 from analysis.statistics.paired import holm as holm_adjusted
 from analysis.statistics.ratios import CostRatio, cost_ratio
 from analysis.summary import (
     IMAGES,
-    REPLICATES_TO_CONCLUDE,
     comparison_title,
     energy_header,
     has_images,
@@ -36,32 +39,27 @@ from analysis.summary import (
     shown_unit,
     tabulate,
 )
+from analysis.until_decided import look_notes, look_pairs
 from tune_kd.formats import MISSING, percentage
 
 # fmt: off
 PAIR_COLUMNS = (
-    "comparison", "a", "b", "n", "difference", "std", "low", "high", "p_difference", "p_difference_holm",
+    "comparison", "a", "b", "n", "difference", "std", "low", "high", "confidence", "p_difference", "p_difference_holm",
     "p_equivalence", "p_equivalence_holm", "margin", "verdict", "replicates_needed",
-    "ratio", "ratio_low", "ratio_high", "ratio_lower", "ratio_upper",
+    "look", "ratio", "ratio_low", "ratio_high", "ratio_lower", "ratio_upper",
 )
 # fmt: on
 OPPOSITE = {"better": "worse", "worse": "better"}
 
 
-def replicate_matrix(comparison: pd.DataFrame, column: str) -> pd.DataFrame:
-    """``column`` of the counted runs of one comparison: [replicates × policies], NaN where a run is missing."""
-    counted = comparison[comparison["counted"]]
-    matrix = counted.pivot(index="replicate", columns="label", values=column).astype(float)
-    return matrix.reindex(columns=comparison["label"].unique())
-
-
 def pair_table(outcomes: pd.DataFrame, currency: str = "energy") -> pd.DataFrame:
     """One row per comparison and pair of policies (a, b); differences are a − b, fractions of accuracy.
 
-    Columns: comparison, a, b, n (replicates both have), difference, std, low, high (95 % t interval), p_difference,
-    p_difference_holm, p_equivalence, p_equivalence_holm, margin, verdict (on a), replicates_needed (for a verdict if
-    the difference is as seen; NaN: more than 1,000, or unknown), and the fields of :class:`CostRatio` for the cost of a
-    over that of b in ``currency``.
+    Columns: comparison, a, b, n (replicates both have), difference, std, low, high (t interval), confidence (of that
+    interval, 0.95 but at a look), p_difference, p_difference_holm, p_equivalence, p_equivalence_holm, margin, verdict
+    (on a), replicates_needed (for a verdict if the difference is as seen; NaN: more than 1,000, or unknown), look (the
+    replicates of the look at which the verdict fell; NaN without one), and the fields of :class:`CostRatio` for the
+    cost of a over that of b in ``currency``.
     """
     parts = [_pairs(comparison, currency) for _, comparison in outcomes.groupby("comparison", sort=True)]
     parts = [part for part in parts if len(part)]
@@ -103,9 +101,9 @@ def against(pairs: pd.DataFrame, label: str, reference: str) -> dict[str, Any]:
 def ranking(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), currency: str = "energy") -> pd.DataFrame:
     """:func:`analysis.summary.tabulate` with what the verdicts say.
 
-    More columns: rank_best, rank_worst, and against the reference: verdict, difference, low, high, pairs (replicates
-    both have) and the fields of :class:`CostRatio`; missing in the row of the reference itself. ``screening`` rows
-    have too few replicates, or pairs, to conclude from.
+    More columns: rank_best, rank_worst, and against the reference: verdict, look, difference, low, high, confidence,
+    pairs (replicates both have) and the fields of :class:`CostRatio`; missing in the row of the reference itself.
+    ``screening`` rows have too few replicates, or pairs, to conclude from, and no look that was planned.
     """
     table = tabulate(outcomes, policies=policies)
     pairs = pair_table(outcomes, currency)
@@ -117,8 +115,8 @@ def ranking(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), currency: s
             found = against(here, row["label"], row["reference"])
             best, worst = ranks[row["label"]] if row["replicates"] else (None, None)
             row |= {"rank_best": best, "rank_worst": worst, "verdict": found.get("verdict"), "pairs": found.get("n")}
-            row["screening"] = min(row["replicates"], found.get("n", row["replicates"])) < REPLICATES_TO_CONCLUDE
-            names = ("difference", "low", "high", *CostRatio._fields)
+            row["screening"] = bool(screening(pd.DataFrame([row])))
+            names = ("difference", "low", "high", "confidence", "look", *CostRatio._fields)
             rows.append(row | {name: found.get(name, np.nan) for name in names})
     return pd.DataFrame(rows) if rows else table
 
@@ -134,7 +132,8 @@ def ranking_tables(
     table = rank(ranking(outcomes, policies=policies, currency=currency), order)
     parts = [mine for _, mine in table.groupby("comparison", sort=True)]
     lines = notices(outcomes)
-    return [_format(mine, currency, order, lines if i == 0 else []) for i, mine in enumerate(parts)]
+    looks = [look_notes(outcomes[outcomes["comparison"] == mine["comparison"].iloc[0]], currency) for mine in parts]
+    return [_format(mine, currency, order, looks[i], lines if i == 0 else []) for i, mine in enumerate(parts)]
 
 
 def tables(records: Records, currency: str) -> list[Table]:
@@ -149,7 +148,8 @@ def tables(records: Records, currency: str) -> list[Table]:
 
 def format_pairs(pairs: pd.DataFrame) -> Table:
     """All pairs of one comparison, in percentage points."""
-    body = []
+    body, more = [], ("p differ", "p equal", "n needed")
+    over = "the pairs" if pairs["look"].isna().all() else "policies and looks"
     for row in as_rows(pairs):
         p_values = [number(row[name], 2) for name in ("p_difference_holm", "p_equivalence_holm")]
         needed = MISSING if pd.isna(row["replicates_needed"]) else f"{row['replicates_needed']:.0f}"
@@ -157,10 +157,10 @@ def format_pairs(pairs: pd.DataFrame) -> Table:
         body.append([*cells, number(row["ratio"])])
     return Table(
         title="Every pair: a − b",
-        headers=["a", "b", "verdict on a", "n", "difference pp [95 %]", "p differ", "p equal", "n needed", "cost a/b"],
+        headers=["a", "b", "verdict on a", "n", f"difference pp [{confidence(pairs)}]", *more, "cost a/b"],
         rows=body,
         data=pairs,
-        notes=["p values after Holm over the pairs; n needed: replicates for a verdict, were the difference as seen"],
+        notes=[f"p values after Holm over {over}; n needed: replicates for a verdict, were the difference as seen"],
         text_columns=3,
     )
 
@@ -173,29 +173,45 @@ def interval(row: Mapping[str, Any]) -> str:
 
 
 def _pairs(comparison: pd.DataFrame, currency: str) -> pd.DataFrame:
+    looks = planned_looks(comparison)
+    frame = _all_pairs(comparison) if looks is None else look_pairs(comparison, looks)
+    if frame.empty:
+        return frame
+    frame.insert(0, "comparison", int(comparison["comparison"].iloc[0]))
+    frame[list(CostRatio._fields)] = _ratios(comparison, frame, currency)
+    return frame[list(PAIR_COLUMNS)]
+
+
+def _all_pairs(comparison: pd.DataFrame) -> pd.DataFrame:
     accuracy = replicate_matrix(comparison, "test_score")
-    cost = replicate_matrix(comparison, CURRENCIES[currency].trial).to_numpy()
     pairs = list(combinations(range(accuracy.shape[1]), 2))
     if not pairs:
         return pd.DataFrame()
     values, margin = accuracy.to_numpy(), float(comparison["equivalence_margin"].iloc[0])
     first, second = np.array(pairs).T
     result = paired((values[:, first] - values[:, second]).T, margin)
-    frame = pd.DataFrame({"comparison": int(comparison["comparison"].iloc[0])}, index=range(len(pairs)))
-    frame["a"], frame["b"], frame["n"] = accuracy.columns[first], accuracy.columns[second], result.n
+    frame = pd.DataFrame({"a": accuracy.columns[first], "b": accuracy.columns[second], "n": result.n})
     frame["difference"], frame["std"], frame["low"], frame["high"] = result.mean, result.std, result.low, result.high
     for name in ("p_difference", "p_equivalence"):
         frame[name] = getattr(result, name)
         frame[f"{name}_holm"] = holm_adjusted(frame[name].to_numpy())
+    frame["confidence"], frame["look"] = 1 - LEVEL, np.nan
     frame["margin"], frame["verdict"] = margin, np.array(VERDICTS)[verdicts(result)]
     frame["replicates_needed"] = [
         replicates_needed(mean, std, margin, tests=len(pairs)) or np.nan
         for mean, std in zip(frame["difference"], frame["std"], strict=True)
     ]
-    both = ~np.isnan(values[:, first] - values[:, second]).T
-    ratios = [cost_ratio(cost[mine, a], cost[mine, b]) for mine, (a, b) in zip(both, pairs, strict=True)]
-    frame[list(CostRatio._fields)] = ratios
     return frame
+
+
+def _ratios(comparison: pd.DataFrame, pairs: pd.DataFrame, currency: str) -> list[CostRatio]:
+    """The ratio of costs of each pair, over the replicates that both have: the first n of them."""
+    scores, costs = (replicate_matrix(comparison, name) for name in ("test_score", CURRENCIES[currency].trial))
+    found = []
+    for a, b, n in zip(pairs["a"], pairs["b"], pairs["n"], strict=True):
+        both = costs.loc[scores[[a, b]].notna().all(axis=1), [a, b]].iloc[:n]
+        found.append(cost_ratio(both[a].to_numpy(), both[b].to_numpy()))
+    return found
 
 
 def _turned(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,8 +222,9 @@ def _turned(row: Mapping[str, Any]) -> dict[str, Any]:
     return turned | {name: 1 / row[other] for name, other in zip(CostRatio._fields, swapped, strict=True)}
 
 
-def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str]) -> Table:
+def _format(rows: pd.DataFrame, currency: str, order: str, looks: Sequence[str], notes: Sequence[str]) -> Table:
     first, (unit, base) = rows.iloc[0], shown_unit(currency, rows[CURRENCIES[currency].trial])
+    delta = f"Δ pp [{confidence(rows)}]"
     whole = has_images(rows, currency)
     header = energy_header(rows, unit) if currency == "energy" else unit
     digits = 2 if first["equivalence_margin"] < 0.01 else 1
@@ -216,7 +233,8 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
         verdict = "reference" if row["label"] == row["reference"] else row["verdict"] or MISSING
         accuracy = percentage(row["test_score_mean"], digits)
         cost, ratio = row[CURRENCIES[currency].trial] / base, 1.0 if verdict == "reference" else row["ratio"]
-        cells = [str(row["label"]), _ranks(row), str(row["replicates"]), accuracy, interval(row), verdict, number(cost)]
+        cells = [str(row["label"]), _ranks(row), str(row["replicates"]), accuracy, interval(row), verdict]
+        cells += [_look(row), number(cost)] if looks else [number(cost)]
         cells += [number(row[with_images(CURRENCIES[currency].trial)] / base)] if whole else []
         body.append([*cells, number(ratio)])
     legend = f"{order_in_words(order, metric_of(rows))}; verdict and Δ against {first['reference']}"
@@ -227,18 +245,24 @@ def _format(rows: pd.DataFrame, currency: str, order: str, notes: Sequence[str])
             "rank",
             "n",
             in_percent("test", metric_of(rows)),
-            "Δ pp [95 %]",
+            delta,
             "verdict",
+            *(["look"] if looks else []),
             header,
             *(["+ images"] if whole else []),
             f"× {first['reference']}",
         ],
         rows=body,
         data=rows,
-        notes=[legend, *([IMAGES] if whole else []), *filter(None, [screening(rows)]), *notes],
+        notes=[legend, *looks, *([IMAGES] if whole else []), *filter(None, [screening(rows)]), *notes],
         caption=verdicts_caption(rows),
-        least=("n", header, "rank", f"× {first['reference']}", "Δ pp [95 %]"),
+        least=("n", header, "rank", f"× {first['reference']}", delta),
     )
+
+
+def _look(row: Mapping[str, Any]) -> str:
+    """The look at which a policy's verdict fell, by its replicates."""
+    return MISSING if pd.isna(row["look"]) else f"{row['look']:.0f}"
 
 
 def _ranks(row: Mapping[str, Any]) -> str:

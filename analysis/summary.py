@@ -17,6 +17,7 @@ from analysis.runs.chosen import chosen, chosen_note
 from analysis.runs.contention import WORTH_SAYING
 from analysis.runs.metric import in_percent, metric_of
 from analysis.runs.outcomes import PLACE, SETTING, with_images
+from analysis.runs.planned_looks import planned_looks
 from analysis.statistics.ratios import cost_ratio
 from tune_kd import errors
 from tune_kd.formats import ENERGY_UNITS, MISSING
@@ -55,7 +56,8 @@ def tabulate(outcomes: pd.DataFrame, *, policies: Sequence[str] = (), reference:
     for _, comparison in outcomes.groupby("comparison", sort=True):
         policy_of = dict(zip(comparison["label"], comparison["policy"], strict=True))
         labels = sorted(policy_of, key=lambda label: place.get(policy_of[label], len(place)))
-        base = reference_label(labels, reference)
+        looks = planned_looks(comparison)
+        base = reference_label(labels, reference) if looks is None else looks.reference_label(comparison)
         rows += [_policy_row(comparison, label, base) for label in labels]
     return pd.DataFrame(rows, columns=list(_policy_row(outcomes, "", "")) if not rows else None)
 
@@ -220,7 +222,9 @@ def fewest_replicates(rows: pd.DataFrame) -> int:
 
 
 def screening(rows: pd.DataFrame) -> str:
-    """The stamp of a comparison with too few replicates to conclude from; '' if there are enough."""
+    """The stamp of a comparison with too few replicates to conclude from; '' if there are enough, or looks planned."""
+    if rows["looks_of"].notna().any():
+        return ""
     fewest = fewest_replicates(rows)
     if fewest >= REPLICATES_TO_CONCLUDE:
         return ""

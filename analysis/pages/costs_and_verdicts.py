@@ -47,4 +47,11 @@ def verdict_tables(records: Records, policies: Sequence[str], order: str) -> lis
     currency = order if order in CURRENCIES else "energy"
     tables = ranking_tables(records.outcomes, policies=policies, currency=currency, order=order)
     # What else there is to note stands under the costs.
-    return [replace(table, title=f"{table.title} · verdicts", notes=table.notes[:1]) for table in tables]
+    return [
+        replace(table, title=f"{table.title} · verdicts", notes=table.notes[: _own_notes(table)]) for table in tables
+    ]
+
+
+def _own_notes(table: Table) -> int:
+    """How many of a ranking's notes are about its verdicts: the legend, and of looks what was planned and spent."""
+    return 3 if table.data["looks_of"].notna().any() else 1

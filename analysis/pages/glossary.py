@@ -20,7 +20,8 @@ GLOSSARY = {
     "verdict": "What may be said of two policies: better, worse, equivalent within the margin, or inconclusive.",
     "rank": "The places that a policy may have by the verdicts: 1–4 is a policy that nothing is better than, and that "
     "is not told apart from three others.",
-    "screening": "Fewer than 10 replicates: a look at what may be there, and no conclusion.",
+    "look": "A time at which a comparison that stops once it is decided is judged; planned before its first run.",
+    "screening": "Fewer than 10 replicates, and no look that was planned: a hint of what may be there, no conclusion.",
     "budget": "How much a run may spend, in trials, epochs, FLOPs, joules, grams of CO2e or seconds; the same for all "
     "policies of a comparison.",
     "track": "When a run ends. recipe: after its policy's usual number of trials; budget: when the budget is spent; "

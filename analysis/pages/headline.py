@@ -10,7 +10,9 @@ import pandas as pd
 from analysis.ranking import interval, pair_table, ranking
 from analysis.rendering.table import as_rows, number
 from analysis.runs.metric import metric_of
+from analysis.runs.planned_looks import planned_looks
 from analysis.summary import REPLICATES_TO_CONCLUDE, fewest_replicates
+from analysis.until_decided import standing
 from tune_kd.formats import plural
 
 
@@ -29,7 +31,8 @@ def headline(outcomes: pd.DataFrame, comparison: int, currency: str = "energy") 
         return f"{reference}, which the others are measured against, has no result yet."
     rivals = [row for row in as_rows(known) if row["label"] != reference]
     sentence = _sentence(rivals, reference, pair_table(mine, currency), currency)
-    return _stamp(fewest_replicates(known)) + sentence + _failures(mine)
+    stamp = _stamp(fewest_replicates(known)) if planned_looks(mine) is None else _open_stamp(mine)
+    return stamp + sentence + _failures(mine)
 
 
 def _sentence(rivals: list[dict[str, Any]], reference: str, pairs: pd.DataFrame, currency: str) -> str:
@@ -67,6 +70,8 @@ def _cannot_tell(row: dict[str, Any], reference: str, pairs: pd.DataFrame, curre
     if pairs_seen < 2:
         reason = f"{plural(pairs_seen, 'replicate')} cannot show what is chance"
         more = f"{REPLICATES_TO_CONCLUDE} are needed to conclude"
+    elif pd.notna(row["looks_of"]):
+        return f"{_start(row, reference, currency)}: they differ by {interval(row)} pp over {pairs_seen} replicates."
     else:
         margin = "" if pd.isna(pair["margin"]) else f" against a margin of {100 * pair['margin']:g} pp"
         reason = f"they differ by {interval(row)} pp over {pairs_seen} replicates{margin}"
@@ -77,9 +82,12 @@ def _cannot_tell(row: dict[str, Any], reference: str, pairs: pd.DataFrame, curre
             more = f"about {missing} more would, if that is the real difference"
         if pair["std"] == 0:
             more = "the replicates do not differ at all, so chance cannot be judged"
+    return f"{_start(row, reference, currency)}: {reason}; {more}."
+
+
+def _start(row: dict[str, Any], reference: str, currency: str) -> str:
     reached = f"{row['label']} reaches {reference}'s {row['metric']}{_at_cost(row, currency)}"
-    start = f"The data cannot tell yet whether {reached}"
-    return f"{start}: {reason}; {more}."
+    return f"The data cannot tell yet whether {reached}"
 
 
 def _at_cost(row: dict[str, Any], currency: str) -> str:
@@ -98,6 +106,14 @@ def _failures(outcomes: pd.DataFrame) -> str:
 
 def _pair(pairs: pd.DataFrame, label: str, reference: str) -> pd.Series:
     return pairs[pairs["a"].isin((label, reference)) & pairs["b"].isin((label, reference))].iloc[0]
+
+
+def _open_stamp(comparison: pd.DataFrame) -> str:
+    """How far a comparison with planned looks is, while policies are open and looks are left; '' at its end."""
+    where = standing(comparison)
+    if where.next_look is None:
+        return ""
+    return f"Not decided yet (after {where.looked_at} replicates, next look at {where.next_look}): "
 
 
 def _stamp(replicates: int) -> str:

@@ -18,6 +18,7 @@ from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, 
 from analysis.runs.company import company_notes
 from analysis.runs.contention import contention_notes, waited
 from analysis.runs.diverged import diverged_notes, diverged_trials
+from analysis.runs.extended import extended_notes
 from analysis.runs.overshoot import overshoot_notes
 from analysis.runs.own_pace import OWN_PACE, own_pace_runs, own_pace_spent
 from tune_kd.formats import energy, plural
@@ -36,7 +37,9 @@ SETTING = (
     "budget_limit",
     "target_accuracy",
     "metric",
+    "looks_of",
 )
+MADE_HERE = ("recipe", "looks_of")  # of a setting: no columns of a store
 # Of a scenario: words, and what has a column of its own. Data in another place are the same if their split is.
 NOT_THE_RECIPE = ("name", "description", "data", "image_column", "label_column", "equivalence_margin")
 # What a class says of itself, and of a policy of the user's own: its hash tells it from another one of the same name.
@@ -55,11 +58,10 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent and its params (JSON),
     tau, val_score, test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, the same five ``_with_images``,
     g_per_kwh (of the CO2e, PUE included), overshoot (in the budget's currency), meters_beside_s (the longest of its
-    nodes), co_tenants
-    and side_by_side (the means over its trials), waited and waited_other (shares of its trials' time,
-    :func:`analysis.runs.contention.waited`), energy_own_pace_j, energy_processors_j (above idle; what trials share is
-    in it whole). Equal replicates have equal seeds. ``counted`` rows are completed, have a tested incumbent and are the
-    latest of their policy and replicate.
+    nodes), looks_json and planned_replicates as recorded, co_tenants and side_by_side (the means over its trials),
+    waited and waited_other (shares of its trials' time, :func:`analysis.runs.contention.waited`), energy_own_pace_j,
+    energy_processors_j (above idle; what trials share is in it whole). Equal replicates have equal seeds. ``counted``
+    rows are completed, have a tested incumbent and are the latest of their policy and replicate.
     """
     rows, trials = _settings(runs), columns(trials, ("status", "tau", "test_score", "trial_id", "attempt"))
     _add_trials(rows, trials)
@@ -92,13 +94,23 @@ def with_images(cost: str) -> str:
 def _settings(runs: pd.DataFrame) -> pd.DataFrame:
     """What was planned of each run, one row a run."""
     wanted = ["study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed"]
-    wanted += ["replicate", "status", "overshoot", "energy_unmatched_j", "accounting"]
-    rows = columns(runs, (*wanted, *(key for key in SETTING if key != "recipe")))
+    wanted += [
+        "replicate",
+        "status",
+        "overshoot",
+        "energy_unmatched_j",
+        "accounting",
+        "planned_replicates",
+        "looks_json",
+    ]
+    rows = columns(runs, (*wanted, *(key for key in SETTING if key not in MADE_HERE)))
     rows = rows.drop_duplicates("run_id").reset_index(drop=True)
     numbers = ("equivalence_margin", "budget_limit", "overshoot", "energy_unmatched_j")
     rows = rows.assign(**{name: as_float(rows[name]) for name in numbers})
     rows["metric"] = rows["metric"].astype(object).where(rows["metric"].notna(), ACCURACY)
     rows["recipe"] = [_canonical(text, drop=NOT_THE_RECIPE) for text in rows["scenario_json"]]
+    # What stops once it is decided keeps its error rates as long as nothing that was not planned with it comes in.
+    rows["looks_of"] = rows["study_id"].astype(object).where(rows["looks_json"].notna(), None)
     return rows
 
 
@@ -153,6 +165,7 @@ def notices(outcomes: pd.DataFrame) -> list[str]:
             f"energies of {plural(crowded, 'run')} were taken while another study (or another Ray node) ran on the "
             f"same machine: its idle and RAM power is split by what the trials of each had reserved"
         )
+    lines += extended_notes(outcomes)
     lines += overshoot_notes(outcomes)
     lines += company_notes(outcomes)
     if (outcomes["accounting"] == OWN_PACE).any():

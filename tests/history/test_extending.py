@@ -12,8 +12,9 @@ from s3_server import FlakyServer
 import tune_kd
 from tune_kd.data import ImageData
 from tune_kd.errors import InputError
-from tune_kd.history.extend import extend_study, study_rows, take_over_changes
+from tune_kd.history.extend import added_runs, extend_study, study_rows, take_over_changes
 from tune_kd.history.records import plan_rows
+from tune_kd.planning.looks import Deciding
 from tune_kd.planning.plan import Study, plan_study
 from tune_kd.store import Store, create_store
 
@@ -42,7 +43,37 @@ def test_the_new_replicates_are_those_of_a_study_that_had_them_from_the_start(pl
         for plan in whole.runs
     ]
     assert (more.study_id, more.name) == (study.study_id, "compare")
-    assert {plan.run_id: plan for plan in (*study.runs, *more.runs)} == {plan.run_id: plan for plan in expected}
+    together = [replace(plan, planned_replicates=4) for plan in (*study.runs, *more.runs)]
+    assert {plan.run_id: plan for plan in together} == {plan.run_id: plan for plan in expected}
+
+
+def test_a_run_knows_how_many_replicates_were_planned_when_it_was(planned: tuple[Study, Store]) -> None:
+    study, store = planned
+    more = extend_study(store, study.study_id, 4)
+    assert {plan.planned_replicates for plan in study.runs} == {2}
+    assert {plan.planned_replicates for plan in more.runs} == {4}
+
+
+def test_a_study_that_stops_once_decided_is_not_extended(digits: ImageData, tmp_path: Path) -> None:
+    study = plan_study(policies=["fixed", "grid"], deciding=Deciding(until_decided=True, max_replicates=20))
+    store = create_store(tmp_path / "runs")
+    plan_rows(study, digits, store)
+    with pytest.raises(InputError, match=f"at 20 replicates at the latest.*go on with it by .*resume {study.study_id}"):
+        extend_study(store, study.study_id, 30)
+
+
+def test_only_the_policies_that_are_named_get_more_runs(digits: ImageData, tmp_path: Path) -> None:
+    study = plan_study(policies=["fixed", "grid", "random"], deciding=Deciding(until_decided=True, max_replicates=7))
+    store = create_store(tmp_path / "runs")
+    plan_rows(study, digits, store)
+    more = added_runs(study_rows(store, study.study_id), 7, ["grid", "random"])
+    assert [(plan.replicate, plan.label) for plan in more.runs] == [
+        (5, "grid"),
+        (5, "random"),
+        (6, "grid"),
+        (6, "random"),
+    ]
+    assert {plan.looks for plan in more.runs} == {study.looks}
 
 
 def test_what_a_study_has_is_not_planned_again(planned: tuple[Study, Store], digits: ImageData) -> None:

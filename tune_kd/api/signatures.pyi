@@ -100,6 +100,8 @@ def compare(
     target_accuracy: float | None = None,
     replicates: int = 1,
     seed: int = 0,
+    until_decided: bool = False,
+    max_replicates: int | None = None,
     meter_period: float = 1.0,
     cpu_watts: float | None = None,
     ram_watts_per_gib: float | None = None,
@@ -122,7 +124,11 @@ def compare(
     pue: float = 1.0,
     log_to: list[str] | None = None,
 ) -> Outcome:
-    """Run several policies on the same scenario under the same budget, replicate by replicate."""
+    """Run several policies on the same scenario under the same budget, replicate by replicate.
+
+    With ``until_decided`` replicates are added, look by look, until every policy's verdict against the reference is
+    reached, or ``max_replicates``.
+    """
 
 def extend(
     study: str,

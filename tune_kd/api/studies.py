@@ -9,9 +9,11 @@ Interrupted after.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tune_kd.api.look_after_look import look_after_look, next_look
 from tune_kd.config.keywords import from_keywords
 from tune_kd.execution import calibrate
 from tune_kd.execution.comparisons import execute_all, planned_rows
@@ -22,12 +24,14 @@ from tune_kd.history import resume as resuming
 from tune_kd.history.records import plan_rows
 from tune_kd.planning import calibration
 from tune_kd.planning.execution_options import Execution
+from tune_kd.planning.looks import PLAIN, Deciding
 from tune_kd.planning.notices import notices
 from tune_kd.planning.paper_studies import plan_parts, sources_given
 from tune_kd.planning.plan import Study, plan_study
 from tune_kd.planning.plan_options import Planning, fields_set
 from tune_kd.progress.asked import with_display
 from tune_kd.progress.base import Progress
+from tune_kd.results.looks import between_looks
 from tune_kd.results.outcome import Outcome
 from tune_kd.results.store import RecordedStore, create_store, open_store
 
@@ -36,14 +40,20 @@ from tune_kd.results.store import RecordedStore, create_store, open_store
 @with_display
 def run(policy: str = "stochastic", *, planning: Planning, execution: Execution, progress: Progress) -> Outcome:
     """Run one policy."""
-    return _study([policy], "run", planning, execution, progress)
+    return _study([policy], "run", planning, PLAIN, execution, progress)
 
 
 @from_keywords
 @with_display
-def compare(policies: Sequence[str], *, planning: Planning, execution: Execution, progress: Progress) -> Outcome:
-    """Run several policies on the same scenario under the same budget, replicate by replicate."""
-    return _study(policies, "compare", planning, execution, progress)
+def compare(
+    policies: Sequence[str], *, planning: Planning, deciding: Deciding, execution: Execution, progress: Progress
+) -> Outcome:
+    """Run several policies on the same scenario under the same budget, replicate by replicate.
+
+    With ``until_decided`` replicates are added, look by look, until every policy's verdict against the reference is
+    reached, or ``max_replicates``.
+    """
+    return _study(policies, "compare", planning, deciding, execution, progress)
 
 
 @from_keywords
@@ -55,7 +65,8 @@ def resume(run: str | None = None, *, force: bool = False, execution: Execution,
     code have changed, unless ``force``d.
     """
     store = _earlier_store(execution, progress)
-    rows = resuming.unfinished_rows(store, run)
+    between = between_looks(store, run)
+    rows = resuming.unfinished_rows(store, run) if between is None else extending.study_rows(store, between)
     execution = resuming.as_recorded(execution, store, rows)
     parts, shown = resuming.studies_of(rows), set[str]()
     for part in parts:
@@ -64,7 +75,13 @@ def resume(run: str | None = None, *, force: bool = False, execution: Execution,
         show_data(data, progress, shown)
         show_networks(part.scenario, data, progress, shown)
         resuming.check_unchanged(of_part, data, force=force)
-    return execute_all(parts, {row.run_id: row for row in rows}, store, execution, progress)
+    left = partial(execute_all, parts, {row.run_id: row for row in rows}, store, execution, progress)
+    if parts[0].looks is None:
+        return left()
+    then = partial(next_look, parts[0].study_id, data, store, execution, progress)
+    first = left if between is None else then()
+    assert first is not None, "between two looks there is a next one"
+    return look_after_look(first, then)
 
 
 @from_keywords
@@ -130,8 +147,15 @@ def study(
     return execute_all(parts, rows, store, execution, progress)
 
 
-def _study(policies: Sequence[str], name: str, planning: Planning, execution: Execution, progress: Progress) -> Outcome:
-    study = plan_study(policies=policies, name=name, planning=planning)
+def _study(
+    policies: Sequence[str],
+    name: str,
+    planning: Planning,
+    deciding: Deciding,
+    execution: Execution,
+    progress: Progress,
+) -> Outcome:
+    study = plan_study(policies=policies, name=name, planning=planning, deciding=deciding)
     _before_reading([study], execution, progress)
     data = read_data(study, execution, progress)
     show_data(data, progress, set())
@@ -141,7 +165,10 @@ def _study(policies: Sequence[str], name: str, planning: Planning, execution: Ex
         measured = before or calibrate.measure(study, data, execution, progress)
         study = study.calibrated(measured.energy_j)
     store = _store(execution, progress)
-    return execute([(study, data)], plan_rows(study, data, store), store, execution, progress)
+    planned = partial(execute, [(study, data)], plan_rows(study, data, store), store, execution, progress)
+    if study.looks is None:
+        return planned()
+    return look_after_look(planned, partial(next_look, study.study_id, data, store, execution, progress))
 
 
 def _before_reading(parts: Sequence[Study], execution: Execution, progress: Progress) -> None:

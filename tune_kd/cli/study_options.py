@@ -79,6 +79,14 @@ WORDS: dict[str, Any] = {
     ),
     "target_accuracy": option(SEARCH, "Of the target track: the validation accuracy that is good enough, 0 to 1.", "X"),
     "replicates": option(SEARCH, "Independent repeats, each with its own seed.", "N"),
+    "until_decided": option(
+        SEARCH,
+        "Add replicates in looks, 5, 10, 20, …, until each policy's verdict against grid, or the first named, is "
+        "there; error rates hold over all looks.",
+        "",
+        "--until-decided",
+    ),
+    "max_replicates": option(SEARCH, "With --until-decided: the replicates of the last look.", "N", default="40"),
     "seed": option(SEARCH, "What all seeds come from.", "N"),
     "store": option(WHERE, "Where the records go.", STORE),
     "cache": option(WHERE, "Where teachers, decoded data and checkpoints live.", "DIR|URL", default=CACHE),

@@ -30,21 +30,34 @@ def extend_study(store: Store, study_id: str, replicates: int) -> Study:
     replicates stay paired across policies. Raises InputError if there is nothing to add.
     """
     rows = study_rows(store, study_id)
-    known = [row.plan() for row in rows]
-    there = {(plan.label, plan.replicate) for plan in known}
-    policies = {plan.label: plan for plan in known}.values()
-    most = max(plan.replicate for plan in known) + 1
+    looks, most = rows[0].plan().looks, max(row.plan().replicate for row in rows) + 1
+    if looks is not None:
+        raise InputError(
+            f"study {study_id} was planned to stop once it is decided, at {looks.replicates[-1]} replicates at the "
+            f"latest, and its error rates hold for that alone; go on with it by tune-kd resume {study_id}"
+        )
     if replicates <= most:
         raise InputError(
             f"study {study_id} has {plural(most, 'replicate')} already; --replicates must be more, got {replicates}"
         )
+    return added_runs(rows, replicates)
+
+
+def added_runs(rows: Sequence[RunRow], replicates: int, policies: Sequence[str] | None = None) -> Study:
+    """The runs that bring some ``policies``, by their names in the study, to ``replicates``; None: all policies.
+
+    ``rows`` are those of the whole study.
+    """
+    known = [row.plan() for row in rows]
+    there = {(plan.label, plan.replicate) for plan in known}
+    extended = {plan.label: plan for plan in known if policies is None or plan.label in policies}.values()
     runs = tuple(
-        _again(plan, replicate)
+        _again(plan, replicate, replicates)
         for replicate in range(replicates)
-        for plan in policies
+        for plan in extended
         if (plan.label, replicate) not in there
     )
-    return Study(study_id=study_id, name=rows[0].study_name, runs=runs)
+    return Study(study_id=rows[0].study_id, name=rows[0].study_name, runs=runs)
 
 
 def take_over_changes(rows: Mapping[str, RunRow], before: Sequence[RunRow]) -> None:
@@ -54,10 +67,11 @@ def take_over_changes(rows: Mapping[str, RunRow], before: Sequence[RunRow]) -> N
         row.force(forced[row.plan().label])
 
 
-def _again(plan: RunPlan, replicate: int) -> RunPlan:
+def _again(plan: RunPlan, replicate: int, replicates: int) -> RunPlan:
     return replace(
         plan,
         run_id=run_id(plan.study_id, plan.label, replicate),
         replicate=replicate,
         seed=replicate_seed(plan.study_seed, replicate),
+        planned_replicates=replicates,
     )

@@ -24,6 +24,7 @@ from tune_kd.config.scenario import Scenario, from_record, scenario_sha256, to_r
 from tune_kd.errors import unknown
 from tune_kd.events import utc_now
 from tune_kd.meter.carbon import Carbon
+from tune_kd.planning.looks import Looks
 from tune_kd.planning.plan import RunPlan, Study, space_record
 from tune_kd.store import Store
 from tune_kd.store.columns import ACCURACIES, ACCURACY
@@ -71,6 +72,8 @@ class RunRow:
                 "budget_text": plan.budget_text,
                 "trials_at_most": plan.trials_at_most,
                 "trial_epochs": plan.scenario.trial_epochs,
+                "planned_replicates": plan.planned_replicates,
+                "looks_json": None if plan.looks is None else plan.looks.record(),
                 "target_accuracy": plan.target_accuracy,
                 **_of_data(data, plan.scenario),
                 "status": "planned",
@@ -210,6 +213,8 @@ class RunRow:
             seed=self.seed,
             study_seed=int(columns["study_seed"]),
             budget_text=columns["budget_text"],
+            planned_replicates=columns.get("planned_replicates"),
+            looks=None if (looks := columns.get("looks_json")) is None else Looks.from_record(looks),
             target_accuracy=columns["target_accuracy"],
         )
 

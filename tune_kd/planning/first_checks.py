@@ -17,23 +17,26 @@ from tune_kd.config.spaces import make_space
 from tune_kd.data import NAMES
 from tune_kd.data.misread import check_whole
 from tune_kd.errors import InputError, unknown
+from tune_kd.planning.looks import Deciding
 from tune_kd.planning.plan_options import Planning
 
 TRACKS = ("recipe", "budget", "target")
 
 
-def check_at_once(policies: Sequence[str], planning: Planning) -> None:
+def check_at_once(policies: Sequence[str], planning: Planning, deciding: Deciding) -> None:
     """All that can be said before torch is imported, which takes seconds. Raises InputError."""
     for name in policies:
         check_name(name)
-    first_checks(policies, planning)
+    first_checks(policies, planning, deciding)
 
 
-def first_checks(policies: Sequence[str], planning: Planning) -> tuple[Scenario, Space, Budget]:
+def first_checks(policies: Sequence[str], planning: Planning, deciding: Deciding) -> tuple[Scenario, Space, Budget]:
     """Scenario, space and budget, as far as they can be settled without a network. Raises InputError."""
     _check_search(planning)
     if not policies:
         raise InputError("no policy was named; for example --policies grid,stochastic")
+    deciding.check(planning.replicates)
+    deciding.looks(policies)
     scenario = load_scenario(planning.scenario or ("images" if planning.data is not None else "digits"))
     scenario = scenario.changed(planning.fields())
     if scenario.task == "classification":

@@ -18,6 +18,7 @@ from tune_kd.config.seeds import replicate_seed
 from tune_kd.errors import InputError
 from tune_kd.events import utc_now
 from tune_kd.planning.first_checks import check_data, first_checks
+from tune_kd.planning.looks import PLAIN, Deciding, Looks
 from tune_kd.planning.plan_options import Planning
 from tune_kd.store.ids import new_study_id, run_id
 from tune_kd.tasks.catalogue import task_of
@@ -41,6 +42,8 @@ class RunPlan:
     seed: int
     study_seed: int  # what the seeds of all replicates come from
     budget_text: str  # the budget as it was asked for
+    planned_replicates: int | None  # of the study, by the plan that this run is in; None: not recorded
+    looks: Looks | None = None  # of a comparison that stops once it is decided
     target_accuracy: float | None = None  # of the target track
 
     @property
@@ -73,6 +76,11 @@ class Study:
         return self.runs[0].scenario
 
     @property
+    def looks(self) -> Looks | None:
+        """When it is looked at; None for a study that was planned with all of its replicates."""
+        return self.runs[0].looks
+
+    @property
     def needs_calibration(self) -> bool:
         """Is the budget so many times a trial's energy, which has to be measured first?"""
         return self.runs[0].budget.currency == EQUIVALENT
@@ -84,11 +92,14 @@ class Study:
 
 
 @from_keywords
-def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run") -> Study:
-    """Everything that a command will run, all of its input checked. Raises InputError in one line."""
+def plan_study(*, policies: Sequence[str], planning: Planning, deciding: Deciding = PLAIN, name: str = "run") -> Study:
+    """Everything that a command will run, all of its input checked. Raises InputError in one line.
+
+    Of a comparison that stops once it is decided it is what comes before the first look.
+    """
     if isinstance(policies, str):
         raise InputError(f"policies must be a list of names, got the text {policies!r}")
-    given, where, limit = first_checks(policies, planning)
+    given, where, limit = first_checks(policies, planning, deciding)
     chosen = _settled(given)
     if chosen.quantization is not None:
         _check_quantizable(planning)
@@ -102,6 +113,8 @@ def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run"
                 f"or take a policy that stops none, such as grid or tpe"
             )
     study_id = new_study_id(utc_now())
+    looks = deciding.looks([label for label, _ in made])
+    replicates = planning.replicates if looks is None else looks.replicates[0]
     runs = tuple(
         RunPlan(
             run_id=run_id(study_id, label, replicate),
@@ -116,9 +129,11 @@ def plan_study(*, policies: Sequence[str], planning: Planning, name: str = "run"
             seed=replicate_seed(planning.seed, replicate),
             study_seed=planning.seed,
             budget_text=planning.budget,
+            planned_replicates=replicates,
+            looks=looks,
             target_accuracy=planning.target_accuracy,
         )
-        for replicate in range(planning.replicates)
+        for replicate in range(replicates)
         for label, policy in made
     )
     return Study(study_id=study_id, name=name, runs=runs)

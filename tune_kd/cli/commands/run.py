@@ -15,6 +15,7 @@ from tune_kd.cli.study_options import WORDS, Shown
 from tune_kd.config.keywords import changed
 from tune_kd.errors import InputError
 from tune_kd.planning.execution_options import Execution
+from tune_kd.planning.looks import PLAIN, Deciding
 from tune_kd.planning.plan_options import Planning
 from tune_kd.storage.urls import is_url
 
@@ -38,7 +39,7 @@ def run(
     shown: Shown,
 ) -> None:
     """Run one policy, and show what it reached and what it cost."""
-    _check_at_once([policy], planning)
+    _check_at_once([policy], planning, PLAIN)
 
     def start(progress: Progress) -> Outcome:
         from tune_kd.api.studies import run
@@ -52,6 +53,7 @@ def run(
     epilog=example(
         "tune-kd compare --policies grid,random,tpe,annealing,stochastic --budget 20trials --replicates 2",
         "tune-kd compare --policies grid,stochastic --data photos --student mobilenetv2 --country DEU",
+        "tune-kd compare --policies grid,fixed,stochastic --until-decided --max-replicates 20",
         "tune-kd compare --extend 20260301-120000-1a2b --replicates 10",
     )
 )
@@ -72,12 +74,13 @@ def compare(
         bool, option(OPTIONS, "Extend though data or code have changed, and record what has.", "", "--force")
     ] = False,
     planning: Planning,
+    deciding: Deciding,
     execution: Execution,
     shown: Shown,
 ) -> None:
     """Run several policies on the same scenario under the same budget, and rank them."""
     if extend is not None:
-        _check_extension(extend, policies, planning)
+        _check_extension(extend, policies, planning, deciding)
         extend_study(extend, planning.replicates, execution, shown, force=force)
         return
     if not policies:
@@ -85,25 +88,30 @@ def compare(
     if force:
         raise InputError("--force is for --extend STUDY; a new study has nothing that could have changed")
     names = policy_names(policies)
-    _check_at_once(names, planning)
+    _check_at_once(names, planning, deciding)
 
     def start(progress: Progress) -> Outcome:
         from tune_kd.api.studies import compare
 
-        return compare(names, planning=planning, execution=execution, progress=progress)
+        return compare(names, planning=planning, deciding=deciding, execution=execution, progress=progress)
 
     run_study(start, execution, shown)
 
 
-def _check_at_once(policies: Sequence[str], planning: Planning) -> None:
+def _check_at_once(policies: Sequence[str], planning: Planning, deciding: Deciding) -> None:
     """Tell wrong input before PyTorch is loaded. Raises InputError."""
     from tune_kd.planning.first_checks import check_at_once
 
-    check_at_once(policies, planning)
+    check_at_once(policies, planning, deciding)
 
 
-def _check_extension(study_id: str, policies: Sequence[str] | None, planning: Planning) -> None:
+def _check_extension(study_id: str, policies: Sequence[str] | None, planning: Planning, deciding: Deciding) -> None:
     """Raises InputError where ``compare --extend`` was given what the study settled when it was planned."""
+    if changed(deciding):
+        raise InputError(
+            f"study {study_id} was planned without looks, and none can be planned once replicates were seen; leave out "
+            f"--until-decided and --max-replicates, or give them to a new comparison"
+        )
     planned = [f"--{name.replace('_', '-')}" for name in changed(planning) if name != "replicates"]
     if refused := [*(["--policies"] if policies else []), *planned]:
         raise InputError(f"--extend goes on as study {study_id} was planned; leave out {', '.join(refused)}")
@@ -144,9 +152,12 @@ def resume(
     """Go on with what was interrupted: what has ended is not run again, and what was spent stays spent."""
     if not is_url(execution.store):  # an id that is none is told before PyTorch is loaded
         from tune_kd.history.unfinished import unfinished
+        from tune_kd.results.looks import between_looks
         from tune_kd.store import open_store
 
-        unfinished(open_store(execution.store, cache=execution.home.folder), run)
+        store = open_store(execution.store, cache=execution.home.folder)
+        if between_looks(store, run) is None:
+            unfinished(store, run)
 
     def start(progress: Progress) -> Outcome:
         from tune_kd.api.studies import resume
