@@ -14,6 +14,7 @@ from analysis.statistics.look_rates import errors, tables
 from analysis.statistics.look_savings import first_verdicts, savings, splits
 from analysis.statistics.looks import decide
 from analysis.statistics.paired import BETTER, EQUIVALENT, INCONCLUSIVE, LEVEL, WORSE
+from tune_kd.formats import MISSING
 
 STORES = 2000
 LARGEST_RATE = 0.065  # a 5 % test with the sampling error of 2,000 stores
@@ -98,6 +99,12 @@ def test_looks_later_on_get_more_power_from_a_larger_part_of_the_level(split: pd
 def test_the_pages_tables_are_these(rates: pd.DataFrame, saved: pd.DataFrame, split: pd.DataFrame) -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert [table.title for table in tables(rates, saved, split, STORES) if markdown(table) not in page] == []
+
+
+def test_what_did_not_occur_in_a_few_stores_is_a_dash() -> None:
+    shown = tables(errors(10), savings(10), splits(10), 10)[2]
+    excess = [row[-1] for row, better in zip(shown.rows, shown.data["better"], strict=True) if better == 0]
+    assert set(excess) == {MISSING}
 
 
 def test_a_verdict_is_false_by_the_true_difference() -> None:
