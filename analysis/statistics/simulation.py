@@ -29,3 +29,8 @@ def all_pairs(accuracies: np.ndarray, margin: float) -> Paired:
     first, second = np.array(list(combinations(range(accuracies.shape[-1]), 2))).T
     differences = accuracies[..., first] - accuracies[..., second]
     return paired(np.moveaxis(differences, -2, -1), margin)
+
+
+def to_reference(accuracies: np.ndarray) -> np.ndarray:
+    """The other policies' differences to the first, the reference: [stores, policies − 1, replicates]."""
+    return np.moveaxis(accuracies[..., 1:] - accuracies[..., :1], -2, -1)
