@@ -71,7 +71,7 @@ def _cannot_tell(row: dict[str, Any], reference: str, pairs: pd.DataFrame, curre
         reason = f"{plural(pairs_seen, 'replicate')} cannot show what is chance"
         more = f"{REPLICATES_TO_CONCLUDE} are needed to conclude"
     elif pd.notna(row["looks_of"]):
-        return f"{_start(row, reference, currency)}: they differ by {interval(row)} pp over {pairs_seen} replicates."
+        return f"{_start(row, reference, currency)}: they differ by {interval(row)} pp after {pairs_seen} replicates."
     else:
         margin = "" if pd.isna(pair["margin"]) else f" against a margin of {100 * pair['margin']:g} pp"
         reason = f"they differ by {interval(row)} pp over {pairs_seen} replicates{margin}"
