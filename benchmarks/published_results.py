@@ -7,6 +7,7 @@ A test sees to it that the document is what this makes of the store. Nothing is 
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -39,10 +40,18 @@ def command(runs: pd.DataFrame) -> str:
     first = runs.iloc[0]
     words = ["tune-kd", "compare", "--policies", ",".join(runs["policy"].unique()), "--scenario", first["scenario"]]
     words += ["--budget", first["budget_text"], "--track", first["track"]]
-    words += ["--replicates", str(int(runs["replicate"].max()) + 1), "--seed", str(int(first["study_seed"]))]
+    words += [*replicates(runs), "--seed", str(int(first["study_seed"]))]
     for key, value in changes(from_record(first["scenario_json"])).items():
         words += ["--set", f"{key}={as_toml(value)}"]
     return shlex.join(words)
+
+
+def replicates(runs: pd.DataFrame) -> list[str]:
+    """The options that say how many there are: planned with the first, or until it was decided."""
+    looks = runs["looks_json"].dropna()
+    if looks.empty:
+        return ["--replicates", str(int(runs["replicate"].max()) + 1)]
+    return ["--until-decided", "--max-replicates", str(json.loads(looks.iloc[0])["replicates"][-1])]
 
 
 def changes(scenario: Scenario) -> dict[str, Any]:

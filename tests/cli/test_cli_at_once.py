@@ -42,6 +42,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("compare --policies gird --policies stochastic", "unknown policy 'gird'"),
         ("compare --policies grid --policies stochastc", "unknown policy 'stochastc'"),
         ("run --budget 5", "the unit is missing"),
+        ("compare --policies grid,fixed --max-replicates 9", "--max-replicates is for --until-decided"),
         ("run --scenario digts", "unknown scenario 'digts'"),
         ("run --data nowhere", "there is no data folder"),
         ("run --set recipe.lr=fast", "recipe.lr"),

@@ -101,7 +101,8 @@ def test_help_in_a_pipe_has_no_colour_codes() -> None:
 def test_run_and_compare_share_their_options_and_differ_in_what_they_run() -> None:
     run, compare = ([parameter.name for parameter in COMMANDS[name].params] for name in ("run", "compare"))
     assert [name for name in run if name not in compare] == ["policy"]
-    assert [name for name in compare if name not in run] == ["policies", "extend", "force"]
+    own = ["policies", "extend", "force", "until_decided", "max_replicates"]
+    assert [name for name in compare if name not in run] == own
 
 
 def test_resume_offers_what_can_change_and_nothing_that_was_planned() -> None:
