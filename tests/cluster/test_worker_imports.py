@@ -1,4 +1,7 @@
-"""What a worker has imported before its first trial: all that training takes, and not what only others need."""
+"""What a worker has imported before its first trial: all that training takes, and not what only others need.
+
+Who starts workers, counts FLOPs or trains a teacher does not import what trials take alone.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,19 @@ import sys
 
 SCRIPT = """
 import sys
+import tune_kd.cluster.tasks
+assert "ray.tune" not in sys.modules, "a second of CPU time in the worker that trains a teacher"
 import tune_kd.cluster.worker
 assert "torchvision" not in sys.modules, "a second of CPU time in every worker of a classification"
+assert "sklearn" not in sys.modules, "most of a second in every worker that tests a trial"
+assert "torch._dynamo" not in sys.modules, "a second of CPU time in every driver"
 
 import torch
 from torch import nn
 from tune_kd.config.scenario import load_scenario
-from tune_kd.training import loop
+from tune_kd.training import loop, process
+
+process.prepare_process(1)
 
 before = set(sys.modules)
 network = nn.Linear(3, 2)
