@@ -14,9 +14,10 @@ from analysis.captions import costs_caption
 from analysis.rendering.table import Table, as_rows, number, plus_minus
 from analysis.runs.accounting import CURRENCIES
 from analysis.runs.chosen import chosen, chosen_note
+from analysis.runs.comparable import PLACE, SETTING
 from analysis.runs.contention import WORTH_SAYING
 from analysis.runs.metric import in_percent, metric_of
-from analysis.runs.outcomes import PLACE, SETTING, with_images
+from analysis.runs.outcomes import with_images
 from analysis.runs.planned_looks import planned_looks
 from analysis.statistics.ratios import cost_ratio
 from tune_kd import errors
@@ -100,7 +101,7 @@ def _policy_row(comparison: pd.DataFrame, label: str, base: str) -> dict[str, ob
     mine = comparison[comparison["label"] == label]
     counted = mine[mine["counted"]]
     first = mine.iloc[0] if len(mine) else None
-    setting = {key: None if first is None else first[key] for key in ("comparison", *SETTING, *PLACE)}
+    setting = {key: None if first is None else first[key] for key in ("comparison", "apart", *SETTING, *PLACE)}
     row: dict[str, object] = {**setting, "label": label, "policy": label if first is None else first["policy"]}
     row |= {"runs": len(mine), "replicates": len(counted), "trials": counted["trials"].mean()}
     # A mean over only those replicates that were measured would compare different things: unknown stays unknown.
@@ -193,7 +194,10 @@ def has_images(rows: pd.DataFrame, currency: str) -> bool:
 
 
 def comparison_title(row: pd.Series) -> str:
-    """What was compared: 'digits · recipe track · 20 trials · margin 1.5 pp'; 'digits · int8 · …' if quantized."""
+    """What was compared: 'digits · recipe track · 20 trials · margin 1.5 pp'; 'digits · int8 · …' if quantized.
+
+    Where it was executed follows if the same was executed elsewhere, too.
+    """
     parts = [str(row["scenario"])]
     if "quantization" in json.loads(row["recipe"] or "{}"):
         parts.append("int8")
@@ -203,6 +207,7 @@ def comparison_title(row: pd.Series) -> str:
         parts.append(f"{row['budget_limit']:g} {row['budget_currency']}")
     if pd.notna(row["equivalence_margin"]):
         parts.append(f"margin {100 * row['equivalence_margin']:g} pp")
+    parts += [str(row["apart"])] if row.get("apart") else []
     return " · ".join(parts)
 
 

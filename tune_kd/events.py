@@ -38,7 +38,28 @@ class TrialStarted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EpochReport:
+class Metered:
+    """What the meter of its node has of an attempt, so far or in all. Older journals lack what follows co_tenants."""
+
+    energy_j: float | None
+    energy_cpu_j: float | None
+    energy_gpu_j: float | None
+    energy_ram_j: float | None
+    energy_idle_j: float | None
+    energy_method: str | None
+    co2e_g: float | None
+    co_tenants: int | None
+    metered_s: float | None = None
+    cpu_s: float | None = None
+    cpu_wait_s: float | None = None
+    cpu_wait_other_s: float | None = None
+    cpu_other_s: float | None = None
+    energy_own_pace_j: float | None = None
+    own_pace_method: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochReport(Metered):
     """One epoch of one attempt, after its validation."""
 
     run_id: str
@@ -55,13 +76,6 @@ class EpochReport:
     tau_mean: float | None
     tau_min: float | None
     tau_max: float | None
-    energy_j: float | None
-    energy_cpu_j: float | None
-    energy_gpu_j: float | None
-    energy_ram_j: float | None
-    energy_idle_j: float | None
-    energy_method: str | None
-    co2e_g: float | None
     flops_executed: int
     flops_teacher: int
     flops_forward: int
@@ -75,7 +89,6 @@ class EpochReport:
     teacher_s: float
     other_s: float
     peak_memory_bytes: int | None
-    co_tenants: int | None
     flops_policy: int = 0
     flops_synthesis: int = 0
     synthesis_s: float = 0.0
@@ -83,13 +96,6 @@ class EpochReport:
     checkpoint_val_score: float | None = None
     checkpoint_val_loss: float | None = None
     diverged_epoch: int | None = None  # the first epoch so far whose loss, outputs or weights were not finite
-    metered_s: float | None = None
-    cpu_s: float | None = None
-    cpu_wait_s: float | None = None
-    cpu_wait_other_s: float | None = None
-    cpu_other_s: float | None = None
-    energy_own_pace_j: float | None = None
-    own_pace_method: str | None = None
 
     @property
     def chosen_score(self) -> float | None:
@@ -128,28 +134,13 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialMetered:
+class TrialMetered(Metered):
     """The closed energy account of an attempt. Energy used after its last report is included."""
 
     run_id: str
     trial_id: str
     attempt: int
     at: datetime
-    energy_j: float | None
-    energy_cpu_j: float | None
-    energy_gpu_j: float | None
-    energy_ram_j: float | None
-    energy_idle_j: float | None
-    energy_method: str | None
-    co2e_g: float | None
-    co_tenants: int | None
-    metered_s: float | None = None
-    cpu_s: float | None = None
-    cpu_wait_s: float | None = None
-    cpu_wait_other_s: float | None = None
-    cpu_other_s: float | None = None
-    energy_own_pace_j: float | None = None
-    own_pace_method: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A note where energies were taken on a busy machine, and on how much of a ratio of costs that may be."""
+"""A note where energies were taken on a machine that others kept busy, and on how much of a ratio that may be."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from analysis.runs.accounting import as_float, columns
 from tune_kd.formats import percentage, plural
 
 BUSY = 0.05
-"""The share of its time that a run's trials have waited for a CPU, from which the machine was busy."""
+"""The share of its time that a run's trials have waited for programs that are no trials, from which it was busy."""
 FAR = 0.2
-"""By how much more of their time than those of the median run trials have waited in a run that is named."""
+"""By how much more of their time than those of the median run trials have so waited in a run that is named."""
 WORTH_SAYING = 0.02
 """The least change of a ratio of costs that is noted."""
 
@@ -32,20 +32,22 @@ def waited(by_run: pd.Series, trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def contention_notes(outcomes: pd.DataFrame) -> list[str]:
-    """A line on runs whose trials waited for CPUs; for each comparison one on ratios of costs, one on far busier runs.
+    """A line on runs whose trials waited for strangers; for each comparison of such runs one on ratios of costs, one on
+    far busier runs.
 
-    ``outcomes`` are of :func:`analysis.runs.outcomes.run_outcomes`.
+    ``outcomes`` are of :func:`analysis.runs.outcomes.run_outcomes`. That trials of a study wait for each other is no
+    matter of the machine: they do at any --max-concurrent above one, and on an idle machine, too.
     """
-    ranked = outcomes[outcomes["counted"] & outcomes["waited"].notna()]
-    busy = ranked[ranked["waited"] > BUSY]
+    ranked = outcomes[outcomes["counted"] & outcomes["waited_other"].notna()]
+    busy = ranked[ranked["waited_other"] > BUSY]
     if busy.empty:
         return []
-    mean, other = busy["waited"].mean(), busy["waited_other"].mean()
+    other, whole = busy["waited_other"].mean(), busy["waited"].mean()
     lines = [
         f"energies were taken on a busy machine: trials of {len(busy)} of {plural(len(ranked), 'run')} waited for a "
-        f"CPU {_whole(mean)} of their time in the mean, {_whole(other)} because of programs that are no trials"
+        f"CPU {_whole(other)} of their time in the mean because of programs that are no trials, {_whole(whole)} in all"
     ]
-    for _, comparison in ranked.groupby("comparison", sort=True):
+    for _, comparison in ranked[ranked["comparison"].isin(busy["comparison"])].groupby("comparison", sort=True):
         lines += [*_ratios(comparison), *_far_busier(comparison)]
     return lines
 
@@ -68,13 +70,14 @@ def _ratios(comparison: pd.DataFrame) -> Iterator[str]:
 
 
 def _far_busier(comparison: pd.DataFrame) -> Iterator[str]:
-    median = comparison["waited"].median()
-    far = comparison[comparison["waited"] > median + FAR].sort_values("waited", ascending=False, kind="stable")
+    median = comparison["waited_other"].median()
+    far = comparison[comparison["waited_other"] > median + FAR]
     if far.empty:
         return
-    rows = zip(far["label"], far["replicate"], far["waited"], strict=True)
+    far = far.sort_values("waited_other", ascending=False, kind="stable")
+    rows = zip(far["label"], far["replicate"], far["waited_other"], strict=True)
     named = ", ".join(f"replicate {replicate} of {label} ({_whole(share)})" for label, replicate, share in rows)
-    yield f"far busier than the median run, whose trials waited {_whole(median)} of their time: {named}"
+    yield f"far busier than the median run, whose trials so waited {_whole(median)} of their time: {named}"
 
 
 def _whole(share: float) -> str:

@@ -7,15 +7,15 @@ else: validation chooses (test is only read at its choice), and all that was spe
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import pandas as pd
 
 from analysis.rendering.table import as_rows
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, columns, processors_energy, run_costs
 from analysis.runs.company import company_notes
+from analysis.runs.comparable import SETTING, add_place, comparison_notes, comparisons, told_apart
 from analysis.runs.contention import contention_notes, waited
 from analysis.runs.diverged import diverged_notes, diverged_trials
 from analysis.runs.extended import extended_notes
@@ -27,39 +27,25 @@ from tune_kd.store.reading.incumbents import incumbents
 
 UNMATCHED = 0.01  # the share of a run's energy from which a difference to its nodes' totals is noted
 COUNTED = ("completed",)  # a run that can be a replicate; a stopped one was interrupted and can be resumed
-SETTING = (
-    "scenario",
-    "recipe",
-    "split_sha256",
-    "equivalence_margin",
-    "track",
-    "budget_currency",
-    "budget_limit",
-    "target_accuracy",
-    "metric",
-    "looks_of",
-)
-MADE_HERE = ("recipe", "looks_of")  # of a setting: no columns of a store
 # Of a scenario: words, and what has a column of its own. Data in another place are the same if their split is.
 NOT_THE_RECIPE = ("name", "description", "data", "image_column", "label_column", "equivalence_margin")
 # What a class says of itself, and of a policy of the user's own: its hash tells it from another one of the same name.
 NOT_AN_OPTION = ("adapts", "class", "file", "source")
-PLACE = ("hardware", "energy_method", "own_images")  # how a run was executed; own: synthesised by each trial for itself
 MOST_NAMED = 5  # runs in a line of prose
 POOL = ("pool_id", *filter(None, (currency.pool for currency in CURRENCIES.values())))
-MACHINE = ("cpu_model", "cpus", "ram_bytes", "gpu_model", "gpus", "power_limit_w", "mig")  # columns of ``nodes``
 
 
 def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row a run, in the order of ``runs``.
 
-    Columns: run_id, comparison (0, 1, …: only rows of one comparison may be compared), the columns of ``SETTING`` and
-    ``PLACE``, label (the policy, told apart from its variants), policy, replicate, status, counted, repeated,
-    trials (started), failed, lost, diverged (trials), diverged_at (a list of words), incumbent and its params (JSON),
-    tau, val_score, test_score, energy_j, flops_executed, co2e_g, duration_s, epochs, the same five ``_with_images``,
-    g_per_kwh (of the CO2e, PUE included), overshoot (in the budget's currency), meters_beside_s (the longest of its
-    nodes), looks_json and planned_replicates as recorded, co_tenants and side_by_side (the means over its trials),
-    waited and waited_other (shares of its trials' time, :func:`analysis.runs.contention.waited`), energy_own_pace_j,
+    Columns: run_id, comparison (0, 1, …: only rows of one comparison may be compared), apart (in words, from others of
+    its setting), the columns of ``SETTING`` and ``PLACE``, label (the policy, told apart from its variants), policy,
+    replicate, status, counted, repeated, trials (started), failed, lost, diverged (trials), diverged_at (a list of
+    words), incumbent and its params (JSON), tau, val_score, test_score, energy_j, flops_executed, co2e_g, duration_s,
+    epochs, the same five ``_with_images``, g_per_kwh (of the CO2e, PUE included), overshoot (in the budget's currency),
+    meters_beside_s (the longest of its nodes), looks_json and planned_replicates as recorded, co_tenants and
+    side_by_side (the means over its trials), waited and waited_other (shares of its trials' time,
+    :func:`analysis.runs.contention.waited`), energy_own_pace_j,
     energy_processors_j (above idle; what trials share is in it whole). Equal replicates have equal seeds. ``counted``
     rows are completed, have a tested incumbent and are the latest of their policy and replicate.
     """
@@ -75,9 +61,9 @@ def run_outcomes(runs: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame |
     rows["energy_own_pace_j"] = rows["run_id"].map(run_costs(own_pace_runs(rows), own_pace_spent(trials), Accounting()))
     rows["energy_processors_j"] = rows["run_id"].map(run_costs(rows, processors_energy(trials), Accounting()))
     rows[["waited", "waited_other"]] = waited(rows["run_id"], trials)
-    rows = _with_place(rows, trials, nodes)
+    add_place(rows, trials, nodes)
     rows["meters_beside_s"] = rows["run_id"].map(_beside(nodes))
-    rows["comparison"] = rows.groupby([*SETTING, *PLACE], dropna=False, sort=False).ngroup()
+    rows["comparison"], rows["apart"] = comparisons(rows), told_apart(rows)
     rows["label"] = _labels(rows)
     rows["replicate"] = _paired_by_seed(rows)
     finished = rows["status"].isin(COUNTED) & rows["test_score"].notna()
@@ -94,16 +80,9 @@ def with_images(cost: str) -> str:
 def _settings(runs: pd.DataFrame) -> pd.DataFrame:
     """What was planned of each run, one row a run."""
     wanted = ["study", "study_id", "scenario_json", "policy_json", "policy_sha256", "space", "started_at", "seed"]
-    wanted += [
-        "replicate",
-        "status",
-        "overshoot",
-        "energy_unmatched_j",
-        "accounting",
-        "planned_replicates",
-        "looks_json",
-    ]
-    rows = columns(runs, (*wanted, *(key for key in SETTING if key not in MADE_HERE)))
+    wanted += ["replicate", "status", "overshoot", "energy_unmatched_j", "accounting", "code_version"]
+    wanted += ["planned_replicates", "looks_json"]
+    rows = columns(runs, (*wanted, *(key for key in SETTING if key not in ("recipe", "looks_of"))))
     rows = rows.drop_duplicates("run_id").reset_index(drop=True)
     numbers = ("equivalence_margin", "budget_limit", "overshoot", "energy_unmatched_j")
     rows = rows.assign(**{name: as_float(rows[name]) for name in numbers})
@@ -147,10 +126,7 @@ def each_policy(frame: pd.DataFrame) -> Iterator[tuple[int, str, pd.DataFrame]]:
 
 def notices(outcomes: pd.DataFrame) -> list[str]:
     """What a reader has to know before the numbers: what was not pooled, what is left out, what is missing."""
-    lines = []
-    if (groups := outcomes["comparison"].nunique()) > 1:
-        differ = [key for key in (*SETTING, *PLACE) if outcomes[key].nunique(dropna=False) > 1]
-        lines.append(f"{groups} separate comparisons, never pooled: they differ in {', '.join(differ)}")
+    lines = [*comparison_notes(outcomes)]
     if (repeated := outcomes["repeated"]).any():
         lines.append(_repeats(outcomes[repeated]))
     waiting = outcomes[~outcomes["status"].isin(COUNTED)]
@@ -226,57 +202,10 @@ def _canonical(text: object, drop: Sequence[str] = ()) -> str:
     return json.dumps({key: value for key, value in parsed.items() if key not in drop}, sort_keys=True)
 
 
-def _with_place(rows: pd.DataFrame, trials: pd.DataFrame, nodes: pd.DataFrame | None) -> pd.DataFrame:
-    """Adds the hardware that each run used, the way its energy was read, and whether trials synthesised their images.
-
-    What has no result takes its setting's.
-    """
-    trials = columns(trials, ("node_id", "energy_method", "flops_synthesis"))
-    rows["energy_method"] = rows["run_id"].map(_joined(trials["energy_method"], trials["run_id"]))
-    own = as_float(trials["flops_synthesis"]).groupby(trials["run_id"]).max()
-    rows["own_images"] = rows["run_id"].map(own.dropna() > 0)
-    rows["hardware"] = None
-    if nodes is not None and len(nodes):
-        machines = {node["node_id"]: _machine(node) for node in columns(nodes, MACHINE).to_dict("records")}
-        rows["hardware"] = rows["run_id"].map(_joined(trials["node_id"].map(machines), trials["run_id"]))
-    for name in PLACE:
-        rows[name] = rows[name].astype(object)
-        usual = rows.groupby(list(SETTING), dropna=False, sort=False)[name].transform(_most_common)
-        rows[name] = rows[name].where(rows[name].notna() | rows["val_score"].notna(), usual)
-    return rows
-
-
 def _beside(nodes: pd.DataFrame | None) -> pd.Series:
     """By run, for how long trials of other meters were on a node of it; NaN where no node knows."""
     known = columns(pd.DataFrame() if nodes is None else nodes, ("run_id", "meters_beside_s"))
     return as_float(known["meters_beside_s"]).groupby(known["run_id"]).max()
-
-
-def _machine(node: Mapping[Hashable, Any]) -> str | None:
-    """What decides a node's energy and speed, in words: 'AMD EPYC × 2, 24 GiB, NVIDIA H200 × 8, 700 W'."""
-    if pd.isna(node["cpu_model"]) and pd.isna(node["gpu_model"]):
-        return None
-    words = []
-    for model, count in (("cpu_model", "cpus"), ("gpu_model", "gpus")):
-        if pd.notna(node[model]):
-            words.append(f"{node[model]} × {node[count]:g}" if pd.notna(node[count]) else str(node[model]))
-    if pd.notna(node["ram_bytes"]):
-        words.insert(1, f"{node['ram_bytes'] / 2**30:.0f} GiB")
-    if pd.notna(node["power_limit_w"]):
-        words.append(f"{node['power_limit_w']:g} W")
-    return ", ".join([*words, *(["MIG"] if pd.notna(node["mig"]) and node["mig"] else [])])
-
-
-def _joined(values: pd.Series, keys: pd.Series) -> pd.Series:
-    """By key, the distinct values in order of the alphabet, joined by ' + '."""
-    pairs = pd.DataFrame({"key": keys, "value": values}).dropna().drop_duplicates().sort_values("value")
-    joined = {key: " + ".join(values) for key, values in pairs.astype({"value": str}).groupby("key")["value"]}
-    return pd.Series(joined, dtype=object)
-
-
-def _most_common(values: pd.Series) -> object:
-    modes = values.mode()
-    return modes.iloc[0] if len(modes) else None
 
 
 def _paired_by_seed(rows: pd.DataFrame) -> pd.Series:

@@ -36,8 +36,8 @@ BUSY = records([("grid", 0, spent(10.0, 10.0, 0.01)), ("tpe", 0, spent(24.0, 8.0
 def test_the_report_says_that_the_machine_was_busy_and_how_much_of_a_ratio_may_be_due_to_it() -> None:
     first, second = contention_notes(BUSY.outcomes)[:2]
     assert first == (
-        "energies were taken on a busy machine: trials of 1 of 2 runs waited for a CPU 80 % of their time in the mean, "
-        "75 % because of programs that are no trials"
+        "energies were taken on a busy machine: trials of 1 of 2 runs waited for a CPU 75 % of their time in the mean "
+        "because of programs that are no trials, 80 % in all"
     )
     assert second.startswith(
         "up to 200 % of a ratio of energies may be due to it: tpe takes 2.4 times the energy of grid by the hour, "
@@ -70,11 +70,23 @@ def test_a_calm_machine_is_not_spoken_of() -> None:
     assert contention_notes(unknown.outcomes) == []
 
 
+def test_trials_that_wait_for_each_other_make_no_busy_machine() -> None:
+    full = [("grid", 0, spent(12.0, 10.0, 0.3, 0.04)), ("tpe", 0, spent(14.0, 10.0, 0.4, 0.05))]
+    assert contention_notes(records(full).outcomes) == []
+
+
+def test_a_comparison_that_nobody_disturbed_is_not_spoken_of_beside_one_that_somebody_did() -> None:
+    calm = BUSY.outcomes.assign(comparison=1, waited_other=0.0, label=["one", "other"])
+    lines = contention_notes(pd.concat([BUSY.outcomes, calm], ignore_index=True))
+    assert "1 of 4 runs" in lines[0]
+    assert not any("one" in line.split() for line in lines)
+
+
 def test_replicates_that_are_far_busier_than_the_others_are_named() -> None:
-    rows = [("grid", i, spent(10.0, 10.0, 0.06)) for i in range(4)] + [("grid", 4, spent(30.0, 10.0, 0.7, 0.7))]
+    rows = [("grid", i, spent(10.0, 10.0, 0.5, 0.06)) for i in range(4)] + [("grid", 4, spent(30.0, 10.0, 0.7, 0.7))]
     lines = contention_notes(records(rows).outcomes)
     assert lines[-1] == (
-        "far busier than the median run, whose trials waited 6 % of their time: replicate 4 of grid (70 %)"
+        "far busier than the median run, whose trials so waited 6 % of their time: replicate 4 of grid (70 %)"
     )
 
 

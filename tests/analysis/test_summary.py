@@ -161,43 +161,6 @@ def test_energies_that_were_taken_beside_another_study_are_said() -> None:
     assert notices(run_outcomes(runs, trials)) == []
 
 
-def test_different_hardware_and_meters_are_never_pooled() -> None:
-    runs = pd.DataFrame([run("a", "grid", 0), run("b", "grid", 1), run("c", "grid", 2)])
-    trials = pd.DataFrame(
-        [
-            trial("a", 0, 0.8, 0.7, node_id="x"),
-            trial("b", 0, 0.9, 0.8, node_id="y"),
-            trial("c", 0, 0.9, 0.8, node_id="x", energy_method="counter"),
-        ]
-    )
-    nodes = pd.DataFrame({"node_id": ["x", "y"], "cpu_model": ["one", "one"], "gpu_model": [None, "two"]})
-    outcomes = run_outcomes(runs, trials, nodes)
-    assert list(outcomes["comparison"]) == [0, 1, 2]
-    assert "hardware, energy_method" in notices(outcomes)[0]
-
-
-NODE = {"cpu_model": "EPYC", "cpus": 2, "ram_bytes": 25e9, "gpu_model": None, "gpus": None, "power_limit_w": None}
-
-
-@pytest.mark.parametrize(
-    ("other", "alike"),
-    [
-        ({}, True),
-        ({"ram_bytes": 25.1e9}, True),
-        ({"cpus": 64}, False),
-        ({"ram_bytes": 512e9}, False),
-        ({"gpu_model": "H200", "gpus": 1}, False),
-    ],
-)
-def test_a_machine_is_its_cpus_memory_and_gpus(other: dict[str, object], alike: bool) -> None:
-    runs = pd.DataFrame([run("a", "grid", 0), run("b", "grid", 1)])
-    trials = pd.DataFrame([trial("a", 0, 0.8, 0.7, node_id="x"), trial("b", 0, 0.9, 0.8, node_id="y")])
-    nodes = pd.DataFrame([{**NODE, "node_id": "x"}, {**NODE, "node_id": "y", **other}])
-    outcomes = run_outcomes(runs, trials, nodes)
-    assert outcomes["hardware"].iloc[0] == "EPYC × 2, 23 GiB"
-    assert (outcomes["comparison"].nunique() == 1) == alike
-
-
 def test_replicates_are_paired_by_their_seeds_and_not_by_their_numbers() -> None:
     runs = [run(f"{policy}{seed}", policy, seed % 10, seed=seed) for policy in ("grid", "tpe") for seed in (10, 11)]
     runs += [run(f"tpe{seed}", "tpe", seed % 10, seed=seed) for seed in (20, 21)]
@@ -209,14 +172,6 @@ def test_replicates_are_paired_by_their_seeds_and_not_by_their_numbers() -> None
         assert (outcomes.loc[one, "replicate"] == outcomes.loc[other, "replicate"]) == paired
     alike = run_outcomes(frame[frame["seed"] < 20], trials)
     assert alike["replicate"].tolist() == [0, 1, 0, 1], "numbers stay where they are those of the seeds"
-
-
-def test_several_carbon_intensities_are_said() -> None:
-    runs = pd.DataFrame([run("a", "grid", 0), run("b", "tpe", 0)])
-    for intensity, said in ((300.0, False), (50.0, True)):
-        other = trial("b", 0, 0.9, 0.8, carbon_g_per_kwh=intensity, pue=1.0)
-        trials = pd.DataFrame([trial("a", 0, 0.8, 0.7, carbon_g_per_kwh=300.0, pue=1.0), other])
-        assert any("carbon intensities" in line for line in notices(run_outcomes(runs, trials))) == said
 
 
 def test_equal_scenarios_written_in_another_order_are_one() -> None:

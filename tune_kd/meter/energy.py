@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 METHODS = ("counter", "sampled", "model", "mixed")
 COMPONENTS = ("cpu_j", "gpu_j", "ram_j", "idle_j")
@@ -51,6 +52,17 @@ class Energy:
         differences = {name: _subtract(getattr(self, name), getattr(earlier, name)) for name in COMPONENTS}
         known = any(joules is not None for joules in differences.values())
         return Energy(**differences, method=combined(self.method, earlier.method) if known else None)
+
+    def columns(self) -> dict[str, Any]:
+        """As columns of reports and trials."""
+        return {
+            "energy_j": self.total_j,
+            "energy_cpu_j": self.cpu_j,
+            "energy_gpu_j": self.gpu_j,
+            "energy_ram_j": self.ram_j,
+            "energy_idle_j": self.idle_j,
+            "energy_method": self.method,
+        }
 
     def scaled(self, factor: float) -> Energy:
         """Every component times ``factor``."""

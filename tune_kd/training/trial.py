@@ -259,12 +259,7 @@ class Trial:
         synthesis_s = self.synthesis.duration_s
         return {
             "node_id": self.place.node_id,
-            "energy_j": energy.total_j,
-            "energy_cpu_j": energy.cpu_j,
-            "energy_gpu_j": energy.gpu_j,
-            "energy_ram_j": energy.ram_j,
-            "energy_idle_j": energy.idle_j,
-            "energy_method": energy.method,
+            **energy.columns(),
             "co2e_g": self.place.carbon.co2e_g(energy.total_j),
             **self.costs.columns(),
             "duration_s": duration_s,
