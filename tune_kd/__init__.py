@@ -23,6 +23,7 @@ home.settle()
 notebooks.quieten()
 
 if TYPE_CHECKING:
+    from tune_kd.api.cache_contents import cache_ls, cache_rm
     from tune_kd.api.catalogues import list as list
     from tune_kd.api.machine import doctor
     from tune_kd.api.new_files import new
@@ -53,6 +54,8 @@ _LAZY = {
     "new": "api.new_files",
     "doctor": "api.machine",
     "watch": "api.watch",
+    "cache_ls": "api.cache_contents",
+    "cache_rm": "api.cache_contents",
     "open_store": "results.store",
     "Store": "results.store",
     "Outcome": "results.outcome",
@@ -74,6 +77,8 @@ __all__ = [
     "StoreError",
     "__version__",
     "analyse",
+    "cache_ls",
+    "cache_rm",
     "compare",
     "doctor",
     "explain",
