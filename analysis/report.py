@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import across, sensitivity, tables, target
-from analysis.figures import charts
+from analysis.figures import by_value, charts
 from analysis.figures.data import confusions
 from analysis.figures.detections import detections
 from analysis.figures.explanations import explanations
@@ -127,8 +127,14 @@ def _charts(records: Records, comparison: int) -> Iterator[str]:
             "Kaplan and Meier's estimate; a run that misses stays until its end",
         ),
         f"{at_start(metric)} by τ": (
-            charts.tau_chart,
-            "all trials at a constant τ; on the test set, so not a way to choose τ",
+            by_value.tau_chart,
+            "all trials at a constant τ, mean over replicates with its 95 % t interval; on the test set, so not a way "
+            "to choose τ",
+        ),
+        f"{at_start(metric)} by α": (
+            by_value.alpha_chart,
+            "all trials at a constant τ, whichever it was; mean over replicates with its 95 % t interval; on the test "
+            "set, so not a way to choose α",
         ),
     }
     for title, (make, caption) in captions.items():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from analysis.across import SCENARIOS_TO_TEST, across, block_matrix, cost_blocks, performance_profile
 from analysis.figures import explanation_plots
+from analysis.figures.by_value import alpha_chart, tau_chart
 from analysis.figures.charts import (
     PART_TITLES,
     Chart,
@@ -21,7 +22,6 @@ from analysis.figures.charts import (
     pareto_chart,
     parts_chart,
     target_chart,
-    tau_chart,
 )
 from analysis.figures.data import confusions
 from analysis.figures.explanations import explanations
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 MANY = 8  # policies above which a legend takes the width of a page
 OVER_COST = {"curves": curve_chart, "pareto": pareto_chart, "target": target_chart}
-KINDS = (*OVER_COST, "tau", *PART_TITLES, "confusion", *explanation_plots.NAMES, "synthesised", "ranks", "profile")
+BY_VALUE = {"tau": tau_chart, "alpha": alpha_chart}
+KINDS = (*OVER_COST, *BY_VALUE, *PART_TITLES, "confusion", *explanation_plots.NAMES, "synthesised", "ranks", "profile")
 LETTER, HANDLE = 0.065, 0.5  # inches of a legend's entry
 LINE = 0.2
 
@@ -132,8 +133,9 @@ def _charts(records: Records, comparison: int, currency: str, only: str | None) 
     for name, make in OVER_COST.items():
         if only in (None, name) and (chart := make(records, comparison, only=currency)):
             yield f"{name}-{comparison}", _chart(chart, currency)
-    if only in (None, "tau") and (chart := tau_chart(records, comparison)):
-        yield f"tau-{comparison}", _chart(chart, "tau")
+    for name, of_value in BY_VALUE.items():
+        if only in (None, name) and (chart := of_value(records, comparison)):
+            yield f"{name}-{comparison}", _chart(chart, name)
     for what in PART_TITLES:
         if only in (None, what) and (parts := parts_chart(records, comparison, what)):
             height = 0.9 + 0.2 * len(parts["rows"])

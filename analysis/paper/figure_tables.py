@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.command import main
 from analysis.explanation import explanation_table
-from analysis.figures.data import accuracy_by_tau
+from analysis.figures.data import accuracy_by
 from analysis.figures.explanation_plots import shown_classes
 from analysis.figures.explanations import Explanation, explanations
 from analysis.paper.datasets import scenario_words
@@ -96,7 +96,7 @@ def fig1(records: Records) -> list[Table]:
 
 def fig3a(records: Records) -> list[Table]:
     """Accuracy by fixed τ."""
-    data = accuracy_by_tau(records.outcomes, records.trials)
+    data = accuracy_by(records.outcomes, records.trials, "tau")
     rows = [
         [f"{row['tau']:g}", number(100 * row["mean"], 4), number(100 * row["low"], 4), number(100 * row["high"], 4)]
         for row in as_rows(data)

@@ -44,7 +44,7 @@ def test_score_by_tau_averages_a_replicates_trials_first() -> None:
     runs = pd.DataFrame([run("a", "random", 0), run("b", "random", 1), run("c", "stochastic", 0)])
     trials = [trial("a", 0, 0.9, 0.6, tau=4.0), trial("a", 1, 0.9, 0.8, tau=4.0), trial("b", 0, 0.9, 0.9, tau=4.0)]
     frame = pd.DataFrame([*trials, trial("c", 0, 0.9, 0.1, tau=None), trial("b", 1, 0.9, 0.5, tau=9.0)])
-    by_tau = views.accuracy_by_tau(run_outcomes(runs, frame), frame)
+    by_tau = views.accuracy_by(run_outcomes(runs, frame), frame, "tau")
     assert list(by_tau["tau"]) == [4.0, 9.0]
     assert list(by_tau["mean"]) == pytest.approx([0.8, 0.5])
     assert list(by_tau["n"]) == [2, 1]
