@@ -18,6 +18,7 @@ from analysis.figures import by_value, charts
 from analysis.figures.data import confusions
 from analysis.figures.detections import detections
 from analysis.figures.explanations import explanations
+from analysis.figures.looks import COLOURS
 from analysis.figures.synthesised import sheets
 from analysis.pages.detections import detections_page
 from analysis.pages.explained import explained_page
@@ -160,7 +161,7 @@ def _parts(records: Records, comparison: int) -> Iterator[str]:
         chart = charts.parts_chart(records, comparison, what)
         if chart is None:
             continue
-        colours = charts.COLOURS[: len(chart["parts"])]
+        colours = COLOURS[: len(chart["parts"])]
         named = zip(chart["parts"], colours, strict=True)
         swatches = (
             f'<span class="part"><span class="swatch" style="background:{colour}"></span>{name}</span> '

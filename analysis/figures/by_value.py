@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.figures.charts import Chart, chart_of, look, rows_of
+from analysis.figures.charts import Chart, chart_of, rows_of
 from analysis.figures.data import accuracy_by, comparisons_with_alpha
+from analysis.figures.looks import look
 from analysis.runs.metric import metric_of
 from analysis.runs.reading import Records
 from tune_kd.formats import SYMBOLS

@@ -1,8 +1,4 @@
-"""The charts as data: series in shown units, which ``report.js`` draws on a page and ``plots.py`` on paper.
-
-Colours are Okabe and Ito's, told apart by colour-blind readers too; a policy's dash and marker go with them. It looks
-the same in every chart, and up to 24 policies differ from each other in every chart.
-"""
+"""The charts as data: series in shown units, which ``report.js`` draws on a page and ``plots.py`` on paper."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ import pandas as pd
 
 from analysis.curves import curve_ends, mean_curves, run_curves
 from analysis.figures.data import pareto_points, parts_of
+from analysis.figures.looks import looks_of
 from analysis.rendering.table import as_rows
 from analysis.runs.accounting import CURRENCIES, Accounting
 from analysis.runs.metric import at_start, metric_of
@@ -23,35 +20,10 @@ from analysis.summary import shown_unit
 from analysis.target import survival_table
 from tune_kd.formats import percentage
 
-BLACK = "#000000"
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", BLACK, "#F0E442")
-DASHES = ("", "7 4", "2 3", "9 3 2 3")
-SHAPES = ("circle", "square", "up", "diamond", "down", "cross")
 PART_TITLES = {"energy": "Energy by component", "flops": "FLOPs by phase", "time": "Time by phase"}
 WITH_TEACHER = "energy with the teacher"
 Chart = dict[str, Any]
-Looks = dict[str, dict[str, str]]
 AXES = {"energy": "energy spent", "flops": "computation", "co2e": "emissions", "time": "time", "epochs": "training"}
-
-
-def looks_of(records: Records) -> Looks:
-    """How every policy of the records looks, the same in all comparisons."""
-    return look(list(map(str, records.labels)))
-
-
-def look(labels: list[str]) -> Looks:
-    """By policy, colour, dash (SVG's) and marker; black is the text's own colour, which turns white in the dark."""
-    colours = ["currentColor" if colour == BLACK else colour for colour in COLOURS]
-    return {
-        label: {
-            "label": label,
-            "colour": colours[i % len(colours)],
-            # One further in every round of colours: where a colour comes again, its dash is another.
-            "dash": DASHES[(i + i // len(colours)) % len(DASHES)],
-            "marker": SHAPES[i % len(SHAPES)],
-        }
-        for i, label in enumerate(labels)
-    }
 
 
 def curve_chart(
@@ -134,6 +106,16 @@ def target_chart(records: Records, comparison: int, *, only: str | None = None) 
             series[str(label)]["rows"][currency] = rows_of(mine, ("missing", "low", "high"), base)
     shown = f"runs still below {percentage(target)} % validation {metric_of(outcomes)}, %"
     return chart_of("steps", "Runs short of the target", shown, axes, series.values())
+
+
+def marked(chart: Chart, axis: str) -> list[tuple[Chart, list[float]]]:
+    """The series with the point at which each has its marker, of a chart of points or of steps: [x, y, low, high]."""
+    found = []
+    for series in chart["series"]:
+        rows = series["rows"].get(axis) or series.get("beyond", {}).get(axis) or []
+        if point := series.get("ends", {}).get(axis) or (rows[-1] if rows else None):
+            found.append((series, point))
+    return found
 
 
 def parts_chart(records: Records, comparison: int, what: str) -> Chart | None:
