@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tune_kd.api.recorded_runs import export
     from tune_kd.api.reports import analyse, report
     from tune_kd.api.signatures import compare, explain, extend, plan, rerun, resume, run, study
+    from tune_kd.api.study_plans import plan_study
     from tune_kd.api.watch import watch
     from tune_kd.errors import InputError, Interrupted, RunFailed, StoreError
     from tune_kd.progress.base import Progress
@@ -45,6 +46,7 @@ _LAZY = {
     "resume": "api.studies",
     "study": "api.studies",
     "plan": "api.plans",
+    "plan_study": "api.study_plans",
     "report": "api.reports",
     "analyse": "api.reports",
     "explain": "api.explanations",
@@ -87,6 +89,7 @@ __all__ = [
     "new",
     "open_store",
     "plan",
+    "plan_study",
     "report",
     "rerun",
     "resume",
