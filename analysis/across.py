@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.captions import profile_caption, ranks_caption
 from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import Accounting
@@ -113,7 +114,12 @@ def format_across(result: Across) -> Table:
         notes[-1] += f" {number(result.critical_difference)} of each other are not told apart (Nemenyi, 5 %)"
     rows = [[row["label"], f"{row['mean_rank']:.2f}"] for row in as_rows(data)]
     return Table(
-        title="Mean ranks across scenarios", headers=["policy", "mean rank"], rows=rows, data=data, notes=notes
+        title="Mean ranks across scenarios",
+        headers=["policy", "mean rank"],
+        rows=rows,
+        data=data,
+        notes=notes,
+        caption=ranks_caption(result.scenarios, tested=result.p_friedman is not None),
     )
 
 
@@ -137,6 +143,7 @@ def format_profile(profile: pd.DataFrame, currency: str, scenarios: int) -> Tabl
         data=data,
         notes=[f"{scenarios} scenarios; expected cost to target (ERT)"],
         text_columns=0,
+        caption=profile_caption(scenarios, currency),
     )
 
 

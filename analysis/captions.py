@@ -20,7 +20,7 @@ def costs_caption(rows: pd.DataFrame) -> str:
     metric, first = metric_of(rows), rows.iloc[0]
     shown = f"Validation and test {metric} of each policy's incumbent, and what the policy cost, on {first['scenario']}"
     return (
-        f"{shown}{_budget(first)}: mean ± standard deviation over {_replicates(rows['replicates'])}. "
+        f"{shown}{_budget(first)}: mean ± standard deviation over {replicates(rows['replicates'])}. "
         f"Costs are means of all trials of a run, failed ones included{_energy(first)}; the last column is the "
         f"geometric mean of the replicates' ratios of cost to {first['reference']}."
     )
@@ -34,7 +34,7 @@ def verdicts_caption(rows: pd.DataFrame) -> str:
     return (
         f"Which policies differ from {first['reference']} in test {metric}, on {first['scenario']}{_budget(first)}: "
         f"difference Δ in percentage points with its {confidence(rows)} Student t interval over "
-        f"{_replicates(rows['pairs'], 'pair')} "
+        f"{replicates(rows['pairs'], 'pair')} "
         f"of runs with the same seeds. Better and worse: two-sided paired t tests; equivalent: two one-sided t tests"
         f"{within}; each with Holm's correction over {over}."
     )
@@ -52,7 +52,71 @@ def _budget(row: pd.Series) -> str:
     return f", at most {row['budget_limit']:g} {row['budget_currency']} a run"
 
 
-def _replicates(counts: pd.Series, what: str = "replicate") -> str:
+def pairs_caption(rows: pd.DataFrame) -> str:
+    """Of the table of all pairs of policies (:func:`analysis.ranking.pair_table`), one comparison."""
+    return (
+        f"Difference of every pair of policies, a minus b, in test score, in percentage points with its 95 % Student t "
+        f"interval over {replicates(rows['n'], 'pair')} of runs with the same seeds. p values of the two-sided paired "
+        f"t test and of the two one-sided tests of equivalence, after Holm's correction over all pairs; n needed: "
+        f"replicates for a verdict if the difference were as seen; cost: geometric mean of the replicates' ratios."
+    )
+
+
+def target_caption(rows: pd.DataFrame, currency: str) -> str:
+    """Of the table of costs to the target (:func:`analysis.target.target_table`), one comparison."""
+    first = rows.iloc[0]
+    return (
+        f"What it costs in {currency} to reach {100 * first['target']:.2f} % validation {first['metric']}, over "
+        f"{replicates(rows['n'])}: share of runs that reached it with Wilson's 95 % interval; restricted mean cost "
+        f"(RMST), where a miss counts as the budget, with Gaffke's 95 % interval; expected cost (ERT), all that was "
+        f"spent over the runs that reached it; PAR-2, where a miss counts twice."
+    )
+
+
+def sensitivity_caption(rows: pd.DataFrame) -> str:
+    """Of the table of ranks by accounting rule (:func:`analysis.sensitivity.sensitivity_table`), one comparison."""
+    return (
+        f"Rank of each policy by its restricted mean cost to the target (RMST) under each currency and accounting "
+        f"rule, over {replicates(rows['n'])}; in brackets the cost as a multiple of the least."
+    )
+
+
+def curve_caption(rows: pd.DataFrame, currency: str, metric: str) -> str:
+    """Of the table of mean curves (:func:`analysis.curves.mean_curves`), one comparison."""
+    return (
+        f"Test {metric} of the incumbent after each step of a policy's mean over {currency}: mean over "
+        f"{replicates(rows['n'])} with its 95 % Student t interval. Curves are steps, never interpolated; a replicate "
+        f"that has ended keeps its score."
+    )
+
+
+def ranks_caption(scenarios: int, tested: bool) -> str:
+    """Of the table of mean ranks (:func:`analysis.across.across`)."""
+    test = " Friedman's test, then Nemenyi's critical difference at 5 %." if tested else ""
+    return (
+        f"Mean rank of each policy over n = {plural(scenarios, 'scenario')}, by its mean test score in each; 1 is "
+        f"best, ties share the mean of their ranks.{test}"
+    )
+
+
+def profile_caption(scenarios: int, currency: str) -> str:
+    """Of the table of performance profiles (:func:`analysis.across.performance_profile`)."""
+    return (
+        f"Performance profile: share of n = {plural(scenarios, 'scenario')} in which a policy's expected {currency} to "
+        f"the target (ERT) is within a multiple of the least."
+    )
+
+
+def explanation_caption(counts: pd.Series, images: int) -> str:
+    """Of the table of what networks see (:func:`analysis.explanation.explanation_table`)."""
+    return (
+        f"Test accuracy and expected calibration error (15 bins of confidence) of the incumbents, mean ± standard "
+        f"deviation over {replicates(counts)}; cosine of their Grad-CAM maps to the teacher's, mean ± standard "
+        f"deviation over {plural(images, 'image')} of the first replicate."
+    )
+
+
+def replicates(counts: pd.Series, what: str = "replicate") -> str:
     """``n = 20 replicates``, or their range where policies have different numbers."""
     known = counts.dropna().astype(int)
     fewest, most = (int(known.min()), int(known.max())) if len(known) else (0, 0)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.captions import curve_caption
 from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting, as_float, attempt_costs, run_costs, run_overheads
@@ -115,6 +116,7 @@ def curve_table(curves: pd.DataFrame, currency: str, metric: str = ACCURACY) -> 
         notes=[
             "95 % t interval over replicates; steps, never interpolated; a replicate that has ended keeps its score"
         ],
+        caption=curve_caption(curves, currency, metric),
     )
 
 

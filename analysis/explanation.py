@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.captions import explanation_caption
 from analysis.command import main
 from analysis.figures.explanations import Explained, Explanation, explanations, teacher_of
 from analysis.rendering.table import Table, number, plus_minus
@@ -66,7 +67,15 @@ def explanation_table(found: Explanation) -> Table:
         "replicate; 1: the same shape",
     ]
     headers = ["network", "acc. %", "ECE %", "cosine", "layer", "grid"]
-    return Table(title="What the networks see", headers=headers, rows=rows, data=pd.DataFrame(known), notes=notes)
+    counts = pd.Series([len(one.scores) for one in found.networks if one.trial_id is not None])
+    return Table(
+        title="What the networks see",
+        headers=headers,
+        rows=rows,
+        data=pd.DataFrame(known),
+        notes=notes,
+        caption=explanation_caption(counts, len(found.examples)),
+    )
 
 
 def _row(one: Explained, teacher: Explained | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.captions import confidence, verdicts_caption
+from analysis.captions import confidence, pairs_caption, verdicts_caption
 from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES
@@ -162,6 +162,7 @@ def format_pairs(pairs: pd.DataFrame) -> Table:
         data=pairs,
         notes=[f"p values after Holm over {over}; n needed: replicates for a verdict, were the difference as seen"],
         text_columns=3,
+        caption=pairs_caption(pairs),
     )
 
 

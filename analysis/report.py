@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from analysis import across, sensitivity, tables, target
-from analysis.figures import charts
+from analysis.figures import by_value, charts
 from analysis.figures.data import confusions
 from analysis.figures.detections import detections
 from analysis.figures.explanations import explanations
+from analysis.figures.looks import COLOURS
 from analysis.figures.synthesised import sheets
 from analysis.pages.detections import detections_page
 from analysis.pages.explained import explained_page
@@ -127,8 +128,14 @@ def _charts(records: Records, comparison: int) -> Iterator[str]:
             "Kaplan and Meier's estimate; a run that misses stays until its end",
         ),
         f"{at_start(metric)} by τ": (
-            charts.tau_chart,
-            "all trials at a constant τ; on the test set, so not a way to choose τ",
+            by_value.tau_chart,
+            "all trials at a constant τ, mean over replicates with its 95 % t interval; on the test set, so not a way "
+            "to choose τ",
+        ),
+        f"{at_start(metric)} by α": (
+            by_value.alpha_chart,
+            "all trials at a constant τ, whichever it was; mean over replicates with its 95 % t interval; on the test "
+            "set, so not a way to choose α",
         ),
     }
     for title, (make, caption) in captions.items():
@@ -154,7 +161,7 @@ def _parts(records: Records, comparison: int) -> Iterator[str]:
         chart = charts.parts_chart(records, comparison, what)
         if chart is None:
             continue
-        colours = charts.COLOURS[: len(chart["parts"])]
+        colours = COLOURS[: len(chart["parts"])]
         named = zip(chart["parts"], colours, strict=True)
         swatches = (
             f'<span class="part"><span class="swatch" style="background:{colour}"></span>{name}</span> '

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.captions import sensitivity_caption
 from analysis.command import main
 from analysis.rendering.table import Table, as_rows, number
 from analysis.runs.accounting import CURRENCIES, Accounting
@@ -40,7 +41,8 @@ def rules(currency: str, *, synthesised: bool = False) -> dict[str, Accounting]:
 def sensitivity_table(
     outcomes: pd.DataFrame, runs: pd.DataFrame, trials: pd.DataFrame, *, target: float | None = None
 ) -> pd.DataFrame:
-    """One row per comparison, currency, rule and policy: comparison, currency, rule, label, rmst, rank, ratio, changed.
+    """One row per comparison, currency, rule and policy: comparison, currency, rule, label, n, rmst, rank, ratio,
+    changed.
 
     ``ratio`` is to the least RMST of the rule; ``changed`` says that the policy's rank differs from its rank as
     recorded in joules. What cannot be computed (a cost never measured, no target) has no rows.
@@ -50,8 +52,8 @@ def sensitivity_table(
     for currency in CURRENCIES:
         for name, rule in rules(currency, synthesised=synthesised).items():
             table = target_table(outcomes, runs, trials, accounting=rule, target=target)
-            parts.append(table[["comparison", "label", "rmst"]].assign(currency=currency, rule=name))
-    names = ["comparison", "currency", "rule", "label", "rmst", "rank", "ratio", "changed"]
+            parts.append(table[["comparison", "label", "n", "rmst"]].assign(currency=currency, rule=name))
+    names = ["comparison", "currency", "rule", "label", "n", "rmst", "rank", "ratio", "changed"]
     parts = [part for part in parts if len(part)]
     if not parts:
         return pd.DataFrame(columns=names)
@@ -81,6 +83,7 @@ def format_sensitivity(table: pd.DataFrame) -> Table:
         data=table,
         notes=[f"in {changed} of {len(body)} rules some rank differs from that by joules as recorded (marked *)"],
         text_columns=3,
+        caption=sensitivity_caption(table),
     )
 
 

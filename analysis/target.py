@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.captions import target_caption
 from analysis.command import main
 from analysis.curves import run_curves
 from analysis.rendering.table import Table, as_rows, number
@@ -155,6 +156,7 @@ def format_target(table: pd.DataFrame, currency: str) -> Table:
         headers=["policy", "n", "reached %", f"RMST {unit}", "95 %", f"ERT {unit}", f"PAR-2 {unit}"],
         rows=body,
         data=table,
+        caption=target_caption(table, currency),
         notes=[
             f"least RMST first; target: {first['source']}; censored at {number(first['budget'] / base)} {unit}",
             "RMST: mean cost to the target, a miss counted as the budget (95 %: Gaffke's interval); ERT: all that was "

@@ -59,7 +59,7 @@ def simulate(folder: Path, *, trials: int, gpus: int, epochs: int) -> None:
     study = planned(trials, epochs)
     store, clock, nodes = create_store(folder / "runs"), Clock(), SimulatedNodes(gpus)
     part = on_no_ray(study, nodes, folder)
-    with Path(os.devnull).open("w") as nowhere, OutputsInUse(folder / "outputs", print) as uses:
+    with Path(os.devnull).open("w") as nowhere, OutputsInUse(folder / "cache", print) as uses:
         progress = LineProgress(nowhere, clock)
         progress.study_started([study], store.location)
         rows = {

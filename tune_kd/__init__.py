@@ -23,12 +23,14 @@ home.settle()
 notebooks.quieten()
 
 if TYPE_CHECKING:
+    from tune_kd.api.cache_contents import cache_ls, cache_rm
     from tune_kd.api.catalogues import list as list
     from tune_kd.api.machine import doctor
     from tune_kd.api.new_files import new
     from tune_kd.api.recorded_runs import export
     from tune_kd.api.reports import analyse, report
     from tune_kd.api.signatures import compare, explain, extend, plan, rerun, resume, run, study
+    from tune_kd.api.study_plans import plan_study
     from tune_kd.api.watch import watch
     from tune_kd.errors import InputError, Interrupted, RunFailed, StoreError
     from tune_kd.progress.base import Progress
@@ -44,6 +46,7 @@ _LAZY = {
     "resume": "api.studies",
     "study": "api.studies",
     "plan": "api.plans",
+    "plan_study": "api.study_plans",
     "report": "api.reports",
     "analyse": "api.reports",
     "explain": "api.explanations",
@@ -53,6 +56,8 @@ _LAZY = {
     "new": "api.new_files",
     "doctor": "api.machine",
     "watch": "api.watch",
+    "cache_ls": "api.cache_contents",
+    "cache_rm": "api.cache_contents",
     "open_store": "results.store",
     "Store": "results.store",
     "Outcome": "results.outcome",
@@ -74,6 +79,8 @@ __all__ = [
     "StoreError",
     "__version__",
     "analyse",
+    "cache_ls",
+    "cache_rm",
     "compare",
     "doctor",
     "explain",
@@ -82,6 +89,7 @@ __all__ = [
     "new",
     "open_store",
     "plan",
+    "plan_study",
     "report",
     "rerun",
     "resume",

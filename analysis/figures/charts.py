@@ -1,8 +1,4 @@
-"""The charts as data: series in shown units, which ``report.js`` draws on a page and ``plots.py`` on paper.
-
-Colours are Okabe and Ito's, told apart by colour-blind readers too; a policy's dash and marker go with them. It looks
-the same in every chart, and up to 24 policies differ from each other in every chart.
-"""
+"""The charts as data: series in shown units, which ``report.js`` draws on a page and ``plots.py`` on paper."""
 
 from __future__ import annotations
 
@@ -13,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.curves import curve_ends, mean_curves, run_curves
-from analysis.figures.data import accuracy_by_tau, pareto_points, parts_of
+from analysis.figures.data import pareto_points, parts_of
+from analysis.figures.looks import looks_of
 from analysis.rendering.table import as_rows
 from analysis.runs.accounting import CURRENCIES, Accounting
 from analysis.runs.metric import at_start, metric_of
@@ -23,35 +20,10 @@ from analysis.summary import shown_unit
 from analysis.target import survival_table
 from tune_kd.formats import percentage
 
-BLACK = "#000000"
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", BLACK, "#F0E442")
-DASHES = ("", "7 4", "2 3", "9 3 2 3")
-SHAPES = ("circle", "square", "up", "diamond", "down", "cross")
 PART_TITLES = {"energy": "Energy by component", "flops": "FLOPs by phase", "time": "Time by phase"}
 WITH_TEACHER = "energy with the teacher"
 Chart = dict[str, Any]
-Looks = dict[str, dict[str, str]]
 AXES = {"energy": "energy spent", "flops": "computation", "co2e": "emissions", "time": "time", "epochs": "training"}
-
-
-def looks_of(records: Records) -> Looks:
-    """How every policy of the records looks, the same in all comparisons."""
-    return look(list(map(str, records.labels)))
-
-
-def look(labels: list[str]) -> Looks:
-    """By policy, colour, dash (SVG's) and marker; black is the text's own colour, which turns white in the dark."""
-    colours = ["currentColor" if colour == BLACK else colour for colour in COLOURS]
-    return {
-        label: {
-            "label": label,
-            "colour": colours[i % len(colours)],
-            # One further in every round of colours: where a colour comes again, its dash is another.
-            "dash": DASHES[(i + i // len(colours)) % len(DASHES)],
-            "marker": SHAPES[i % len(SHAPES)],
-        }
-        for i, label in enumerate(labels)
-    }
 
 
 def curve_chart(
@@ -75,13 +47,13 @@ def curve_chart(
             continue
         axes[name], base = _axis(rule.currency, curves["cost"], name)
         for label, mine in curves.groupby("label", sort=False):
-            whole, beyond = (_rows(part, ("mean", "low", "high"), base) for part in _parts_of_curve(mine))
+            whole, beyond = (rows_of(part, ("mean", "low", "high"), base) for part in _parts_of_curve(mine))
             series[str(label)]["rows"][name], series[str(label)]["beyond"][name] = whole, whole[-1:] + beyond
         for label, mine in curve_ends(outcomes, records.runs, records.trials, rule, value).groupby("label", sort=False):
-            series[str(label)]["ends"][name] = _rows(mine, ("mean", "low", "high"), base)[0]
+            series[str(label)]["ends"][name] = rows_of(mine, ("mean", "low", "high"), base)[0]
     metric = metric_of(outcomes)
     title = f"Test {metric} of the incumbent over what was spent"
-    return _chart("steps", title, f"test {metric} of the incumbent, %", axes, series.values())
+    return chart_of("steps", title, f"test {metric} of the incumbent, %", axes, series.values())
 
 
 def _parts_of_curve(curve: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -108,11 +80,11 @@ def pareto_chart(records: Records, comparison: int, *, only: str | None = None) 
             continue
         axes[currency], base = _axis(currency, points["cost"])
         for label, mine in points.groupby("label", sort=False):
-            series[str(label)]["rows"][currency] = _rows(mine, ("accuracy", "low", "high"), base)
-        best = _rows(points[points["front"]].sort_values("cost"), ("accuracy", "low", "high"), base)
+            series[str(label)]["rows"][currency] = rows_of(mine, ("accuracy", "low", "high"), base)
+        best = rows_of(points[points["front"]].sort_values("cost"), ("accuracy", "low", "high"), base)
         front[currency] = [[cost, accuracy] for cost, accuracy, *_ in best]
     metric = metric_of(outcomes)
-    chart = _chart("points", f"{at_start(metric)} over cost", f"test {metric}, %", axes, series.values())
+    chart = chart_of("points", f"{at_start(metric)} over cost", f"test {metric}, %", axes, series.values())
     return chart | {"front": front} if chart else None
 
 
@@ -131,21 +103,19 @@ def target_chart(records: Records, comparison: int, *, only: str | None = None) 
         # It starts at a cost of 0, which a log axis has no place for.
         axes[currency]["log"] = False
         for label, mine in curves.assign(low=np.nan, high=np.nan).groupby("label", sort=False):
-            series[str(label)]["rows"][currency] = _rows(mine, ("missing", "low", "high"), base)
+            series[str(label)]["rows"][currency] = rows_of(mine, ("missing", "low", "high"), base)
     shown = f"runs still below {percentage(target)} % validation {metric_of(outcomes)}, %"
-    return _chart("steps", "Runs short of the target", shown, axes, series.values())
+    return chart_of("steps", "Runs short of the target", shown, axes, series.values())
 
 
-def tau_chart(records: Records, comparison: int) -> Chart | None:
-    """The test score by constant τ, with 95 % t intervals over replicates."""
-    by_tau = accuracy_by_tau(records.outcomes, records.trials)
-    by_tau = by_tau[by_tau["comparison"] == comparison].rename(columns={"tau": "cost"})
-    if by_tau.empty:
-        return None
-    series = look(["constant τ"])["constant τ"] | {"rows": {"tau": _rows(by_tau, ("mean", "low", "high"), 1.0)}}
-    axes: dict[str, Chart] = {"tau": {"label": "temperature τ", "unit": "= τ", "log": False}}
-    metric = metric_of(records.outcomes[records.outcomes["comparison"] == comparison])
-    return _chart("line", f"Test {metric} by τ", f"test {metric}, %", axes, [series])
+def marked(chart: Chart, axis: str) -> list[tuple[Chart, list[float]]]:
+    """The series with the point at which each has its marker, of a chart of points or of steps: [x, y, low, high]."""
+    found = []
+    for series in chart["series"]:
+        rows = series["rows"].get(axis) or series.get("beyond", {}).get(axis) or []
+        if point := series.get("ends", {}).get(axis) or (rows[-1] if rows else None):
+            found.append((series, point))
+    return found
 
 
 def parts_chart(records: Records, comparison: int, what: str) -> Chart | None:
@@ -188,12 +158,13 @@ def _axis(currency: str, costs: pd.Series, name: str = "") -> tuple[Chart, float
     return {"label": f"{AXES[currency]}{more}, {unit}", "unit": unit, "log": True}, base
 
 
-def _chart(kind: str, title: str, y: str, axes: dict[str, Chart], series: Iterable[Chart]) -> Chart | None:
+def chart_of(kind: str, title: str, y: str, axes: dict[str, Chart], series: Iterable[Chart]) -> Chart | None:
+    """A chart of the series that have rows; None where none has any."""
     drawn = [one for one in series if one["rows"]]
     return {"kind": kind, "title": title, "y": y, "axes": axes, "series": drawn} if drawn else None
 
 
-def _rows(frame: pd.DataFrame, names: tuple[str, str, str], base: float) -> list[list[float | None]]:
+def rows_of(frame: pd.DataFrame, names: tuple[str, str, str], base: float) -> list[list[float | None]]:
     """[cost in the shown unit, mean, low, high in percent]; what is not known is null."""
     rows = []
     for row in as_rows(frame):

@@ -35,25 +35,35 @@ PARTS = {
 SHARED = "shared"  # what a run's trials share: teacher outputs computed once
 
 
-def accuracy_by_tau(outcomes: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy of trials at a constant τ, whichever policy suggested it: mean and 95 % t interval over replicates.
+def accuracy_by(outcomes: pd.DataFrame, trials: pd.DataFrame, *values: str) -> pd.DataFrame:
+    """Test accuracy of trials at a constant τ, by the ``values`` (tau, alpha) that they had, whoever suggested them.
 
-    Columns: comparison, tau, mean, low, high, n. Only trials that were trained to the end. Those of one replicate at
-    one τ are averaged first: they share its batches. A picture of what τ does (the paper's Fig 3a); choosing τ by it
-    would choose on the test set.
+    Mean and 95 % t interval over replicates. Columns: comparison, the values, mean, low, high, n. Only trials that were
+    trained to the end. Those of one replicate with the same values are averaged first: they share its batches. A
+    picture of what τ and α do (the paper's Fig 3a); choosing them by it would choose on the test set.
     """
+    joined = _constant(outcomes, trials).dropna(subset=["tau", "test_score", *values])
+    by_replicate = joined.groupby(["comparison", *values, "replicate"])["test_score"].mean().reset_index()
+    keys, rows = ["comparison", *values], []
+    for key, scores in by_replicate.groupby(keys)["test_score"]:
+        mean, low, high = t_interval(scores.to_numpy())
+        rows.append({**dict(zip(keys, key, strict=True)), "mean": mean, "low": low, "high": high, "n": len(scores)})
+    return pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "n"])
+
+
+def comparisons_with_alpha(outcomes: pd.DataFrame, trials: pd.DataFrame) -> set[int]:
+    """The comparisons in which a run's trials at a constant τ had several α: those that searched it."""
+    levels = _constant(outcomes, trials).dropna(subset=["tau"]).groupby(["comparison", "run_id"])["alpha"].nunique()
+    return {int(comparison) for comparison, _ in levels[levels > 1].index}
+
+
+def _constant(outcomes: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Trials of counted runs that were trained to the end: run_id, tau, alpha, test_score, comparison, replicate."""
     runs = outcomes[outcomes["counted"]][["run_id", "comparison", "replicate"]]
-    fixed = columns(trials, ("tau", "status"))
-    fixed = fixed[fixed["status"] == "completed"].assign(
-        tau=as_float(fixed["tau"]), test_score=as_float(fixed["test_score"])
-    )
-    joined = fixed[["run_id", "tau", "test_score"]].dropna().merge(runs, on="run_id")
-    by_replicate = joined.groupby(["comparison", "tau", "replicate"])["test_score"].mean().reset_index()
-    rows = []
-    for (comparison, tau), values in by_replicate.groupby(["comparison", "tau"])["test_score"]:
-        mean, low, high = t_interval(values.to_numpy())
-        rows.append({"comparison": comparison, "tau": tau, "mean": mean, "low": low, "high": high, "n": len(values)})
-    return pd.DataFrame(rows, columns=["comparison", "tau", "mean", "low", "high", "n"])
+    known = columns(trials, ("tau", "alpha", "status"))
+    known = known[known["status"] == "completed"]
+    floats = {name: as_float(known[name]) for name in ("tau", "alpha", "test_score")}
+    return known[["run_id"]].assign(**floats).merge(runs, on="run_id")
 
 
 def pareto(cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:

@@ -13,19 +13,27 @@ from typing import TYPE_CHECKING, Protocol
 
 from analysis.across import SCENARIOS_TO_TEST, across, block_matrix, cost_blocks, performance_profile
 from analysis.figures import explanation_plots
+from analysis.figures.by_value import alpha_chart, tau_chart
 from analysis.figures.charts import (
     PART_TITLES,
     Chart,
     curve_chart,
-    looks_of,
     pareto_chart,
     parts_chart,
     target_chart,
-    tau_chart,
 )
 from analysis.figures.data import confusions
 from analysis.figures.explanations import explanations
-from analysis.figures.plots import plot_chart, plot_confusion, plot_parts, plot_profile, plot_ranks, plot_sheet
+from analysis.figures.looks import looks_of
+from analysis.figures.plots import (
+    name_points,
+    plot_chart,
+    plot_confusion,
+    plot_parts,
+    plot_profile,
+    plot_ranks,
+    plot_sheet,
+)
 from analysis.figures.shown import new_figure
 from analysis.figures.synthesised import sheets
 from analysis.figures.widths import COLUMN, PAGE
@@ -37,9 +45,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MANY = 8  # policies above which a legend takes the width of a page
+MANY = 8  # policies above which a figure takes the width of a page, and names stand in it
+TALL = 3.4  # inches of its height
 OVER_COST = {"curves": curve_chart, "pareto": pareto_chart, "target": target_chart}
-KINDS = (*OVER_COST, "tau", *PART_TITLES, "confusion", *explanation_plots.NAMES, "synthesised", "ranks", "profile")
+BY_VALUE = {"tau": tau_chart, "alpha": alpha_chart}
+KINDS = (*OVER_COST, *BY_VALUE, *PART_TITLES, "confusion", *explanation_plots.NAMES, "synthesised", "ranks", "profile")
 LETTER, HANDLE = 0.065, 0.5  # inches of a legend's entry
 LINE = 0.2
 
@@ -62,6 +72,7 @@ class Plot:
     width: float = COLUMN
     height: float = 2.4
     entries: Sequence[str] = ()
+    name: Callable[[Axes], None] | None = None  # writes names on what is drawn, once its place is known
 
     def figure(self, width: float | None = None) -> Figure:
         width = width or self.width
@@ -73,6 +84,9 @@ class Plot:
         # The legend is below the axes, where no curve can be under it; none for a single series.
         if legend:
             figure.legend(*self._ordered(ax), loc="outside lower center", ncols=columns)
+        if self.name is not None:
+            figure.draw_without_rendering()
+            self.name(ax)
         return figure
 
     def on(self, ax: Axes) -> Figure:
@@ -132,8 +146,9 @@ def _charts(records: Records, comparison: int, currency: str, only: str | None) 
     for name, make in OVER_COST.items():
         if only in (None, name) and (chart := make(records, comparison, only=currency)):
             yield f"{name}-{comparison}", _chart(chart, currency)
-    if only in (None, "tau") and (chart := tau_chart(records, comparison)):
-        yield f"tau-{comparison}", _chart(chart, "tau")
+    for name, of_value in BY_VALUE.items():
+        if only in (None, name) and (chart := of_value(records, comparison)):
+            yield f"{name}-{comparison}", _chart(chart, name)
     for what in PART_TITLES:
         if only in (None, what) and (parts := parts_chart(records, comparison, what)):
             height = 0.9 + 0.2 * len(parts["rows"])
@@ -142,8 +157,11 @@ def _charts(records: Records, comparison: int, currency: str, only: str | None) 
 
 def _chart(chart: Chart, axis: str) -> Plot:
     labels = [series["label"] for series in chart["series"]]
-    width = PAGE if len(labels) > MANY else COLUMN
-    return Plot(draw=partial(plot_chart, chart, axis), width=width, entries=labels)
+    draw = partial(plot_chart, chart, axis)
+    if len(labels) <= MANY:
+        return Plot(draw=draw, entries=labels)
+    name = partial(name_points, chart, axis) if chart["kind"] in ("points", "steps") else None
+    return Plot(draw=draw, width=PAGE, height=TALL, entries=labels, name=name)
 
 
 def _explained(records: Records, only: str | None) -> Iterator[tuple[str, Drawing]]:

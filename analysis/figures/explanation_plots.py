@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.explanation import PIXELS, cosines, enlarged, probabilities
-from analysis.figures.charts import BLACK, COLOURS
 from analysis.figures.explanations import Explained, Explanation, teacher_of
+from analysis.figures.looks import BLACK, COLOURS
 from analysis.figures.widths import PAGE
 from tune_kd.formats import percentage
 

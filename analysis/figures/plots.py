@@ -6,19 +6,24 @@ No arithmetic here: every function draws what :mod:`analysis.figures.charts` or 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.across import Across
-from analysis.figures.charts import BLACK, COLOURS, Chart, Looks
+from analysis.figures.charts import Chart, marked
+from analysis.figures.labels import Box, placed
+from analysis.figures.looks import BLACK, COLOURS, Looks
 from analysis.figures.synthesised import Sheet
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
 
 LETTERS = 36  # of a line beside an axis
+NAME_SIZE = 5.5  # points, of the name of a curve or a point
 MARKERS = {"circle": "o", "square": "s", "up": "^", "diamond": "D", "down": "v", "cross": "P"}
 
 
@@ -58,6 +63,35 @@ def _bars(rows: np.ndarray, ax: Axes, style: dict[str, Any]) -> None:
     """Points with their intervals; rows [x, y, low, high]."""
     x, y, low, high = rows.T
     ax.errorbar(x, y, yerr=(y - low, high - y), linestyle="none", elinewidth=0.7, capsize=1.5, **style)
+
+
+def name_points(chart: Chart, axis: str, ax: Axes) -> None:
+    """Write the name of each series of points or steps beside its marker, where there is room; after the layout."""
+    points = marked(chart, axis)
+    scale = ax.figure.dpi / 72
+    at = ax.transData.transform([point[:2] for _, point in points]) / scale
+    names = [_beside(ax, point, (0.0, 0.0), series["label"]) for series, point in points]
+    widths = [name.get_window_extent().width / scale for name in names]
+    area = Box(*(edge / scale for edge in ax.get_window_extent().extents))
+    boxes = placed([(x, y) for x, y in at], widths, NAME_SIZE * 1.25, area)
+    for name, (_, point), (x, y), box in zip(names, points, at, boxes, strict=True):
+        name.remove()
+        if box is not None:
+            right, up = box.left > x, (box.bottom + box.top) / 2 - y
+            near = (box.left if right else box.right) - x
+            _beside(ax, point, (near, up), name.get_text(), ha="left" if right else "right")
+            if up:
+                line = {"arrowstyle": "-", "linewidth": 0.3, "shrinkA": 0, "shrinkB": 2}
+                _beside(ax, point, (near, up), "", arrowprops=line)
+
+
+def _beside(ax: Axes, point: Sequence[float], by: tuple[float, float], text: str, **style: Any) -> Annotation:
+    """A text ``by`` so many points beside a point, on white: a line may be under it."""
+    white = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.3}
+    where: Any = {"xy": (point[0], point[1]), "xytext": by, "textcoords": "offset points"}
+    name = ax.annotate(text, **where, fontsize=NAME_SIZE, va="center", bbox=white if text else None, **style)
+    name.set_in_layout(False)
+    return name
 
 
 def plot_parts(chart: Chart, ax: Axes) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from analysis.figures.charts import Chart, look
+from analysis.figures.charts import Chart
+from analysis.figures.looks import look
 from analysis.runs.accounting import as_float
 
 MOST = 24  # as many curves as can be told apart

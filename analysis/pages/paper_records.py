@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import friedmanchisquare
 
-from analysis.figures.data import accuracy_by_tau
+from analysis.figures.data import accuracy_by
 from analysis.pages.compared import ALONE, DRAWN, NOTHING, TUNED, Compared, comparisons
 from analysis.pages.paper_numbers import Said
 from analysis.paper.claims import macro_specificity
@@ -68,7 +68,7 @@ def by_tau(records: Records) -> Said:
     rows, shorts = [], []
     for one in comparisons(records, TUNED):
         grid = one.outcomes[(one.outcomes["label"] == TUNED) & one.outcomes["counted"]]
-        curve = accuracy_by_tau(grid, one.trials)
+        curve = accuracy_by(grid, one.trials, "tau")
         p = _friedman(grid, one.trials)
         if len(curve) < 3 or not np.isfinite(p):
             continue

@@ -73,6 +73,27 @@ function band(rows, x, y, steps) {
   return there + back + "Z";
 }
 
+const GAP = 7, STEPS = [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5], MANY = 8;
+
+/** Do two boxes [left, top, right, bottom] have a place in common? */
+const meet = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+
+/** For each point [x, y] the box of its name in the area, right or left of it; null where there is no room for it. */
+function placed(points, widths, height, area) {
+  const taken = points.map(([x, y]) => [x - GAP, y - GAP, x + GAP, y + GAP]), found = points.map(() => null);
+  const free = (box) => box[0] >= area[0] && box[2] <= area[2] && box[1] >= area[1] && box[3] <= area[3] && !taken.some((one) => meet(box, one));
+  for (const i of [...points.keys()].sort((a, b) => points[a][1] - points[b][1])) {
+    const [x, y] = points[i];
+    const boxes = STEPS.flatMap((step) => [x + GAP, x - GAP - widths[i]].map((left) => {
+      const top = y + (step - 0.5) * height;
+      return [left, top, left + widths[i], top + height];
+    }));
+    found[i] = boxes.find(free) || null;
+    if (found[i]) taken.push(found[i]);
+  }
+  return found;
+}
+
 function element(name, attributes, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -89,10 +110,26 @@ function marker(shape, x, y, colour) {
   return element("path", { d: shapes[shape], fill: colour, class: "marker" });
 }
 
+/** Names beside the markers, as [label, x, y]. */
+function name(svg, marked, box) {
+  const texts = marked.map(([label]) => element("text", { class: "name" }, label));
+  svg.append(...texts);
+  const area = [box.left, box.top, box.right, box.bottom];
+  const boxes = placed(marked.map(([, x, y]) => [x, y]), texts.map((text) => text.getComputedTextLength()), 12, area);
+  boxes.forEach((found, i) => {
+    if (!found) return texts[i].remove();
+    const [, x, y] = marked[i], [left, top, right, bottom] = found, middle = (top + bottom) / 2;
+    texts[i].setAttribute("x", left);
+    texts[i].setAttribute("y", bottom - 3);
+    if (middle !== y) svg.append(element("line", { class: "axis", x1: x, y1: y, x2: left > x ? left : right, y2: middle }));
+  });
+}
+
 function draw(figure, chart, state) {
   const width = Math.max(300, figure.clientWidth), height = Math.min(420, Math.max(240, width * 0.55));
   const box = { left: 48, right: width - 10, top: 24, bottom: height - 42 };
   const axis = chart.axes[state.axis], shown = chart.series.filter((series) => !state.hidden.has(series.label));
+  const marked = [];
   const wholeOf = (series) => series.rows[state.axis] || [], beyondOf = (series) => series.beyond?.[state.axis] || [];
   const rowsOf = (series) => [...wholeOf(series), ...beyondOf(series).slice(wholeOf(series).length ? 1 : 0)];
   const endOf = (series) => series.ends?.[state.axis];
@@ -135,8 +172,10 @@ function draw(figure, chart, state) {
       const edge = { x1: x(px), x2: x(px), stroke: series.colour, opacity: 0.5 };
       if ((!steps || end) && low !== null && high !== null) svg.append(element("line", { ...edge, y1: y(low), y2: y(high) }));
       svg.append(marker(series.marker, x(px), y(py), series.colour));
+      marked.push([series.label, x(px), y(py)]);
     }
   }
+  if (chart.series.length > MANY && (chart.kind === "points" || chart.kind === "steps")) name(svg, marked, box);
   return { svg, x, box, xs, shown, rowsOf, log: axis.log };
 }
 
@@ -205,5 +244,5 @@ function start(figure) {
   redraw();
 }
 
-if (typeof document === "undefined") module.exports = { rowAt, ticks, scale, extent, path, band };
+if (typeof document === "undefined") module.exports = { rowAt, ticks, scale, extent, path, band, placed };
 else document.querySelectorAll("figure[data-chart]").forEach(start);

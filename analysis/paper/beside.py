@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.captions import replicates
 from analysis.paper.numbers import (
     DATA_FREE_EPOCHS,
     EPOCHS,
@@ -94,6 +95,19 @@ def layout(
             *_on_voc(data),
         ],
         text_columns=len(words),
+        caption=_caption(data, table, title, measures, beside=any(theirs)),
+    )
+
+
+def _caption(rows: pd.DataFrame, table: int, title: str, measures: Sequence[str], *, beside: bool) -> str:
+    """In plain words: what is in it, of how many replicates, how computed."""
+    counts = rows["n"][rows["method"] != TEACHER]
+    heads = ", ".join(MEASURES[name].head for name in measures)
+    theirs = f" Beside ours stand the numbers of the paper's Table {table}." if beside else ""
+    return (
+        f"In the layout of the paper's Table {table} ({title}): test {metric_of(rows)} in percent of the incumbent, "
+        f"which validation chose, mean ± standard deviation over {replicates(counts)}; {heads}: means over "
+        f"replicates.{theirs}"
     )
 
 

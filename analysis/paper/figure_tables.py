@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.captions import replicates
 from analysis.command import main
 from analysis.explanation import explanation_table
-from analysis.figures.data import accuracy_by_tau
+from analysis.figures.data import accuracy_by
 from analysis.figures.explanation_plots import shown_classes
 from analysis.figures.explanations import Explanation, explanations
 from analysis.paper.datasets import scenario_words
@@ -88,7 +89,18 @@ def fig1(records: Records) -> list[Table]:
     ]
     headers = ["network", "role", "trials", f"s/{PER}", f"J/{PER}", f"g CO2e/{PER}"]
     notes = [f"per {PER:,} test images; — was not measured", *_modelled(records)]
-    first = Table(title="Fig 1b, c: inference", headers=headers, rows=rows, data=data, notes=notes, text_columns=2)
+    first = Table(
+        title="Fig 1b, c: inference",
+        headers=headers,
+        rows=rows,
+        data=data,
+        notes=notes,
+        text_columns=2,
+        caption=(
+            f"What predicting {PER:,} test images costs in float32, by network: seconds, joules and g CO2e, means over "
+            f"{replicates(data['n'], 'tested trial')}."
+        ),
+    )
     reached = training(records.outcomes, records.runs).sort_values("co2e_g", kind="stable")
     title = "Fig 1a: accuracy against training CO2e"
     return [first, _accuracies(reached, ["network", "epochs", "method"], title, _modelled(records))]
@@ -96,14 +108,19 @@ def fig1(records: Records) -> list[Table]:
 
 def fig3a(records: Records) -> list[Table]:
     """Accuracy by fixed τ."""
-    data = accuracy_by_tau(records.outcomes, records.trials)
+    data = accuracy_by(records.outcomes, records.trials, "tau")
     rows = [
         [f"{row['tau']:g}", number(100 * row["mean"], 4), number(100 * row["low"], 4), number(100 * row["high"], 4)]
         for row in as_rows(data)
     ]
     notes = ["test accuracy; the interval is 95 % over replicates, — for one"]
     headers = ["τ", "acc. %", "low", "high"]
-    return [Table(title="Fig 3a: accuracy by fixed τ", headers=headers, rows=rows, data=data, notes=notes)]
+    caption = (
+        "Test accuracy in percent of trials at a constant τ, those of a replicate averaged first: mean over "
+        f"{replicates(data['n'])} with its 95 % Student t interval. On the test set, so not a way to choose τ."
+    )
+    title = "Fig 3a: accuracy by fixed τ"
+    return [Table(title=title, headers=headers, rows=rows, data=data, notes=notes, caption=caption)]
 
 
 def fig3b(records: Records) -> list[Table]:
@@ -136,6 +153,10 @@ def _logits(found: Explanation) -> list[Table]:
             rows=[[name, *(f"{value:.2f}" for value in values)] for name, values in logits.items()],
             data=data.rename_axis("network").reset_index(),
             notes=["paper: bars of one image of class bird, no numbers; ours are of the first replicate"],
+            caption=(
+                f"Logits of the test image {found.examples.names[place]}, class "
+                f"{classes[found.examples.labels[place]]}, by network: n = 1 replicate, the first; no interval."
+            ),
         )
     ]
 
@@ -161,7 +182,13 @@ def _accuracies(data: pd.DataFrame, words: list[str], title: str, remarks: list[
         *(["a teacher's row has the CO2e of its own training"] if "teacher" in set(data["method"]) else []),
         *remarks,
     ]
-    return Table(title=title, headers=headers, rows=rows, data=data, notes=notes, text_columns=len(words))
+    caption = (
+        f"{title}: test accuracy in percent of the incumbent, which validation chose, mean ± standard deviation over "
+        f"{replicates(data['n'])}; g CO2e of a whole run, a mean over replicates."
+    )
+    return Table(
+        title=title, headers=headers, rows=rows, data=data, notes=notes, text_columns=len(words), caption=caption
+    )
 
 
 def _reached(mine: pd.DataFrame) -> dict[str, Any]:

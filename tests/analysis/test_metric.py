@@ -10,7 +10,7 @@ import pandas as pd
 from synthetic import run, trial
 
 from analysis import curves, report, tables
-from analysis.figures import charts
+from analysis.figures import by_value, charts
 from analysis.pages.headline import headline
 from analysis.runs.metric import at_start, in_percent, metric_of
 from analysis.runs.outcomes import run_outcomes
@@ -86,7 +86,7 @@ def test_nothing_of_a_detection_is_called_an_accuracy_and_of_a_classification_al
 
 def test_figures_and_sentences_name_the_metric() -> None:
     records = records_of(VOC[0])
-    for make in (charts.curve_chart, charts.pareto_chart, charts.tau_chart):
+    for make in (charts.curve_chart, charts.pareto_chart, by_value.tau_chart):
         chart = make(records, 0)
         assert chart is not None
         assert chart["y"] in ("test mAP of the incumbent, %", "test mAP, %")

@@ -190,7 +190,7 @@ def test_a_matrix_of_many_classes_becomes_its_most_frequent_confusions() -> None
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node to run the report's script")
 def test_the_scripts_arithmetic_is_right() -> None:
     checks = """
-    const { rowAt, ticks, scale, extent, path, band } = require(process.argv[1]);
+    const { rowAt, ticks, scale, extent, path, band, placed } = require(process.argv[1]);
     const rows = [[1, 10, 9, 11], [4, 20, 18, 22]];
     const x = scale(1, 100, 0, 200, true), y = scale(0, 100, 100, 0, false);
     console.log(JSON.stringify({
@@ -199,6 +199,8 @@ def test_the_scripts_arithmetic_is_right() -> None:
       middle: x(10), y: y(25), extent: extent([1, null, 3], false), none: extent([0, -1], true),
       steps: path(rows, (v) => v, (v) => v, true), line: path(rows, (v) => v, (v) => v, false),
       band: band(rows, (v) => v, (v) => v, true),
+      names: placed([[100, 50], [102, 52], [395, 90]], [60, 60, 60], 10, [0, 0, 400, 200]),
+      crowded: placed([[100, 50]], [500], 10, [0, 0, 400, 200]),
     }));"""
     command = ["node", "-e", checks, str(ANALYSIS / "pages" / "report.js")]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
@@ -211,4 +213,6 @@ def test_the_scripts_arithmetic_is_right() -> None:
     assert found["none"] is None
     assert found["steps"] == "M1.0 10.0H4.0V20.0"
     assert found["line"] == "M1.0 10.0L4.0 20.0"
+    assert found["names"] == [[33, 45, 93, 55], [109, 47, 169, 57], [328, 85, 388, 95]]
+    assert found["crowded"] == [None]
     assert found["band"] == "M1.0 11.0H4.0V22.0V18.0H4.0V9.0H1.0Z"

@@ -183,6 +183,26 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
         Table(title="", headers=["a", "b"], rows=[["x"]], data=pd.DataFrame())
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_every_table_has_a_caption_for_a_paper_with_its_n_in_plain_words(store: Path, name: str) -> None:
+    for table in MODULES[name](read(open_store(store), epochs=True), "energy"):
+        if not table.rows:
+            continue
+        assert table.caption.endswith("."), table.title
+        counts = table.data.loc[table.data.get("method", pd.Series("", table.data.index)) != "teacher"].get("n")
+        if counts is None:
+            assert re.search(r"n = \d+", table.caption), table.title
+        else:
+            fewest, most = int(counts.min()), int(counts.max())
+            shown = f"n = {most} " if fewest == most else f"n = {fewest} to {most} "
+            assert shown in table.caption, table.title
+        assert latex_caption(table) in floats([table])[0]
+
+
+def latex_caption(table: Table) -> str:
+    return rf"\caption{{{escape(table.caption)}}}"
+
+
 @pytest.mark.skipif(not TEX, reason="needs pdflatex (Debian's texlive-latex-recommended) or tectonic")
 @pytest.mark.parametrize("layout", ["onecolumn", "twocolumn"])
 def test_latex_tables_compile(store: Path, tmp_path: Path, layout: str) -> None:

@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 from synthetic import DAY, PAPER, Recipe, make_frames, run, trial
 
 from analysis import sensitivity, target
-from analysis.figures.data import accuracy_by_tau
+from analysis.figures.data import accuracy_by
 from analysis.runs.accounting import Accounting
 from analysis.runs.outcomes import run_outcomes
 from analysis.statistics import censored
@@ -126,7 +126,7 @@ def test_the_target_is_of_whole_trainings_and_of_the_fixed_policy_where_there_is
         found = target.target_of(outcomes, frame)
         assert found is not None
         assert found.accuracy == pytest.approx(accuracy - 0.003)
-    by_tau = accuracy_by_tau(run_outcomes(runs, frame), frame)
+    by_tau = accuracy_by(run_outcomes(runs, frame), frame, "tau")
     assert by_tau["mean"].tolist() == [pytest.approx((0.8 + 0.95) / 2)]
 
 

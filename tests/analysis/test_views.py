@@ -23,6 +23,7 @@ from synthetic import PAPER, Frames, Recipe, make_frames, run, trial
 from analysis import tables
 from analysis.figures import charts, drawings, files, plots
 from analysis.figures import data as views
+from analysis.figures.looks import looks_of
 from analysis.pages import provenance
 from analysis.paper import datasets
 from analysis.runs.accounting import CURRENCIES
@@ -44,7 +45,7 @@ def test_score_by_tau_averages_a_replicates_trials_first() -> None:
     runs = pd.DataFrame([run("a", "random", 0), run("b", "random", 1), run("c", "stochastic", 0)])
     trials = [trial("a", 0, 0.9, 0.6, tau=4.0), trial("a", 1, 0.9, 0.8, tau=4.0), trial("b", 0, 0.9, 0.9, tau=4.0)]
     frame = pd.DataFrame([*trials, trial("c", 0, 0.9, 0.1, tau=None), trial("b", 1, 0.9, 0.5, tau=9.0)])
-    by_tau = views.accuracy_by_tau(run_outcomes(runs, frame), frame)
+    by_tau = views.accuracy_by(run_outcomes(runs, frame), frame, "tau")
     assert list(by_tau["tau"]) == [4.0, 9.0]
     assert list(by_tau["mean"]) == pytest.approx([0.8, 0.5])
     assert list(by_tau["n"]) == [2, 1]
@@ -128,15 +129,11 @@ def test_what_was_modelled_says_so(records: Records) -> None:
     assert ("energy (attempts)", "model") in methods
 
 
-def test_a_policy_looks_the_same_in_every_chart_and_no_two_alike(records: Records) -> None:
-    looks = charts.look([str(i) for i in range(24)]).values()
-    assert len({look["colour"] for look in list(looks)[:8]}) == 8
-    for kind in ("dash", "marker"):
-        assert len({(look["colour"], look[kind]) for look in looks}) == 24
+def test_a_policy_looks_the_same_in_every_chart(records: Records) -> None:
     for chart in (charts.curve_chart(records, 0), charts.pareto_chart(records, 0)):
         assert chart is not None
         found = {series["label"]: series["colour"] for series in chart["series"]}
-        assert found == {label: look["colour"] for label, look in charts.look(list(PAPER)).items()}
+        assert found == {label: look["colour"] for label, look in looks_of(records).items()}
 
 
 @pytest.mark.parametrize("form", files.FORMS)

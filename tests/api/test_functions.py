@@ -16,16 +16,18 @@ import pytest
 import tune_kd
 from analysis.figures.drawings import KINDS
 from tune_kd.api import stub
+from tune_kd.cli.commands.study import Parts
 from tune_kd.cli.reference import all_commands
+from tune_kd.planning.paper_catalogue import STUDIES
 from tune_kd.results.recorded import Recorded
 from tune_kd.results.store import RecordedStore
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 COMMANDS = all_commands()
-OF_PRINTING = {"help", "quiet", "json", "form", "plan_only", "text"}
+OF_PRINTING = {"help", "quiet", "json", "form", "text"}
 PYTHON_ONLY = {"progress", "settings", "sources"}
-GROUPS = ("store", "new")
+GROUPS = ("store", "new", "cache")
 
 
 def functions() -> dict[str, list[str]]:
@@ -48,7 +50,9 @@ def test_every_command_has_a_function_that_the_page_names() -> None:
         assert all(resolved(name).__doc__ for name in names)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name.split()[0] not in GROUPS])
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if name.split()[0] not in GROUPS or name in ("cache ls", "cache rm")]
+)
 def test_every_option_is_a_keyword_of_the_function_with_the_same_default(name: str) -> None:
     keywords: dict[str, Any] = {}
     for function in reversed(functions()[name]):
@@ -56,6 +60,7 @@ def test_every_option_is_a_keyword_of_the_function_with_the_same_default(name: s
     if name == "compare":
         keywords["extend"] = keywords.get("study")  # the study that --extend names is an argument of the function
     options = {option.name: option for option in COMMANDS[name].params if option.name not in OF_PRINTING}
+    options.pop("plan_only", None)  # a function of its own
     assert set(options) <= set(keywords)
     assert {*keywords} - {*options} <= PYTHON_ONLY | {"extend", "study"}
     for option in options.values():
@@ -63,6 +68,32 @@ def test_every_option_is_a_keyword_of_the_function_with_the_same_default(name: s
         if keywords[option.name].default is not inspect.Parameter.empty:
             expected = keywords[option.name].default
         assert given == expected, option.name
+
+
+def test_a_study_is_planned_with_the_keywords_it_is_run_with() -> None:
+    ran, planned = (inspect.signature(function).parameters for function in (tune_kd.study, tune_kd.plan_study))
+    assert {name: (one.default, one.kind) for name, one in planned.items()} == {
+        name: (ran[name].default, ran[name].kind) for name in planned
+    }
+    of_plan = {option.name for option in COMMANDS["study"].params} & {*inspect.signature(Parts).parameters}
+    assert of_plan - {"plan_only"} <= {*planned}
+
+
+def test_a_planned_study_has_its_parts_and_a_short_repr(tmp_path: Path) -> None:
+    plan = tune_kd.plan_study(
+        "table1", scale="small", replicates=2, store=tmp_path / "runs", cache=tmp_path / "cache", set={"train_limit": 9}
+    )
+    assert len(plan.parts) == len(STUDIES["table1"].parts)
+    assert plan.frame().groupby("part").ngroups == len(plan.parts)
+    assert set(plan.frame().runs) == {2}
+    assert plan.costs == {"duration_s": None, "energy_j": None, "co2e_g": None}
+    trainings = int((plan.frame().runs * plan.frame().trials).sum())
+    assert f"{trainings} trainings: —, —, —" in repr(plan)
+    assert "train_limit" in repr(plan)
+    assert all(len(repr(one)) < 200 and "\n" not in repr(one) for one in (plan, *plan.parts))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(tune_kd.InputError, match="unknown study"):
+        tune_kd.plan_study("table99")
 
 
 def test_the_names_of_the_package_are_shown_and_none_takes_the_place_of_pythons_own() -> None:

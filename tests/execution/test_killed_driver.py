@@ -57,7 +57,7 @@ def drive(folder: Path, dies_at: int | None, seed: int) -> None:
     left = {row.run_id: row for row in run_rows(store.runs()) if row.columns["status"] in UNFINISHED}
     nodes = SimulatedNodes(GPU_COUNT)
     part = on_no_ray(study, nodes, folder)
-    with OutputsInUse(folder / "outputs", print) as uses:
+    with OutputsInUse(folder / "cache", print) as uses:
         # A worker that is killed fails its trial, and a trial may fail in the hands of each driver.
         runs = runs_on(part, left, store, uses, folder, Progress(), max_failures=KILLS)
         pool = Pool(runs, part.study.room)

@@ -29,15 +29,16 @@ Study = Callable[[], OutputsInUse]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Outputs of one replicate."""
-    (tmp_path / NAME).mkdir()
-    (tmp_path / NAME / "00000.cost.pt").touch()
-    return tmp_path
+    folder = tmp_path / "teacher_outputs"
+    (folder / NAME).mkdir(parents=True)
+    (folder / NAME / "00000.cost.pt").touch()
+    return folder
 
 
 @pytest.fixture
 def study(folder: Path) -> Study:
     """study(): one more study with the same cache, which has nothing to complain of."""
-    return lambda: OutputsInUse(folder, pytest.fail)
+    return lambda: OutputsInUse(folder.parent, pytest.fail)
 
 
 def a_week_later(folder: Path) -> None:
@@ -108,7 +109,7 @@ def test_a_study_of_more_than_a_week_still_uses_them(folder: Path, study: Study)
 
 
 def test_a_killed_study_holds_nothing_any_more(folder: Path, study: Study) -> None:
-    command = [sys.executable, "-c", HOLDING, str(folder), NAME]
+    command = [sys.executable, "-c", HOLDING, str(folder.parent), NAME]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as killed:
         assert killed.stdout is not None
         assert killed.stdout.readline() == "held\n"
@@ -129,7 +130,7 @@ def test_where_nothing_can_be_locked_nothing_is_removed_and_that_is_said(
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     said: list[str] = []
-    with OutputsInUse(folder, said.append) as uses:
+    with OutputsInUse(folder.parent, said.append) as uses:
         uses.hold(NAME, ["a"])
         uses.give_up(NAME, "a")
     assert (folder / NAME).exists()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tune_kd.formats import MISSING, duration, energy, significant
+from tune_kd.formats import MISSING, duration, energy, plural, significant
 from tune_kd.planning.known_costs import earlier_store, totals, trial_cost
 from tune_kd.terminal.listing import Listing
 
@@ -24,7 +24,7 @@ WHAT_TELLS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class PartCost:
     """One part: its policies' forecasts, and the source of a trial's cost, None where there is none."""
 
@@ -47,6 +47,11 @@ class PartCost:
         """Of all runs, None where unknown."""
         return totals(self.rows)
 
+    def __repr__(self) -> str:
+        from tune_kd.planning.paper_studies import in_words
+
+        return f"PartCost({in_words(self.study)}, {plural(self.trainings, 'training')}: {in_short(self.costs)})"
+
 
 def part_costs(study: Study, store: str | Path, cache: str | Path | None) -> PartCost:
     """What a part is forecast to need."""
@@ -66,7 +71,7 @@ def listing(parts: Sequence[PartCost]) -> Listing:
     ]
     if len(parts) > 1:
         trainings = f"{sum(part.trainings for part in parts):g}"
-        rows.append(("all", "", trainings, f"{sum(part.epochs for part in parts):,.0f}", *_words(_sum(parts))))
+        rows.append(("all", "", trainings, f"{sum(part.epochs for part in parts):,.0f}", *_words(sums(parts))))
     headers = ("part", "policies", "trainings", "epochs in all", "time", "energy", "CO2e")
     return Listing(headers=headers, rows=rows, least=("epochs in all", "policies", "trainings", "CO2e"))
 
@@ -118,7 +123,7 @@ def document(name: str, done_as: Protocol, parts: Sequence[PartCost]) -> dict[st
             }
             for part in parts
         ],
-        "all": _sum(parts),
+        "all": sums(parts),
     }
 
 
@@ -128,8 +133,14 @@ def _policies(study: Study) -> str:
     return labels if replicates == 1 else f"{labels} × {replicates}"
 
 
-def _sum(parts: Sequence[PartCost]) -> dict[str, float | None]:
+def sums(parts: Sequence[PartCost]) -> dict[str, float | None]:
+    """The costs of all parts, None where unknown."""
     return totals([row for part in parts for row in part.rows])
+
+
+def in_short(costs: dict[str, float | None]) -> str:
+    """Costs in one line: time, energy, CO2e."""
+    return ", ".join(_words(costs))
 
 
 def _words(costs: dict[str, float | None]) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """Which runs use a replicate's teacher outputs in the cache: the last of them removes the outputs.
 
-Beside the outputs each run has a file, on which its study holds a lease while it lives. An interrupted run's file
-stays behind: it keeps the outputs for the resume, for a week.
+Beside the outputs each run has a file, on which its study holds a lease while it lives (:mod:`tune_kd.storage.in_use`).
+An interrupted run's file stays behind: it keeps the outputs for the resume, for a week.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tune_kd.errors import StoreError
+from tune_kd.storage.in_use import OUTPUTS, take, uses_fixed
 from tune_kd.storage.lease import Lease
 
 KEPT_FOR_RESUME_S = 7 * 24 * 3600
@@ -22,22 +23,25 @@ KEPT_FOR_RESUME_S = 7 * 24 * 3600
 
 
 class OutputsInUse:
-    """The outputs in ``folder`` that the runs of one study use; a context manager.
+    """The outputs in the ``cache``, a folder, that the runs of one study use; a context manager.
 
-    ``note`` is called with one line if the folder's file system knows no flock: then nothing in it is removed.
+    ``note`` is called with one line if the folder's file system knows no flock: then no outputs are removed.
     """
 
-    def __init__(self, folder: Path, note: Callable[[str], None]) -> None:
-        self._folder, self._note = folder, note
+    def __init__(self, cache: Path, note: Callable[[str], None]) -> None:
+        self._cache, self._folder, self._note = cache, cache / OUTPUTS, note
         self._held: dict[tuple[str, str], Lease] = {}
 
-    def hold(self, name: str, run_ids: Iterable[str]) -> None:
-        """Keep the outputs called ``name`` for these runs, from before the first of them looks for any."""
-        wanted = [run_id for run_id in run_ids if (name, run_id) not in self._held]
+    def hold(self, name: str, run_ids: Iterable[str], beside: Iterable[str] = ()) -> None:
+        """Keep the outputs called ``name`` for these runs, from before the first of them looks for any.
+
+        ``beside`` are the names of what else of the cache they use.
+        """
+        wanted, uses = [run_id for run_id in run_ids if (name, run_id) not in self._held], [*beside]
         try:
-            with self._alone(name):
+            with uses_fixed(self._cache), self._alone(name):
                 for run_id in wanted:
-                    lease = Lease.try_take(self._folder / f"{name}.{run_id}.lease")
+                    lease = take(self._cache, name, run_id, uses)
                     if lease is not None:  # else somebody else drives this run
                         self._held[name, run_id] = lease
         except StoreError as error:

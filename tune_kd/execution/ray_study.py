@@ -28,12 +28,13 @@ from tune_kd.planning.plan import RunPlan, Study
 from tune_kd.planning.side_by_side import may_be_several
 from tune_kd.progress.base import Progress
 from tune_kd.storage.cache import Cache
+from tune_kd.storage.in_use import OUTPUTS
 from tune_kd.storage.scratch import own_folder
-from tune_kd.synthesis.pool import pool_id, training_images, without_images
+from tune_kd.synthesis.pool import pool_folder, pool_id, training_images, without_images
 from tune_kd.tasks.base import Data
 from tune_kd.tasks.catalogue import task_of
 from tune_kd.training.costs import NetworkFlops
-from tune_kd.training.teacher import kept_or_trained, teacher_id
+from tune_kd.training.teacher import kept_or_trained, teacher_id, teacher_name
 from tune_kd.training.teacher_outputs import outputs_id
 
 
@@ -117,6 +118,11 @@ class RayPart:
         pool = None if plan.scenario.synthesis is None else self._pool_id(plan)
         return outputs_id(self.teacher_id, plan.scenario, plan.seed, pool, cpus=of_trial.cpus, gpus=of_trial.gpus)
 
+    def uses(self, plan: RunPlan) -> list[str]:
+        """The names of what the run uses of the cache beside the teacher's outputs: its teacher, its images."""
+        images = [] if plan.scenario.synthesis is None else [pool_folder(self._pool_id(plan))]
+        return [teacher_name(self.teacher_id), *images]
+
     def pool(self, plan: RunPlan) -> SharedPool | None:
         """The pool of the run's replicate; None where no images are synthesised, or each trial must make its own."""
         synthesis = plan.scenario.synthesis
@@ -135,7 +141,7 @@ class RayPart:
 
 def outputs_folder(cache: Cache) -> Path:
     """The folder of the teachers' outputs, in which each replicate has one of its own."""
-    return cache.folder / "teacher_outputs"
+    return cache.folder / OUTPUTS
 
 
 def parts_on_ray(

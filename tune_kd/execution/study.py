@@ -58,7 +58,7 @@ def execute(
             terminable(),
             ray_session(execution.address) as ray,
             ray_study.opened(ray, execution, progress) as on_ray,
-            OutputsInUse(ray_study.outputs_folder(execution.home), progress.note) as uses,
+            OutputsInUse(execution.home.folder, progress.note) as uses,
         ):
             on_ray_parts = ray_study.parts_on_ray(on_ray, parts, execution, progress)
             statuses, failed_teachers = _run_all(on_ray_parts, rows, store, uses, execution, progress)
@@ -137,11 +137,11 @@ def _run_all(
 
 def _hold_outputs(runs: Sequence[Run], uses: OutputsInUse) -> None:
     """Keep the teacher's outputs of each replicate for all runs that may share them, before one looks for any."""
-    by_name: dict[str, list[str]] = {}
+    by_name: dict[str, list[Run]] = {}
     for run in runs:
-        by_name.setdefault(run.part.outputs_name(run.plan), []).append(run.plan.run_id)
-    for name, run_ids in by_name.items():
-        uses.hold(name, run_ids)
+        by_name.setdefault(run.part.outputs_name(run.plan), []).append(run)
+    for name, sharing in by_name.items():
+        uses.hold(name, [run.plan.run_id for run in sharing], sharing[0].part.uses(sharing[0].plan))
 
 
 def _fit(pool: Pool, parts: Sequence[RayPart], execution: Execution, progress: Progress) -> None:

@@ -19,8 +19,9 @@ from tune_kd.meter.carbon import carbon
 from tune_kd.meter.power_model import detect
 from tune_kd.meter.process import ProcessMeter
 from tune_kd.progress.base import Progress
+from tune_kd.storage import in_use
 from tune_kd.storage.cache import Cache, cache_at
-from tune_kd.storage.checkpoints import checkpoint_name
+from tune_kd.storage.checkpoints import checkpoint_name, checkpoints_folder
 from tune_kd.store import Store
 from tune_kd.synthesis.growing import GrowingPool
 from tune_kd.synthesis.pool import (
@@ -91,7 +92,8 @@ def rerun(
         node_id="here",
         checkpoint=checkpoint,
     )
-    with as_in_a_worker(reserved.cpus):
+    used = [checkpoints_folder("rerun"), trial_pools("rerun")]
+    with in_use.using(home.folder, "rerun", trial_id, used), as_in_a_worker(reserved.cpus):
         teacher = _teacher(home, data, spec, place, progress)
         seen, growing = _images(home, data, spec, teacher, place, progress)
         progress.stage(f"training {trial_id} again, {spec.scenario.trial_epochs} epochs")

@@ -12,11 +12,14 @@ import os
 import re
 import shlex
 import shutil
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tune_kd.errors import InputError, StoreError
+from tune_kd.storage.kept_file import KeptFile
 from tune_kd.storage.urls import is_url
 
 if TYPE_CHECKING:
@@ -33,6 +36,9 @@ class Kept(Protocol):
 
     def names(self, folder: str) -> list[str]:
         """The names of the files in ``folder``, without the folder, sorted; none if it is missing."""
+
+    def files(self, folder: str) -> list[KeptFile]:
+        """All files in ``folder`` and in the folders in it, in no order; none if it is missing."""
 
     def remove(self, name: str) -> None:
         """Drop the file; no error when it is gone."""
@@ -52,6 +58,16 @@ class LocalFolder:
 
     def names(self, folder: str) -> list[str]:
         return sorted(path.name for path in (self._root / folder).glob("*"))
+
+    def files(self, folder: str) -> list[KeptFile]:
+        found = []
+        for path in (self._root / folder).rglob("*"):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode):
+                    used_s = max(status.st_atime, status.st_mtime)
+                    found.append(KeptFile(path.relative_to(self._root).as_posix(), status.st_size, used_s))
+        return found
 
     def remove(self, name: str) -> None:
         (self._root / name).unlink(missing_ok=True)

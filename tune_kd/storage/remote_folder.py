@@ -17,6 +17,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from tune_kd.errors import InputError, StoreError
+from tune_kd.storage.kept_file import KeptFile
 from tune_kd.storage.urls import refuse_credentials, scrubbed
 
 T = TypeVar("T")
@@ -86,6 +87,15 @@ class RemoteFolder:
         """The names of the files in ``folder``, without the folder, sorted; none if it is missing."""
         return sorted(info.base_name for info in self._infos(folder))
 
+    def files(self, folder: str) -> list[KeptFile]:
+        """All files in ``folder`` and in the folders in it, with the time at which each was written."""
+        below = len(self._path("").rstrip("/")) + 1
+        return [
+            KeptFile(info.path[below:], info.size, info.mtime.timestamp() if info.mtime else 0.0)
+            for info in self._infos(folder, recursive=True)
+            if info.type == fs.FileType.File
+        ]
+
     def remove(self, name: str) -> None:
         """Drop the file; no error when it is gone."""
         self._removed(name, self._system.delete_file)
@@ -116,8 +126,8 @@ class RemoteFolder:
 
         self._tried(f"delete {name}", remove)
 
-    def _infos(self, folder: str) -> list[fs.FileInfo]:
-        selector = fs.FileSelector(self._path(folder), allow_not_found=True)
+    def _infos(self, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
+        selector = fs.FileSelector(self._path(folder), allow_not_found=True, recursive=recursive)
         return self._tried(f"list {folder or 'what is'}", lambda: self._system.get_file_info(selector))
 
     def _path(self, name: str) -> str:

@@ -9,6 +9,7 @@ from tune_kd.cli.commands import explain as explain  # isort: skip
 from tune_kd.cli.commands import analyse as analyse  # isort: skip
 from tune_kd.cli.commands import list as list  # isort: skip
 from tune_kd.cli.commands import store as store  # isort: skip
+from tune_kd.cli.commands import cache as cache  # isort: skip
 from tune_kd.cli.commands import new as new  # isort: skip
 from tune_kd.cli.commands import rerun as rerun  # isort: skip
 from tune_kd.cli.commands import doctor as doctor  # isort: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +17,7 @@ from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.paper_catalogue import paper_study
 
 if TYPE_CHECKING:
-    from tune_kd.planning.plan import Study
+    from tune_kd.api.study_plans import StudyPlan
     from tune_kd.progress.base import Progress
     from tune_kd.results.outcome import Outcome
 
@@ -71,12 +70,6 @@ class Parts:
             "settings": fields_set(self.set),
         }
 
-    def planned(self, name: str) -> list[Study]:
-        """The parts of the study ``name``, none of them run. Raises InputError."""
-        from tune_kd.planning.paper_studies import plan_parts
-
-        return plan_parts(name, **self.chosen)
-
 
 @app.command(
     epilog=example(
@@ -102,9 +95,11 @@ def study(
 ) -> None:
     """Run one of the paper's tables or figures, and show it in the paper's layout. Shows first what it would cost."""
     paper_study(name)  # a name that is none is told before PyTorch is loaded
-    planned = parts.planned(name)
     if parts.plan_only or not (shown.quiet or shown.json):
-        show_plan(planned, name, parts.scale, execution, as_json=shown.json)
+        from tune_kd.api.study_plans import plan_study
+
+        planned = plan_study(name, **parts.chosen, store=execution.store, cache=execution.cache)
+        show_plan(planned, as_json=shown.json)
     if parts.plan_only:
         return
 
@@ -119,20 +114,17 @@ def study(
     run_and_show(start, show, store=str(execution.store), quiet=shown.quiet)
 
 
-def show_plan(parts: Sequence[Study], name: str, scale: str, execution: Execution, *, as_json: bool) -> None:
+def show_plan(planned: StudyPlan, *, as_json: bool) -> None:
     """What each part would train and cost, a row each, and the sum."""
-    from tune_kd.api.study_costs import document, listing, notes, part_costs
+    from tune_kd.api.study_costs import document, listing, notes
     from tune_kd.cli.shown.ranking_tables import print_json, show
-    from tune_kd.planning.paper_protocol import planned_protocol
     from tune_kd.terminal.listing import table_of
 
-    costs = [part_costs(part, execution.store, execution.cache) for part in parts]
-    done_as = planned_protocol(name, scale, parts)
     if as_json:
-        print_json(document(name, done_as, costs))
+        print_json(document(planned.name, planned.protocol, planned.parts))
         return
-    print(f"{name}, {done_as}: {paper_study(name).title}\n")
-    show(table_of(listing(costs)))
+    print(f"{planned.name}, {planned.protocol}: {paper_study(planned.name).title}\n")
+    show(table_of(listing(planned.parts)))
     print()
-    for line in notes(costs):
+    for line in notes(planned.parts):
         print(line)
