@@ -22,16 +22,16 @@ def test_without_noise_worth_speaking_of_everything_is_decided_at_the_first_look
     # 0 and half a margin are equivalent. A whole margin is not: it is a difference, but for an error now and then.
     assert shares["equivalent"].tolist() == pytest.approx([1, 1, 0, 0], abs=0.02)
     assert shares["better"].tolist() == pytest.approx([0, 0, 1, 1], abs=0.02)
-    assert shares[["policy", "reference", "in_all"]].to_numpy().tolist() == [[5, 5, 20]] * 4
-    assert shares["at_most"].tolist() == [160] * 4
+    assert shares[["replicates", "reference_replicates", "runs"]].to_numpy().tolist() == [[5, 5, 20]] * 4
+    assert shares["runs_at_most"].tolist() == [160] * 4
 
 
 def test_in_noise_nothing_is_decided_but_by_error_and_all_looks_are_taken() -> None:
     shares = shares_at_looks(LOOKS, LEVELS, 3, sd=100.0, margin=0.01)
     assert (shares["inconclusive"] >= 0.95).all()
     assert (shares["equivalent"] == 0).all()
-    assert shares["policy"].tolist() == pytest.approx([40] * 4, rel=0.05)
-    assert (shares["in_all"] <= shares["at_most"]).all()
+    assert shares["replicates"].tolist() == pytest.approx([40] * 4, rel=0.05)
+    assert (shares["runs"] <= shares["runs_at_most"]).all()
 
 
 def test_of_two_looks_the_second_is_taken_as_often_as_the_first_has_no_power() -> None:
@@ -39,7 +39,7 @@ def test_of_two_looks_the_second_is_taken_as_often_as_the_first_has_no_power() -
     shares = shares_at_looks((6, 12), (0.02, 0.03), 2, sd=1.0, margin=1e-3, differences=[1000.0]).iloc[0]
     first = TTestPower().power(effect_size=1.0, nobs=6, alpha=0.02)
     second = TTestPower().power(effect_size=1.0, nobs=12, alpha=0.03)
-    assert shares["policy"] == pytest.approx(6 * first + 12 * (1 - first), abs=0.3)
+    assert shares["replicates"] == pytest.approx(6 * first + 12 * (1 - first), abs=0.3)
     assert second <= shares["better"] <= second + 0.05
 
 
@@ -49,14 +49,16 @@ def test_one_look_at_two_policies_is_the_forecast_of_a_plain_comparison() -> Non
     # There the policy that is better comes first, here the reference: its verdicts are the others' turned round.
     assert looked[["better", "worse"]].to_numpy() == pytest.approx(plain[["better", "worse"]].to_numpy(), abs=0.04)
     assert looked["equivalent"].to_numpy() == pytest.approx(plain["equivalent"].to_numpy(), abs=0.04)
-    assert (looked["policy"] == 10).all()
+    assert (looked["replicates"] == 10).all()
 
 
 def test_the_verdicts_are_all_there_is_and_the_reference_goes_on_for_the_last_policy() -> None:
     shares = shares_at_looks(LOOKS, LEVELS, 5, sd=0.01, margin=0.01)
     assert shares[SHARES].sum(axis=1).tolist() == pytest.approx([1] * 4)
-    assert (shares["reference"] >= shares["policy"]).all()
-    assert shares["in_all"].tolist() == pytest.approx((shares["reference"] + 4 * shares["policy"]).tolist())
+    assert (shares["reference_replicates"] >= shares["replicates"]).all()
+    assert shares["runs"].tolist() == pytest.approx(
+        (shares["reference_replicates"] + 4 * shares["replicates"]).tolist()
+    )
 
 
 def test_a_policy_stops_at_its_verdict_and_the_reference_with_the_last_of_them() -> None:
