@@ -33,17 +33,30 @@ def verdicts_caption(rows: pd.DataFrame) -> str:
     over = "all pairs at 5 %" if pd.isna(first["looks_of"]) else "policies and planned looks, at 5 % for all of them"
     return (
         f"Which policies differ from {first['reference']} in test {metric}, on {first['scenario']}{_budget(first)}: "
-        f"difference Δ in percentage points with its {confidence(rows)} Student t interval over "
-        f"{replicates(rows['pairs'], 'pair')} "
+        f"difference Δ in percentage points with {_interval(rows)} over {replicates(rows['pairs'], 'pair')} "
         f"of runs with the same seeds. Better and worse: two-sided paired t tests; equivalent: two one-sided t tests"
         f"{within}; each with Holm's correction over {over}."
     )
 
 
 def confidence(rows: pd.DataFrame) -> str:
-    """'95 %', or what the intervals of a look have: of rows of :func:`analysis.ranking.ranking` or of its pairs."""
-    known = rows["confidence"].dropna()
-    return f"{100 * (known.iloc[0] if len(known) else 0.95):.4g} %"
+    """'95 %', or 'at its look' where they differ: of rows of :func:`analysis.ranking.ranking` or of its pairs."""
+    found = _confidences(rows)
+    return f"{found[0]} %" if len(found) == 1 else "at its look"
+
+
+def _interval(rows: pd.DataFrame) -> str:
+    """What intervals the rows have, with their confidence, or with all that there are."""
+    found = _confidences(rows)
+    if len(found) == 1:
+        return f"its {found[0]} % Student t interval"
+    return f"the Student t interval of its look ({', '.join(found[:-1])} or {found[-1]} %)"
+
+
+def _confidences(rows: pd.DataFrame) -> list[str]:
+    """Those of the rows' intervals in percent, the largest first; 95 where there are none."""
+    known = sorted(rows["confidence"].dropna().unique(), reverse=True)
+    return [f"{100 * one:.4g}" for one in known or [0.95]]
 
 
 def _budget(row: pd.Series) -> str:

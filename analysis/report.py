@@ -58,6 +58,9 @@ a two-sided test, equivalent by two one-sided tests (TOST) within the scenario's
 mean cost to the target Gaffke's, for costs between 0 and the budget. Curves are step functions: a trial counts from
 the moment it has ended. A run that misses the target is censored at the budget. Fewer than 10 replicates are
 screening, not a conclusion."""
+OF_LOOKS = """Where replicates were added at planned looks until policies were decided, Holm goes over the policies of a
+look, at the look's level; the levels of all looks together are 5 %. A policy has the interval of the look at which its
+verdict fell, else of the last one taken, which misses the true difference with that look's level."""
 
 
 def build(records: Records, *, currency: str = "energy", title: str = "Which way of choosing τ pays?") -> str:
@@ -225,6 +228,8 @@ def _provenance(records: Records) -> Iterator[str]:
         yield tag("p", f"Carbon: {intensity}; source: {row['carbon_source']}", "note")
     yield tag("h2", "Methods")
     yield tag("p", " ".join(METHODS.format(metric=metric_of(records.outcomes)).split()))
+    if records.outcomes["looks_of"].notna().any():
+        yield tag("p", " ".join(OF_LOOKS.split()))
     yield '<h2 id="glossary">Glossary</h2>'
     yield glossary_list()
     yield tag("h2", "Versions and hardware")

@@ -5,7 +5,7 @@ The tests are those of :mod:`analysis.statistics.looks`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,28 +59,29 @@ def look_pairs(comparison: pd.DataFrame, looks: PlannedLooks) -> pd.DataFrame:
 
     Columns: a, b, n, difference, std, low, high, confidence (of that interval), p_difference, p_difference_holm,
     p_equivalence, p_equivalence_holm (over policies and looks), margin, replicates_needed (NaN), verdict, look (the
-    replicates of the look at which it fell, NaN for an open one). Before the first look there are no intervals and no
-    p values.
+    replicates of the look at which it fell, NaN for an open one). The interval is that of the look at which the verdict
+    fell, else of the last one taken. Before the first look there are no intervals and no p values.
     """
     scores, reference = replicate_matrix(comparison, "test_score"), looks.reference_label(comparison)
     others, looked_at = [label for label in scores.columns if label != reference], looks.looked_at(comparison)
     whole = scores.reindex(index=range(looked_at or len(scores)), columns=[*others, reference])
     differences = (whole[others].to_numpy() - whole[[reference]].to_numpy()).T
     margin = float(comparison["equivalence_margin"].iloc[0])
-    decided = decide(differences, margin, looks.replicates if looked_at else (), level=looks.level)
-    frame = pd.DataFrame({"a": others, "b": reference, **_shown(differences, decided)})
-    sizes = np.array([*looks.replicates, np.nan])  # UNDECIDED is the last
-    frame = frame.assign(confidence=1 - looks.level_of_a_look, margin=margin, replicates_needed=np.nan)
-    return frame.assign(verdict=np.array(VERDICTS)[decided.verdict], look=sizes[decided.look])
+    sizes, levels = (looks.replicates, looks.levels) if looked_at else ((), ())
+    decided = decide(differences, margin, sizes, levels)
+    frame = pd.DataFrame({"a": others, "b": reference, **_shown(differences, decided, levels)})
+    frame = frame.assign(margin=margin, replicates_needed=np.nan)
+    fell = np.array([*sizes, np.nan])  # UNDECIDED is the last
+    return frame.assign(verdict=np.array(VERDICTS)[decided.verdict], look=fell[decided.look])
 
 
-def _shown(differences: np.ndarray, decided: Decided) -> dict[str, np.ndarray]:
+def _shown(differences: np.ndarray, decided: Decided, levels: Sequence[float]) -> dict[str, np.ndarray]:
     """By column what each policy's look says: the one at which its verdict fell, else the last."""
     policies = np.arange(len(differences))
     if not decided.taken:
         tests, unknown = paired(differences, None), np.full(len(differences), np.nan)
         known = {"n": tests.n, "difference": tests.mean, "std": tests.std}
-        return known | dict.fromkeys(("low", "high", *P_VALUES), unknown)
+        return known | dict.fromkeys(("low", "high", "confidence", *P_VALUES), unknown)
     at = np.where(decided.look == UNDECIDED, len(decided.taken) - 1, decided.look)
 
     def of_look(part: Callable[[Look], np.ndarray]) -> np.ndarray:
@@ -92,6 +93,7 @@ def _shown(differences: np.ndarray, decided: Decided) -> dict[str, np.ndarray]:
         "std": of_look(lambda look: look.tests.std),
         "low": of_look(lambda look: look.tests.low),
         "high": of_look(lambda look: look.tests.high),
+        "confidence": 1 - np.asarray(levels)[at],
         "p_difference": of_look(lambda look: look.tests.p_difference),
         "p_difference_holm": of_look(lambda look: look.p_difference),
         "p_equivalence": of_look(lambda look: look.tests.p_equivalence),
@@ -106,10 +108,12 @@ def look_notes(comparison: pd.DataFrame, currency: str) -> list[str]:
         return []
     policies, looked_at = comparison["label"].nunique() - 1, looks.looked_at(comparison)
     taken, sizes = sum(count <= looked_at for count in looks.replicates), ", ".join(map(str, looks.replicates))
+    levels = ", ".join(f"{100 * level:.3g}" for level in looks.levels)
+    confidences = ", ".join(f"{100 * (1 - level):.4g}" for level in looks.levels)
     return [
-        f"{taken} of {len(looks.replicates)} looks, planned at {sizes} replicates, each with Holm over "
-        f"{plural(policies, 'policy')} at {100 * looks.level_of_a_look:.3g} %: errors over all looks are "
-        f"{100 * looks.level:g} % at most; intervals are those of a look",
+        f"{taken} of {len(looks.replicates)} looks, planned at {sizes} replicates, with Holm over "
+        f"{plural(policies, 'policy')} at {levels} %: errors over all looks are {100 * looks.level:g} % at most; an "
+        f"interval is that of its policy's look, else of the last one taken: {confidences} %",
         _spent(comparison, looks, currency),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,13 +18,13 @@ class PlannedLooks:
     """When such a comparison looks, and at what."""
 
     replicates: tuple[int, ...]  # of each undecided policy at each look, ascending
+    levels: tuple[float, ...]  # of each look, whether it is taken or not
     reference: str  # the policy that the others are judged against, by the name in the column policy
-    level: float  # of all looks together, for each of the two questions
 
     @property
-    def level_of_a_look(self) -> float:
-        """An equal part for each look, whether it is taken or not."""
-        return self.level / len(self.replicates)
+    def level(self) -> float:
+        """Of all looks together, for each of the two questions."""
+        return math.fsum(self.levels)
 
     def reference_label(self, comparison: pd.DataFrame) -> str:
         """The label that the reference has among the rows of its comparison; its name where it has no run."""
@@ -50,4 +51,4 @@ def planned_looks(comparison: pd.DataFrame) -> PlannedLooks | None:
     if texts.empty:
         return None
     parsed = json.loads(texts.iloc[0])
-    return PlannedLooks(**{**parsed, "replicates": tuple(parsed["replicates"])})
+    return PlannedLooks(**{**parsed, "replicates": tuple(parsed["replicates"]), "levels": tuple(parsed["levels"])})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.statistics.paired import BETTER, EQUIVALENT, WORSE
+from analysis.statistics.paired import BETTER, EQUIVALENT, LEVEL, WORSE
 from analysis.statistics.simulation import simulate, to_reference
 
 LOOKS, MARGIN = (5, 10, 20, 40), 1.0
+LEVELS = tuple(LEVEL * replicates / sum(LOOKS) for replicates in LOOKS)
 POLICIES = (2, 5, 14)  # with the reference
 SDS = (0.25, 0.5, 1.0, 2.0)  # of paired differences
 SHIFTS = (0.0, 0.5, 1.0, 2.0)  # true differences to the reference

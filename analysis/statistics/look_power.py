@@ -16,15 +16,22 @@ from analysis.statistics.simulation import simulate, to_reference
 
 
 def shares_at_looks(
-    looks: Sequence[int], policies: int, *, sd: float, margin: float, differences: Sequence[float] = DIFFERENCES
+    looks: Sequence[int],
+    levels: Sequence[float],
+    policies: int,
+    *,
+    sd: float,
+    margin: float,
+    differences: Sequence[float] = DIFFERENCES,
 ) -> pd.DataFrame:
     """How often policies get each verdict against the reference, which all others are better than by ``differences``.
 
-    ``looks`` are numbers of replicates, ascending; ``policies`` counts the reference. ``sd`` is that of paired
-    differences, ``margin`` the one of equivalence, both as fractions of the metric; ``differences`` are in margins.
+    ``looks`` are numbers of replicates, ascending, and ``levels`` their levels; ``policies`` counts the reference.
+    ``sd`` is that of paired differences, ``margin`` the one of equivalence, both as fractions of the metric;
+    ``differences`` are in margins.
     One row a difference. Columns: difference (a fraction); better, worse, equivalent, inconclusive (shares of the
-    policies but the reference); the expected numbers of replicates: policy (of one of them), reference, in_all (of all
-    policies); at_most (the largest number that in_all can be).
+    policies but the reference); expected numbers: replicates (of one of these policies), reference_replicates, runs (of
+    all policies together); runs_at_most (where all looks are taken by all).
     Raises ValueError for fewer than two policies or a look at fewer than two replicates.
     """
     if policies < 2 or min(looks) < 2:
@@ -34,12 +41,12 @@ def shares_at_looks(
     equal = to_reference(simulate(stores, shifts=[0.0] * policies, sigma=sd / np.sqrt(2), replicates=last))
     rows = []
     for difference in margin * np.asarray(differences):
-        decided = decide(equal + difference, margin, looks)
+        decided = decide(equal + difference, margin, looks, levels)
         taken = replicates_taken(decided, looks)
         row = {"difference": difference}
         row |= {name: float((decided.verdict == code).mean()) for name, code in CODES.items()}
-        row |= {"policy": float(taken[..., 1:].mean()), "reference": float(taken[..., 0].mean())}
-        rows.append(row | {"in_all": float(taken.sum(axis=-1).mean()), "at_most": last * policies})
+        row |= {"replicates": float(taken[..., 1:].mean()), "reference_replicates": float(taken[..., 0].mean())}
+        rows.append(row | {"runs": float(taken.sum(axis=-1).mean()), "runs_at_most": last * policies})
     return pd.DataFrame(rows)
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.rendering.table import FORMATS, Table, as_rows, render
-from analysis.statistics.look_cases import LOOKS, MARGIN, POLICIES, SDS, false_verdicts, hard_truths, noise
-from analysis.statistics.look_savings import savings, splits
+from analysis.statistics.look_cases import LEVELS, LOOKS, MARGIN, POLICIES, SDS, false_verdicts, hard_truths, noise
+from analysis.statistics.look_savings import SPLIT_POLICIES, savings, splits
 from analysis.statistics.looks import Decided, decide
 from tune_kd.formats import MISSING, percentage
 
@@ -32,7 +32,7 @@ def errors(stores: int = 2000) -> pd.DataFrame:
     for policies in POLICIES:
         drawn = noise(stores, policies)
         for (name, truth), sd in product(hard_truths(policies - 1).items(), SDS):
-            decided = decide(truth[:, None] + sd * drawn, MARGIN, LOOKS)
+            decided = decide(truth[:, None] + sd * drawn, MARGIN, LOOKS, LEVELS)
             order, equivalent = (wrong.any(axis=-1).mean() for wrong in false_verdicts(decided.verdict, truth))
             row = {"policies": policies, "truth": name, "sd": sd}
             rows.append(row | {"false_order": order, "false_equivalent": equivalent} | _coverage(decided, truth))
@@ -70,7 +70,7 @@ def tables(rates: pd.DataFrame, saved: pd.DataFrame, split: pd.DataFrame, stores
         _wide("Errors over all looks", rates, case, ("false_order", "false_equivalent"), "sd", errors_note),
         _wide("Coverage of the intervals", rates, case, ("all_looks", "last_look"), "sd", errors_note),
         _long("Verdicts and replicates", saved, savings_note),
-        _wide("Two splits of the level, two policies", split, per, both, "split", savings_note),
+        _wide(f"Three splits of the level, {SPLIT_POLICIES} policies", split, per, both, "split", savings_note),
     ]
 
 

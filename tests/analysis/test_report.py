@@ -123,6 +123,14 @@ def test_fewer_than_ten_replicates_are_stamped() -> None:
     assert "screening: 9 of the 10 replicates" in text
 
 
+def test_the_methods_speak_of_planned_looks_where_there_were_any() -> None:
+    plain, looked = make_frames(policies=TWO, replicates=3), make_frames(policies=TWO, replicates=3)
+    looks = {"replicates": [3, 6], "levels": [0.02, 0.03], "reference": "grid"}
+    looked.runs["looks_json"] = json.dumps(looks)
+    said = "A policy has the interval of the look at which its verdict fell"
+    assert [said in Page(report.build(records_of(frames))).text for frames in (plain, looked)] == [False, True]
+
+
 def test_two_scenarios_are_two_comparisons_and_a_mean_rank() -> None:
     parts = [make_frames(policies=TWO, replicates=2, scenario=name) for name in ("digits", "flowers")]
     frames = Frames(*(pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True)))

@@ -15,7 +15,8 @@ from analysis.pages.headline import headline
 from analysis.runs.outcomes import notices, run_outcomes
 from analysis.until_decided import standing
 
-LOOKS = {"replicates": [5, 10], "reference": "grid", "level": 0.05}
+# Levels that the engine would not choose: it is the recorded ones that count.
+LOOKS = {"replicates": [5, 10], "levels": [0.02, 0.03], "reference": "grid"}
 GRID = (0.9, 0.91, 0.92, 0.91, 0.9, 0.93, 0.9, 0.91, 0.92, 0.9)
 NEAR = (1e-4, -1e-4, 2e-4, -2e-4, 0.0) * 2  # to grid: within the margin of 0.3 pp
 FAR = (0.05, 0.051, 0.052, 0.05, 0.049) * 2
@@ -89,31 +90,42 @@ def test_a_policy_all_of_whose_runs_fail_gets_no_more() -> None:
     assert standing(outcomes_of(found)).next_look is None
 
 
-def test_the_pairs_are_those_with_the_reference_at_the_level_of_a_look() -> None:
+def test_the_pairs_are_those_with_the_reference_each_at_the_level_of_its_look() -> None:
     outcomes = outcomes_of(frames(far=FAR[:5], wide=WIDE))
     pairs = ranking.pair_table(outcomes).set_index("a")
     assert pairs["b"].tolist() == ["grid", "grid"]
     assert pairs["look"].loc["far"] == 5
     assert np.isnan(pairs["look"].loc["wide"])
-    assert pairs["confidence"].tolist() == [0.975, 0.975]
-    low, high = stats.t.interval(0.975, 9, np.mean(WIDE), stats.sem(WIDE))
-    assert pairs.loc["wide", ["low", "high"]].tolist() == pytest.approx([low, high])
-    # Two looks, two policies at the first: Holm's first step is charged twice.
+    assert pairs["confidence"].to_dict() == pytest.approx({"far": 0.98, "wide": 0.97})
+    for name, values, confidence in (("far", FAR[:5], 0.98), ("wide", WIDE, 0.97)):
+        low, high = stats.t.interval(confidence, len(values) - 1, np.mean(values), stats.sem(values))
+        assert pairs.loc[name, ["low", "high"]].tolist() == pytest.approx([low, high])
+    # Two policies at the first look, which has 2 of 5 %: Holm's first step is charged 2 · 5 / 2 times.
     p_value = stats.ttest_1samp(FAR[:5], 0).pvalue
-    assert pairs.loc["far", "p_difference_holm"] == pytest.approx(4 * p_value)
+    assert pairs.loc["far", "p_difference_holm"] == pytest.approx(5 * p_value)
 
 
 def test_the_tables_say_at_which_look_a_verdict_fell_and_what_was_saved() -> None:
     [table] = ranking.ranking_tables(outcomes_of(frames(far=FAR[:5], wide=WIDE)))
     place = table.headers.index("look")
     assert {row[0]: row[place] for row in table.rows} == {"far": "5", "wide": "—", "grid": "—"}
-    assert "Δ pp [97.5 %]" in table.headers
+    assert "Δ pp [at its look]" in table.headers
+    assert "with the Student t interval of its look (98 or 97 %) over n = 5 to 10 pairs" in table.caption
     notes = " ".join(table.notes)
     assert "2 of 2 looks, planned at 5, 10 replicates" in notes
-    assert "Holm over 2 policies at 2.5 %: errors over all looks are 5 % at most" in notes
+    assert "with Holm over 2 policies at 2, 3 %: errors over all looks are 5 % at most" in notes
+    assert "an interval is that of its policy's look, else of the last one taken: 98, 97 %" in notes
     # 25 runs of 10 J; 30 without looks.
     assert "spent 69.4 mWh in 25 runs; 10 replicates of all policies would have spent about 83.3 mWh" in notes
     assert "screening" not in notes
+
+
+def test_intervals_of_one_look_have_their_confidence_in_the_header() -> None:
+    [table] = ranking.ranking_tables(outcomes_of(frames(far=FAR[:5], wide=WIDE[:5])))
+    assert "Δ pp [98 %]" in table.headers
+    assert "with its 98 % Student t interval over n = 5 pairs" in table.caption
+    pairs = ranking.format_pairs(ranking.pair_table(outcomes_of(frames(far=FAR[:5], wide=WIDE))))
+    assert "difference pp [at its look]" in pairs.headers
 
 
 def test_a_study_with_looks_is_never_pooled_with_another() -> None:

@@ -24,6 +24,7 @@ from tune_kd.errors import InputError
 from tune_kd.meter.power_model import IDLE_SHARE, RAM_WATTS_PER_GIB
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.first_checks import TRACKS as PLANNED_TRACKS
+from tune_kd.planning.looks import Deciding
 from tune_kd.planning.plan_options import SHORT_FOR_SET, Planning
 
 ENTRY_POINT = Path(sys.executable).with_name("tune-kd")
@@ -101,8 +102,12 @@ def test_help_in_a_pipe_has_no_colour_codes() -> None:
 def test_run_and_compare_share_their_options_and_differ_in_what_they_run() -> None:
     run, compare = ([parameter.name for parameter in COMMANDS[name].params] for name in ("run", "compare"))
     assert [name for name in run if name not in compare] == ["policy"]
-    own = ["policies", "extend", "force", "until_decided", "max_replicates"]
-    assert [name for name in compare if name not in run] == own
+    assert [name for name in compare if name not in run] == ["policies", "extend", "force", *names(Deciding)]
+
+
+def test_plan_takes_what_compare_settles_before_its_first_run() -> None:
+    plan, compare = ({parameter.name for parameter in COMMANDS[name].params} for name in ("plan", "compare"))
+    assert plan & compare >= {*names(Planning), *names(Deciding)} - {"settings"}
 
 
 def test_resume_offers_what_can_change_and_nothing_that_was_planned() -> None:

@@ -9,15 +9,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from cli_records import sealed_store, study
 from scipy.stats import chi2
 
+import tune_kd
 from analysis.runs.outcomes import run_outcomes
+from analysis.statistics.look_power import shares_at_looks
 from analysis.statistics.power import typical_sd, verdict_shares
-from tune_kd import open_store
 from tune_kd.cli import command_line
 from tune_kd.config.scenario import load_scenario, scenario_sha256
+from tune_kd.formats import duration, energy
 from tune_kd.planning.calibration import Calibration, keep
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.seed_spread import MEASURED
@@ -122,7 +125,7 @@ def test_a_preset_as_it_stands_goes_by_the_spread_that_was_measured_for_it(
 
 @pytest.mark.skipif(not RESULTS.is_dir(), reason="no store is published in docs/results-store")
 def test_the_spread_of_the_digits_is_that_of_the_published_results() -> None:
-    store = open_store(RESULTS)
+    store = tune_kd.open_store(RESULTS)
     runs = store.runs()
     digits = runs[runs["scenario_sha256"] == scenario_sha256(load_scenario("digits"))]
     outcomes = run_outcomes(digits, store.trials(run_ids=list(digits["run_id"])))
@@ -147,6 +150,73 @@ def test_one_replicate_shows_nothing_and_one_policy_is_compared_with_nothing(
 ) -> None:
     assert "cannot show any difference" in said(capsys, *PLAN, *bare, "--replicates", "1").splitlines()[-1]
     assert planned(capsys, "plan", "--policies", "grid", *bare)["resolution"] is None
+
+
+UNTIL = ["plan", "--policies", "stochastic,grid,asha", "--until-decided"]
+
+
+def test_a_plan_until_decided_has_the_last_look_at_most_and_what_is_to_be_expected(
+    tmp_path: Path, bare: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sealed_store(tmp_path / "runs", study(["grid", "stochastic"], replicates=3), spread=0.01)
+    asked = ["--epochs", "30", "--max-replicates", "12", *bare]
+    found = planned(capsys, *UNTIL, *asked)
+    assert [(row["runs"], row["runs_at_most"]) for row in found["policies"]] == [(12, True)] * 3
+    resolution, each = found["resolution"], found["trial"]["energy_j"]
+    looks = resolution["looks"]
+    assert (looks["replicates"], looks["reference"], resolution["replicates"]) == ([5, 10, 12], "grid", 12)
+    assert looks["levels"] == pytest.approx([0.05 * 5 / 27, 0.05 * 10 / 27, 0.05 * 12 / 27])
+    expected = shares_at_looks((5, 10, 12), looks["levels"], 3, sd=resolution["sd"], margin=0.01)
+    shown = pd.DataFrame(resolution["verdicts"])
+    assert shown[list(expected.columns)].to_numpy() == pytest.approx(expected.to_numpy())
+    # A run of grid has 19 trials, of asha 20 and of stochastic 1.
+    joules = each * (19 * expected["reference_replicates"] + 21 * expected["replicates"])
+    assert shown["energy_j"].to_numpy() == pytest.approx(joules.to_numpy())
+    lines = said(capsys, *UNTIL, *asked).splitlines()
+    assert lines[1].split()[:5] == ["stochastic", "≤", "12", "1", "≤"], "of a run's one trial nothing is left out"
+    assert lines[4].split()[:5] == ["all", "≤", "36", "≤", duration(found["all"]["duration_s"]).split()[0]]
+    assert "Runs are those of the last look, 12 a policy; one decided earlier has fewer." in lines
+    assert "Verdicts on 3 policies at looks after 5, 10, 12 replicates" in "\n".join(lines)
+    assert "the reference, grid, in test accuracy" in " ".join(lines)
+    first = f"{expected['replicates'][0]:.1f} {expected['reference_replicates'][0]:.1f} ≤ {energy(joules[0])}"
+    assert lines[-4].split()[-5:] == first.split()
+
+
+def test_costs_to_be_expected_are_unknown_where_those_of_a_trial_are(
+    bare: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdicts = planned(capsys, *UNTIL, *bare)["resolution"]["verdicts"]
+    assert [(row["duration_s"], row["energy_j"], row["co2e_g"]) for row in verdicts] == [(None, None, None)] * 4
+    lines = said(capsys, *UNTIL, *bare).splitlines()
+    assert lines[1].split() == ["stochastic", "≤", "40", "1", "—", "—", "—"]
+    assert [line.split()[-1] for line in lines[-4:]] == ["—"] * 4
+    assert planned(capsys, *UNTIL, *bare, "--epochs", "30")["resolution"]["verdicts"] is None, "nor how seeds differ"
+
+
+def test_a_plan_in_python_is_that_of_the_command(
+    tmp_path: Path, bare: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = {"store": tmp_path / "runs", "cache": tmp_path / "cache"}
+    found = tune_kd.plan(["stochastic", "grid", "asha"], until_decided=True, max_replicates=20, **place)
+    shown = planned(capsys, *UNTIL, *bare, "--max-replicates", "20")
+    assert found.verdicts is not None
+    assert json.loads(json.dumps(found.verdicts.document())) == shown["resolution"]
+    assert json.loads(found.frame().to_json(orient="records")) == shown["policies"]
+    assert repr(found) == "Plan(3 policies, at most 60 runs on digits: —, —, —)"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--replicates", "10", "--until-decided"], "bound them with --max-replicates 10"),
+        (["--max-replicates", "10"], "--max-replicates is for --until-decided"),
+    ],
+)
+def test_a_plan_refuses_what_compare_does(
+    more: list[str], message: str, bare: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line(["plan", "--policies", "grid,stochastic", *more, *bare]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_plan_starts_no_ray(bare: list[str]) -> None:

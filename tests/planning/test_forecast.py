@@ -13,6 +13,7 @@ from tune_kd.config.scenario import load_scenario
 from tune_kd.data import ImageData
 from tune_kd.history.records import RunRow, plan_rows
 from tune_kd.planning.forecast import TrialCost, forecast, trial_cost
+from tune_kd.planning.looks import Deciding
 from tune_kd.planning.plan import plan_study
 from tune_kd.store import create_store
 from tune_kd.store.reading.plain_rows import plain_rows
@@ -80,6 +81,15 @@ def test_a_policy_or_a_track_that_stops_early_needs_that_much_at_most() -> None:
     assert [row.at_most for row in forecast(plan_study(policies=labels), COST)] == [True, False]
     target = plan_study(policies=labels, track="target", target_accuracy=0.9)
     assert [row.at_most for row in forecast(target, COST)] == [True, True]
+
+
+def test_a_comparison_until_decided_needs_the_replicates_of_its_last_look_at_most() -> None:
+    grid, random, stochastic = rows("20trials", deciding=Deciding(until_decided=True, max_replicates=30))
+    assert [row.runs for row in (grid, random, stochastic)] == [30, 30, 30]
+    assert (grid.energy_j, stochastic.co2e_g) == (30 * 19 * 100, 30 * 2)
+    assert all(row.runs_at_most and not row.at_most for row in (grid, random, stochastic))
+    of_one_look = rows("20trials", deciding=Deciding(until_decided=True, max_replicates=4))
+    assert [(row.runs, row.runs_at_most) for row in of_one_look] == [(4, False)] * 3, "it takes no fewer"
 
 
 def test_a_trial_costs_what_whole_fixed_trials_of_the_scenario_did(digits: ImageData, tmp_path: Path) -> None:

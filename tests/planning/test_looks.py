@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from analysis.statistics.look_cases import LEVELS, LOOKS
 from tune_kd.errors import InputError
-from tune_kd.planning.looks import Deciding, Looks, look_sizes
+from tune_kd.planning.looks import Deciding, Looks, look_levels, look_sizes
 from tune_kd.planning.plan import plan_study
 
 UNTIL = {"deciding": Deciding(until_decided=True)}
@@ -18,12 +21,32 @@ def test_replicates_double_from_look_to_look_up_to_the_last(most: int, sizes: tu
     assert look_sizes(most) == sizes
 
 
+@pytest.mark.parametrize(
+    ("sizes", "percents"),
+    [
+        ((5, 10, 20, 40), [1 / 3, 2 / 3, 4 / 3, 8 / 3]),
+        ((5, 10, 20, 30), [5 / 13, 10 / 13, 20 / 13, 30 / 13]),
+        ((5, 6), [25 / 11, 30 / 11]),
+        ((3,), [5]),
+    ],
+)
+def test_the_levels_of_looks_are_parts_of_5_percent_in_proportion_to_their_replicates(
+    sizes: tuple[int, ...], percents: list[float]
+) -> None:
+    assert look_levels(sizes) == pytest.approx([percent / 100 for percent in percents])
+
+
+def test_the_levels_that_were_simulated_are_those_that_are_planned() -> None:
+    assert look_levels(LOOKS) == pytest.approx(LEVELS)
+    assert look_sizes(LOOKS[-1]) == LOOKS
+
+
 def test_the_first_runs_are_those_of_the_first_look_and_know_all_of_them() -> None:
     study = plan_study(policies=["stochastic", "grid"], **UNTIL)
     assert [(plan.replicate, plan.label) for plan in study.runs] == [
         (replicate, label) for replicate in range(5) for label in ("stochastic", "grid")
     ]
-    looks = Looks(replicates=(5, 10, 20, 40), reference="grid", level=0.05)
+    looks = Looks(replicates=(5, 10, 20, 40), levels=look_levels((5, 10, 20, 40)), reference="grid")
     assert {(plan.looks, plan.planned_replicates) for plan in study.runs} == {(looks, 5)}
 
 
@@ -42,7 +65,8 @@ def test_the_reference_is_grid_or_the_first_that_was_named(policies: list[str], 
 
 
 def test_looks_are_read_as_they_were_recorded() -> None:
-    looks = Looks(replicates=(5, 10), reference="mine:τ=2")
+    looks = Looks(replicates=(5, 10), levels=(0.01, 0.04), reference="mine:τ=2")
+    assert json.loads(looks.record()) == {"replicates": [5, 10], "levels": [0.01, 0.04], "reference": "mine:τ=2"}
     assert Looks.from_record(looks.record()) == looks
 
 

@@ -270,11 +270,14 @@ def plan(
     target_accuracy: float | None = None,
     replicates: int = 1,
     seed: int = 0,
+    until_decided: bool = False,
+    max_replicates: int | None = None,
 ) -> Plan:
     """What ``compare`` would cost, and which verdicts it could give. Runs nothing and writes nothing.
 
     A trial's cost is that of earlier records in ``store``, else of a calibration in ``cache``. ``side_by_side`` is how
-    many trials one process will train at the same time, a number or auto.
+    many trials one process will train at the same time, a number or auto. Of a comparison that adds replicates until it
+    is decided the costs are those of the last look, with nothing decided before it.
     """
 
 def explain(

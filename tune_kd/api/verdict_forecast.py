@@ -69,7 +69,7 @@ def verdict_forecast(study: Study, earlier: Store | None) -> VerdictForecast | N
     if policies < 2:
         return None
     replicates, margin = 1 + max(run.replicate for run in study.runs), study.scenario.equivalence_margin
-    sd, source = _spread(study, earlier)
+    sd, source = spread(study, earlier)
     return VerdictForecast(
         policies=policies,
         replicates=replicates,
@@ -81,7 +81,7 @@ def verdict_forecast(study: Study, earlier: Store | None) -> VerdictForecast | N
     )
 
 
-def _spread(study: Study, earlier: Store | None) -> tuple[float | None, str | None]:
+def spread(study: Study, earlier: Store | None) -> tuple[float | None, str | None]:
     """The standard deviation of paired differences, and where it comes from."""
     from tune_kd.planning.seed_spread import measured_spread
 

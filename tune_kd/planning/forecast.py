@@ -59,6 +59,7 @@ class Forecast:
 
     label: str
     runs: int
+    runs_at_most: bool  # may a verdict at an early look leave some of them out?
     trials: float | None  # of each run
     duration_s: float | None  # trials one after another: divide by how many run at a time
     energy_j: float | None
@@ -134,7 +135,8 @@ def _levels(policy: Policy, plan: RunPlan) -> int | None:
 
 
 def _row(plans: list[RunPlan], cost: TrialCost) -> Forecast:
-    plan, runs = plans[0], len(plans)
+    plan, looks = plans[0], plans[0].looks
+    runs = len(plans) if looks is None else looks.replicates[-1]
     trials = expected_trials(plan, cost)
 
     def total(each: float | None, once: float | None) -> float | None:
@@ -145,6 +147,7 @@ def _row(plans: list[RunPlan], cost: TrialCost) -> Forecast:
     return Forecast(
         label=plan.label,
         runs=runs,
+        runs_at_most=looks is not None and len(looks.replicates) > 1,
         trials=trials,
         duration_s=total(cost.duration_s, cost.shared.duration_s),
         energy_j=total(cost.energy_j, cost.shared.energy_j),

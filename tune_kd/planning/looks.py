@@ -13,7 +13,7 @@ from tune_kd.errors import InputError
 
 FIRST_LOOK = 5
 MOST_REPLICATES = 40
-LEVEL = 0.05
+LEVEL = 0.05  # of all looks together, for each question: is it another, is it equivalent?
 USUAL_REFERENCE = "grid"
 
 
@@ -45,7 +45,8 @@ class Deciding:
         if len(policies) < 2:
             raise InputError(f"--until-decided compares policies, got only {', '.join(policies)}; name two or more")
         reference = USUAL_REFERENCE if USUAL_REFERENCE in policies else policies[0]
-        return Looks(replicates=look_sizes(self.max_replicates or MOST_REPLICATES), reference=reference)
+        sizes = look_sizes(self.max_replicates or MOST_REPLICATES)
+        return Looks(replicates=sizes, levels=look_levels(sizes), reference=reference)
 
 
 PLAIN = Deciding()
@@ -57,8 +58,8 @@ class Looks:
     """The design of such a comparison, as its runs' rows have it."""
 
     replicates: tuple[int, ...]  # of each undecided policy at each look, ascending
+    levels: tuple[float, ...]  # of each look's tests; their sum is that of all looks together
     reference: str  # the policy, as it was named, that the others are judged against
-    level: float = LEVEL  # of all looks together, for each question: is it another, is it equivalent?
 
     def record(self) -> str:
         """As JSON, for the column ``looks_json``."""
@@ -68,7 +69,7 @@ class Looks:
     def from_record(cls, text: str) -> Looks:
         """The inverse of :meth:`record`."""
         parsed = json.loads(text)
-        return cls(**{**parsed, "replicates": tuple(parsed["replicates"])})
+        return cls(**{**parsed, "replicates": tuple(parsed["replicates"]), "levels": tuple(parsed["levels"])})
 
 
 def look_sizes(most: int) -> tuple[int, ...]:
@@ -77,3 +78,8 @@ def look_sizes(most: int) -> tuple[int, ...]:
     while sizes[-1] < most:
         sizes.append(2 * sizes[-1])
     return (*sizes[:-1], most)
+
+
+def look_levels(sizes: Sequence[int]) -> tuple[float, ...]:
+    """The level of each look: its part of ``LEVEL``, in proportion to its replicates."""
+    return tuple(LEVEL * (size / sum(sizes)) for size in sizes)

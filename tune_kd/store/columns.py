@@ -105,7 +105,7 @@ RUNS = (
     C("trials_at_most", "int", "trials", "most trials that the run can have; null: not known beforehand"),
     C("trial_epochs", "int", "epochs", "epochs of a whole trial"),
     C("planned_replicates", "int", "", "replicates of the study by the plan that the run is in; more once extended"),
-    C("looks_json", "string", "", "looks, reference and level of a study that stops once decided, as JSON"),
+    C("looks_json", "string", "", "looks, their levels and the reference of a study that stops once decided, as JSON"),
     C("target_accuracy", "double", "fraction", "target track: the validation accuracy at which the run stops"),
     C("spent", "double", "currency", "what the ledger charged"),
     C("overshoot", "double", "currency", "spent beyond the limit"),

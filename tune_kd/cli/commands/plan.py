@@ -12,6 +12,7 @@ from tune_kd.cli.shown.ranking_tables import print_json, show
 from tune_kd.cli.study_options import WORDS
 from tune_kd.formats import MISSING, duration, emissions, energy
 from tune_kd.planning.known_costs import COSTS, totals
+from tune_kd.planning.looks import Deciding
 from tune_kd.planning.plan_options import Planning
 from tune_kd.terminal.listing import Listing, table_of
 
@@ -29,6 +30,7 @@ NOTHING_MEASURED = (
     epilog=example(
         "tune-kd plan --policies grid,random,tpe,annealing,stochastic --budget 20trials --replicates 10",
         "tune-kd plan --policies grid,stochastic --budget 50Wh --track budget --json",
+        "tune-kd plan --policies grid,fixed,stochastic --until-decided",
     )
 )
 @with_options(WORDS)
@@ -46,11 +48,13 @@ def plan(
         bool, option(SHOWN, "One JSON document instead of the table, in base units.", "", "--json")
     ] = False,
     planning: Planning,
+    deciding: Deciding,
 ) -> None:
     """Show what compare would cost, and which verdicts it could give. Runs nothing and writes nothing."""
     from tune_kd.api.plans import plan
 
-    found = plan(policy_names(policies), planning=planning, store=store, cache=cache, side_by_side=side_by_side)
+    where = {"store": store, "cache": cache, "side_by_side": side_by_side}
+    found = plan(policy_names(policies), planning=planning, deciding=deciding, **where)
     rows, cost, beside, verdicts = found.forecasts, found.trial, found.beside, found.verdicts
     if json:
         print_json(document(rows, cost, beside, verdicts))
@@ -66,13 +70,15 @@ def plan(
 
 
 def listing(rows: Sequence[Forecast]) -> Listing:
-    """A row a policy, and the sum where there are several; ``≤`` where a policy or a track may stop before that."""
-    cells = [
-        (row.label, str(row.runs), *(_at_most(row, text) for text in (_trials(row.trials), *_costs(_by_name(row)))))
-        for row in rows
-    ]
+    """A row a policy, and the sum where there are several; ``≤`` where policy, track or verdicts may end it before."""
+    cells = []
+    for row in rows:
+        runs, trials = _at_most(str(row.runs), row.runs_at_most), _at_most(_trials(row.trials), row.at_most)
+        cells.append((row.label, runs, trials, *_costs(_by_name(row), row.at_most or row.runs_at_most)))
     if len(rows) > 1:
-        cells.append(("all", str(sum(row.runs for row in rows)), "", *_costs(totals(rows))))
+        fewer = any(row.runs_at_most for row in rows)
+        runs = _at_most(str(sum(row.runs for row in rows)), fewer)
+        cells.append(("all", runs, "", *_costs(totals(rows), fewer or any(row.at_most for row in rows))))
     return Listing(
         headers=("policy", "runs", "trials a run", "time", "energy", "CO2e"), rows=cells, least=("runs", "CO2e")
     )
@@ -88,6 +94,8 @@ def notes(rows: Sequence[Forecast], cost: TrialCost | None, beside: TrialCost | 
     if beside is not None:
         by = f"by the {beside.source}" if beside.trials else f"{MISSING}: none of this scenario was here yet"
         lines.append(f"Trials that are trained side by side: {by}.")
+    if any(row.runs_at_most for row in rows):
+        lines.append(f"Runs are those of the last look, {rows[0].runs} a policy; one decided earlier has fewer.")
     return lines
 
 
@@ -108,13 +116,14 @@ def _by_name(row: Forecast) -> dict[str, float | None]:
     return {name: getattr(row, name) for name in COSTS}
 
 
-def _costs(costs: dict[str, float | None]) -> tuple[str, str, str]:
-    return duration(costs["duration_s"]), energy(costs["energy_j"]), emissions(costs["co2e_g"])
+def _costs(costs: dict[str, float | None], at_most: bool) -> list[str]:
+    shown = duration(costs["duration_s"]), energy(costs["energy_j"]), emissions(costs["co2e_g"])
+    return [_at_most(text, at_most) for text in shown]
 
 
 def _trials(count: float | None) -> str:
     return MISSING if count is None else f"{count:.3g}" if count % 1 else f"{count:.0f}"
 
 
-def _at_most(row: Forecast, text: str) -> str:
-    return f"≤ {text}" if row.at_most and text != MISSING else text
+def _at_most(text: str, is_most: bool) -> str:
+    return f"≤ {text}" if is_most and text != MISSING else text
