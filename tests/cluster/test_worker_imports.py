@@ -1,4 +1,7 @@
-"""What a worker has imported before its first trial: all that training takes, and not what only others need."""
+"""What a worker has imported before its first trial: all that training takes, and not what only others need.
+
+Whoever only starts workers, or counts FLOPs, does not import it.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,14 @@ SCRIPT = """
 import sys
 import tune_kd.cluster.worker
 assert "torchvision" not in sys.modules, "a second of CPU time in every worker of a classification"
+assert "torch._dynamo" not in sys.modules, "a second of CPU time in every driver"
 
 import torch
 from torch import nn
 from tune_kd.config.scenario import load_scenario
-from tune_kd.training import loop
+from tune_kd.training import loop, process
+
+process.prepare_process(1)
 
 before = set(sys.modules)
 network = nn.Linear(3, 2)

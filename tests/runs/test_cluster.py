@@ -33,11 +33,9 @@ def cluster() -> Iterator[Any]:
     """A head without CPUs; tests add nodes of one CPU each."""
     from ray.cluster_utils import Cluster
 
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("RAY_worker_niceness", "0")  # a busy machine would let the nodes starve
-        found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-        yield found
-        found.shutdown()
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    yield found
+    found.shutdown()
 
 
 class Driver:

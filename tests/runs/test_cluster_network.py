@@ -64,11 +64,10 @@ def link() -> Iterator[Link]:
 
 
 @pytest.fixture
-def far_cluster(link: Link, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def far_cluster(link: Link, cache: Path) -> Iterator[Any]:
     """A head here, without CPUs, and a node in the namespace, to which the driver's cache is an empty folder."""
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("RAY_worker_niceness", "0")
     head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": link.here}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     ray = Path(sys.executable).with_name("ray")

@@ -16,7 +16,6 @@ from typing import Any
 
 import ray
 import torch
-import torch._dynamo  # a second of CPU time, else taken by the first optimizer: in a trial's account
 from ray import tune
 
 from tune_kd import events
