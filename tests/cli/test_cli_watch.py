@@ -44,7 +44,7 @@ def serving(page: object, host: str = "127.0.0.1") -> Iterator[PageServer]:
 
 
 def answer(server: PageServer, path: str = "/", method: str = "GET", **headers: str) -> tuple[int, str, dict[str, str]]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=300)
     connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
     found = connection.getresponse()
     try:

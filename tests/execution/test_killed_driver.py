@@ -86,7 +86,7 @@ def in_a_process(folder: Path, dies_at: int | None, seed: int) -> int | None:
     context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=drive, args=(folder, dies_at, seed))
     process.start()
-    process.join(120)
+    process.join(300)
     return process.exitcode
 
 

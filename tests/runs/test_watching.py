@@ -63,5 +63,5 @@ def test_the_page_follows_a_run_to_its_end(tmp_path: Path, cache: Path) -> None:
             expect(main.locator("td", has_text=re.compile(r"^τ \d+$")).first).to_be_visible()
             expect(page.locator("footer")).to_contain_text("as of")
             browser.close()
-        assert running.wait(60) == 0
+        assert running.wait(PATIENCE_MS / 1000) == 0
     assert complaints == []

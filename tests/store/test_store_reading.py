@@ -204,7 +204,7 @@ def test_a_forked_process_reads_what_its_parent_has_read(store: Store) -> None:
     answers = multiprocessing.get_context("fork").SimpleQueue()
     child = multiprocessing.get_context("fork").Process(target=lambda: answers.put(store.trials()["trial_id"].tolist()))
     child.start()
-    child.join(60)
+    child.join(300)
     assert child.exitcode == 0
     assert answers.get() == store.trials()["trial_id"].tolist()
 

@@ -56,10 +56,10 @@ def test_a_command_waits_for_another_that_is_training_the_same_teacher(
 
     with Lease.wait(cache.folder / f".teacher-{identity}.lock") as other, ThreadPoolExecutor(1) as pool:
         second = pool.submit(kept_or_trained, scenario, digits, cache, never, stage)
-        assert waiting.wait(timeout=60)
+        assert waiting.wait(timeout=300)
         save_teacher(cache.folder / teacher_name(identity), teacher)
         other.release(remove=True)
-        assert same(second.result(timeout=60), teacher)
+        assert same(second.result(timeout=300), teacher)
     assert said == ["waiting for another command, which is training the teacher"]
 
 
