@@ -34,7 +34,7 @@ torch.set_num_threads(1)
 # Tables are as wide as whoever runs the tests in parallel says, unless nobody does.
 os.environ.pop("COLUMNS", None)
 # Ray's workers have the lowest priority by default: beside other work on the machine they would starve.
-os.environ["RAY_worker_niceness"] = "0"
+os.environ.update({"RAY_worker_niceness": "0"})
 # No deadline: how long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("tune-kd", deadline=None)
 hypothesis.settings.load_profile("tune-kd")

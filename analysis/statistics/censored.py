@@ -31,7 +31,7 @@ def bounded_mean_interval(cost: np.ndarray, budget: float, *, level: float = 0.9
 
 
 def _quantile(values: np.ndarray, share: float) -> np.ndarray:
-    """numpy's, along the last axis of ``values``, which is sorted by it: of thousands that takes a quarter of the time."""
+    """numpy's along the last axis of ``values``, which it sorts: for thousands of them a quarter of the time."""
     values.sort(axis=-1)
     return np.quantile(values, share, axis=-1, overwrite_input=True)
 

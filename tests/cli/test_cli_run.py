@@ -41,7 +41,8 @@ def test_compare_shows_progress_on_stderr_and_the_ranking_on_stdout(
     assert {line.split()[0] for line in ranking.splitlines()[3:5]} == {"grid", "stochastic"}
     assert "./runs" in ending.splitlines()[0]
     assert ending.splitlines()[1] == "Go on with: tune-kd report"
-    again = subprocess.run([ENTRY_POINT, "report"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    command = [ENTRY_POINT, "report"]
+    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert again.stdout.strip() == ranking.strip()
 
 
@@ -94,7 +95,8 @@ class Killed(NamedTuple):
 @pytest.fixture(scope="module")
 def killed(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Killed:
     store = str(tmp_path_factory.mktemp("killed") / "records")
-    command = [ENTRY_POINT, "compare", "--policies", "grid,stochastic", "--budget", "3trials", "--store", store, *SMALL]
+    plan = ["--policies", "grid,stochastic", "--budget", "3trials", "--max-concurrent", "1", *SMALL]
+    command = [ENTRY_POINT, "compare", *plan, "--store", store]
     # Ray and all that it started die with the driver.
     with subprocess.Popen(
         command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -106,7 +108,7 @@ def killed(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
                 break
         assert process.wait() == -signal.SIGKILL
     study_id = open_store(store).runs()["study_id"].iloc[0]
-    command = [ENTRY_POINT, "resume", study_id, "--store", store]
+    command = [ENTRY_POINT, "resume", study_id, "--max-concurrent", "1", "--store", store]
     resumed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     return Killed(store=store, study_id=study_id, resumed=resumed)
 

@@ -195,7 +195,7 @@ def test_table_1_at_small_scale_for_real_on_the_embedded_digits(tmp_path: Path) 
     networks = ["teacher=digits-teacher", "student=digits-student"]
     settings = [word for setting in (*cut, *networks) for word in ("--set", setting)]
     data = [word for name in STUDIES["table1"].data_sets for word in ("--data", f"{name}=digits")]
-    command = [ENTRY_POINT, "study", "table1", "--scale", "small", *data, *settings]
+    command = [ENTRY_POINT, "study", "table1", "--scale", "small", "--max-concurrent", "1", *data, *settings]
     environment = {**os.environ, "TUNE_KD_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,6 @@
 """What a worker has imported before its first trial: all that training takes, and not what only others need.
 
-Whoever only starts workers, or counts FLOPs, does not import it.
+Who starts workers, counts FLOPs or trains a teacher does not import what trials take alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import sys
 
 SCRIPT = """
 import sys
+import tune_kd.cluster.tasks
+assert "ray.tune" not in sys.modules, "a second of CPU time in the worker that trains a teacher"
 import tune_kd.cluster.worker
 assert "torchvision" not in sys.modules, "a second of CPU time in every worker of a classification"
 assert "torch._dynamo" not in sys.modules, "a second of CPU time in every driver"

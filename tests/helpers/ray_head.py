@@ -47,7 +47,7 @@ def ray_head(cpus: int) -> Iterator[Head]:
             "PIP_NO_INDEX": "1",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
-            "RAY_worker_niceness": os.environ["RAY_worker_niceness"],
+            "RAY_worker_niceness": "0",  # as for all tests (tests/conftest.py)
         }
         port, jobs, agent, client = free_ports(4)
         options = {

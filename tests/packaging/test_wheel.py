@@ -100,6 +100,7 @@ def test_installed_in_a_fresh_environment_it_lists_and_runs(wheel: Path, tmp_pat
 
     assert said(python, "-c", code).count(str(site)) == len(PACKAGES)
     assert "stochastic" in said(tune_kd, "list", "policies")
-    assert "digits" in said(tune_kd, "run", "--policy", "fixed", "--epochs", "1", "--train-limit", "300", "--quiet")
+    short = ["--epochs", "1", "--set", "teacher_recipe.epochs=1", "--train-limit", "300"]
+    assert "digits" in said(tune_kd, "run", "--policy", "fixed", *short, "--quiet")
     assert said(tune_kd, "report", "--html", "report.html").startswith("digits")
     assert (folder / "report.html").read_bytes().startswith(b"<!doctype html>")

@@ -70,11 +70,11 @@ def test_early_stopping_leaves_the_epochs_that_it_saves_in_the_budget(ray_runnin
 
 
 def test_an_extended_study_is_the_study_that_had_all_replicates_from_the_start(ray_running, cache, tmp_path):
-    plan = {"budget": "2trials", "settings": SMALL, "cache": cache}
+    plan = {"budget": "2trials", "settings": SMALL, "cache": cache, "max_concurrent": 1}
     whole = tune_kd.compare(["grid", "stochastic"], replicates=2, store=tmp_path / "whole", **plan).store
     first = tune_kd.compare(["grid", "stochastic"], replicates=1, store=tmp_path / "runs", **plan)
     before = first.store.trials()
-    more = tune_kd.extend(first.study.study_id, replicates=2, store=tmp_path / "runs", cache=cache)
+    more = tune_kd.extend(first.study.study_id, replicates=2, store=tmp_path / "runs", cache=cache, max_concurrent=1)
     assert more.study.study_id == first.study.study_id
     assert len(more.statuses) == 2
     results = ["policy", "replicate", "index", "seed", "tau", "val_score", "test_score"]
@@ -91,7 +91,7 @@ def test_a_budget_in_trials_equivalent_is_that_many_times_the_energy_of_one_meas
 ):
     # Modelled energy grows with the machine's load: what trials share could take the whole of so small a budget.
     plan = {"budget": "2.5trials-equivalent", "track": "budget", "settings": SMALL, "share_teacher": False}
-    plan |= {"cache": cache}
+    plan |= {"cache": cache, "max_concurrent": 1}
     runs = [tune_kd.run("stochastic", store=tmp_path / "runs", **plan).store.runs() for _ in range(2)][-1]
     [kept] = (cache / "calibrations").iterdir()
     measured = json.loads(kept.read_text())["calibration"]

@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compared(folder: Path) -> str:
     """What a comparison of two policies in two replicates says; its records are in ``folder``/runs."""
     sets = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
-    options = ["--policies", "student,fixed:tau=1", "--replicates", "2", *sets]
+    options = ["--policies", "student,fixed:tau=1", "--replicates", "2", "--max-concurrent", "1", *sets]
     return command(folder, "compare", "--scenario", "digit-scenes", *options)
 
 

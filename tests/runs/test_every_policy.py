@@ -175,7 +175,9 @@ def test_the_same_seed_gives_the_same_results_at_any_concurrency(everything, cac
     again = tune_kd.run(
         "tpe", budget="4trials", replicates=1, settings=SMALL, store=tmp_path / "a", cache=cache, max_concurrent=1
     )
-    other = tune_kd.run("tpe", budget="4trials", settings=SMALL, store=tmp_path / "b", cache=cache, seed=1)
+    other = tune_kd.run(
+        "tpe", budget="4trials", settings=SMALL, store=tmp_path / "b", cache=cache, seed=1, max_concurrent=1
+    )
     runs, trials = outcome.store.runs(), outcome.store.trials()
     first = runs[(runs.policy == "tpe") & (runs.replicate == 0)].run_id.item()
     expected = trials[trials.run_id == first][RESULTS].reset_index(drop=True)
@@ -218,7 +220,13 @@ def test_a_run_that_asks_no_teacher_does_not_wait_for_its_training(ray_running, 
 
 def test_alpha_is_searched_where_the_space_has_it(ray_running, cache, tmp_path):
     outcome = tune_kd.run(
-        "random", space="tau-alpha", budget="3trials", settings=SMALL, store=tmp_path / "runs", cache=cache
+        "random",
+        space="tau-alpha",
+        budget="3trials",
+        settings=SMALL,
+        store=tmp_path / "runs",
+        cache=cache,
+        max_concurrent=1,
     )
     assert outcome.store.trials().alpha.isin([0.5, 0.65, 0.8, 0.95]).all()
     assert outcome.store.trials().alpha.nunique() > 1

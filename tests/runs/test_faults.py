@@ -49,10 +49,8 @@ class Killer(Progress):
 
 @pytest.fixture(scope="module")
 def undisturbed(ray_running, cache, tmp_path_factory):
-    outcome = tune_kd.run(
-        "tpe", budget="4trials", settings=SMALL, store=tmp_path_factory.mktemp("undisturbed") / "runs", cache=cache
-    )
-    return outcome.store
+    store = tmp_path_factory.mktemp("undisturbed") / "runs"
+    return tune_kd.run("tpe", budget="4trials", settings=SMALL, store=store, cache=cache, max_concurrent=1).store
 
 
 def last_attempts(store: tune_kd.store.Store) -> pd.DataFrame:
@@ -138,7 +136,8 @@ def driver(store, cache, *words: str) -> subprocess.Popen:
 @pytest.fixture(scope="module")
 def whole(ray_running, cache, tmp_path_factory):
     place = tmp_path_factory.mktemp("whole") / "runs"
-    return tune_kd.compare(["grid", "tpe"], budget="3trials", settings=SMALL, store=place, cache=cache).store
+    plan = {"budget": "3trials", "settings": SMALL, "store": place, "cache": cache, "max_concurrent": 1}
+    return tune_kd.compare(["grid", "tpe"], **plan).store
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
@@ -157,7 +156,7 @@ def test_a_stopped_driver_is_resumed_without_running_anything_twice(whole, cache
     before.seal_orphans()
     finished = before.trials().query("status == 'completed'")
     assert len(finished) >= 1
-    resumed = tune_kd.resume(store=store, cache=cache)
+    resumed = tune_kd.resume(store=store, cache=cache, max_concurrent=1)
     runs, trials = resumed.store.runs(), resumed.store.trials()
     assert set(runs.status) == {"completed"}
     assert (runs.spent == 3).all()

@@ -68,7 +68,7 @@ def test_it_runs_goes_on_and_repeats_from_its_record_alone(ray_running, cache, t
     with pytest.raises(InputError, match=r"cannot go on unchanged .*policy_sha256"):
         tune_kd.resume(store=plan["store"], cache=cache)
     file.unlink()
-    store = tune_kd.resume(store=plan["store"], cache=cache).store
+    store = tune_kd.resume(store=plan["store"], cache=cache, max_concurrent=1).store
     run, reports = store.runs().iloc[0], store.reports()
     assert (run.policy, run.status, run.spent) == ("turns:low=5", "completed", 2)
     assert json.loads(run.policy_json)["source"] == POLICY

@@ -46,7 +46,7 @@ def test_resume_goes_on_with_every_part_that_is_left_and_the_table_has_them_all(
     data = load(wanted)
     for part in parts:
         plan_rows(part, data, store)
-    outcome = tune_kd.resume(store=tmp_path / "runs", cache=cache)
+    outcome = tune_kd.resume(store=tmp_path / "runs", cache=cache, max_concurrent=1)
     assert outcome.study.study_id == joined(parts).study_id
     assert set(outcome.statuses) == {plan.run_id for part in parts for plan in part.runs}
     assert (store.runs().status == "completed").all()

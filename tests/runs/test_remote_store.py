@@ -40,8 +40,8 @@ def bucket(monkeypatch):
 
 
 def test_a_run_is_recorded_in_a_bucket(ray_running, cache, bucket, tmp_path):
-    settings = {"recipe.epochs": 2, "teacher_recipe.epochs": 1}
-    outcome = tune_kd.run("grid", budget="2trials", settings=settings, store=f"{bucket}/runs", cache=cache)
+    plan = {"budget": "2trials", "settings": {"recipe.epochs": 2, "teacher_recipe.epochs": 1}, "max_concurrent": 1}
+    outcome = tune_kd.run("grid", store=f"{bucket}/runs", cache=cache, **plan)
     assert outcome.store.location == f"{bucket}/runs"
     elsewhere = tune_kd.open_store(f"{bucket}/runs", cache=tmp_path / "another machine")
     assert elsewhere.trials().status.tolist() == ["completed", "completed"]

@@ -32,7 +32,8 @@ SMALL = {"recipe.epochs": 3, "teacher_recipe.epochs": 1}
 @pytest.fixture(scope="module")
 def store(ray_running, cache, tmp_path_factory):
     folder = tmp_path_factory.mktemp("repeat") / "runs"
-    return tune_kd.compare(["grid", "stochastic"], budget="2trials", settings=SMALL, store=folder, cache=cache).store
+    plan = {"budget": "2trials", "settings": SMALL, "store": folder, "cache": cache, "max_concurrent": 1}
+    return tune_kd.compare(["grid", "stochastic"], **plan).store
 
 
 def test_every_trial_repeats_bit_for_bit_without_ray(store, cache):

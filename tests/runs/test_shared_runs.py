@@ -35,7 +35,7 @@ def test_a_shared_teacher_is_charged_once_and_changes_no_result(ray_running, cac
     plan = {"budget": "3trials", "settings": SMALL, "cache": cache}
     heard = Heard()
     shared = tune_kd.compare(["random", "tpe"], store=tmp_path / "shared", progress=heard, **plan).store
-    alone = tune_kd.run("random", share_teacher=False, store=tmp_path / "alone", **plan).store
+    alone = tune_kd.run("random", share_teacher=False, max_concurrent=1, store=tmp_path / "alone", **plan).store
 
     runs = shared.runs().set_index("policy")
     first, second = (shared.trials().query("run_id == @run_id") for run_id in runs.run_id[["random", "tpe"]])
@@ -74,7 +74,8 @@ def test_a_pass_that_would_take_more_than_half_of_the_budget_is_broken_off(ray_r
 
 def test_without_distillation_no_teacher_is_asked_charged_or_forecast(ray_running, cache, tmp_path):
     settings = {**SMALL, "loss": "ce"}
-    outcome = tune_kd.run("random", budget="2trials", settings=settings, store=tmp_path / "runs", cache=cache)
+    plan = {"budget": "2trials", "settings": settings, "max_concurrent": 1}
+    outcome = tune_kd.run("random", store=tmp_path / "runs", cache=cache, **plan)
     trials = outcome.store.trials()
     assert outcome.store.runs()[SHARED].isna().all(axis=None)
     assert (trials[["flops_teacher", "teacher_s"]] == 0).all(axis=None)

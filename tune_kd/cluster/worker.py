@@ -1,4 +1,4 @@
-"""The functions that Ray's workers run: the jobs of a study's pool, and the training of its teacher.
+"""The functions that Ray's workers run: the jobs of a study's pool. :mod:`tune_kd.cluster.tasks` has what runs beside.
 
 A job is a trial, the test of an ended trial's checkpoint, the synthesis of the pool of images that trials share, or a
 part of the teacher's outputs that they share.
@@ -23,8 +23,6 @@ from tune_kd.budget.cost import Cost
 from tune_kd.cluster.shared import (
     Shared,
     checkpoint_place,
-    cpus_of_this_node,
-    cpus_of_this_task,
     data_of,
     meter_here,
     once,
@@ -34,7 +32,6 @@ from tune_kd.cluster.shared import (
     wait_if_late,
 )
 from tune_kd.config import catalogue, policy_file
-from tune_kd.config.scenario import Scenario
 from tune_kd.data import ImageData
 from tune_kd.data.shared_memory import from_shared
 from tune_kd.meter.base import Meter
@@ -44,13 +41,11 @@ from tune_kd.synthesis.growing import GrowingPool
 from tune_kd.synthesis.pool import trial_pool
 from tune_kd.synthesis.synthesise import Synthesiser, SynthesisFailed, wanted_of
 from tune_kd.tasks.catalogue import task_of
-from tune_kd.training.costs import NetworkFlops
 from tune_kd.training.phases import Phases, Share
 from tune_kd.training.process import device, prepare_process
 from tune_kd.training.side_by_side import SideBySide
-from tune_kd.training.stackable import Stacking, try_stacking
 from tune_kd.training.student import TrialSpec
-from tune_kd.training.teacher import Teacher, obtaining_teacher
+from tune_kd.training.teacher import Teacher
 from tune_kd.training.teacher_outputs import teach
 from tune_kd.training.trial import Place, Trial
 
@@ -185,19 +180,6 @@ def _examined(test: Mapping[str, Any], shared: Shared, late_s: float) -> dict[st
     return {**columns, "energy_test_j": meter.close().total_j}
 
 
-def make_teacher(scenario: Scenario, data: ImageData, name: str, gpus: float) -> Iterator[int | Teacher]:
-    """Ray task: the number of each epoch of the scenario's teacher, then the teacher, metered under its ``name``.
-
-    It computes with all CPUs of its node, however few are reserved: as a rule, every run waits for it. Where others go
-    on meanwhile, its account has what these leave.
-    """
-    prepare_process(cpus_of_this_node())
-    meter = meter_here(once(f"teacher {name}"), cpus=cpus_of_this_task(), spare=True)
-    teacher = yield from obtaining_teacher(scenario, data, device=device(gpus), meter=meter)
-    meter.close()
-    yield teacher
-
-
 def compute_outputs(config: Mapping[str, Any], shared: Shared) -> None:
     """Compute and keep the teacher's outputs for all batches of some epochs, and what each has cost.
 
@@ -277,17 +259,6 @@ def _synthesiser(shared: Shared, folder: str, meter: TrialMeter) -> Synthesiser:
         carbon=shared.carbon,
         training_images=training_images,
     )
-
-
-def count_flops(scenario: Scenario, data: ImageData) -> NetworkFlops:
-    """Ray task: the FLOPs of one image in each of the scenario's networks."""
-    return NetworkFlops.count(scenario, data)
-
-
-def stack_students(scenario: Scenario, data: ImageData, cpus: float, gpus: float) -> Stacking:
-    """Ray task: can students be trained side by side, and does it pay, with so much of a node?"""
-    prepare_process(cpus)
-    return try_stacking(scenario, data, device(gpus))
 
 
 JOBS: Mapping[str, Callable[[Mapping[str, Any], Shared], None]] = {

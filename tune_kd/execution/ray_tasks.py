@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tune_kd.cluster.session import Resources
-from tune_kd.cluster.worker import count_flops, make_teacher, stack_students
+from tune_kd.cluster.tasks import count_flops, make_teacher, stack_students
 from tune_kd.config.scenario import Scenario
 from tune_kd.errors import RunFailed
 from tune_kd.training.teacher import Teacher
