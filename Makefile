@@ -10,6 +10,8 @@ demo: $(READY)
 	$(BIN)/tune-kd compare --policies grid,random,tpe,annealing,stochastic --budget 20trials
 
 # File by file on both cores, for real Ray runs mostly wait; in their order, for a Ray of its own comes before a shared one.
+# Bytecode is kept, whatever the environment says: hundreds of processes import the same modules.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
 	$(BIN)/python -m pytest -rs --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 

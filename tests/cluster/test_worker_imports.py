@@ -14,6 +14,7 @@ import tune_kd.cluster.tasks
 assert "ray.tune" not in sys.modules, "a second of CPU time in the worker that trains a teacher"
 import tune_kd.cluster.worker
 assert "torchvision" not in sys.modules, "a second of CPU time in every worker of a classification"
+assert "sklearn" not in sys.modules, "most of a second in every worker that tests a trial"
 assert "torch._dynamo" not in sys.modules, "a second of CPU time in every driver"
 
 import torch

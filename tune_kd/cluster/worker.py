@@ -41,6 +41,7 @@ from tune_kd.synthesis.growing import GrowingPool
 from tune_kd.synthesis.pool import trial_pool
 from tune_kd.synthesis.synthesise import Synthesiser, SynthesisFailed, wanted_of
 from tune_kd.tasks.catalogue import task_of
+from tune_kd.training.examination import examine
 from tune_kd.training.phases import Phases, Share
 from tune_kd.training.process import device, prepare_process
 from tune_kd.training.side_by_side import SideBySide
@@ -171,8 +172,6 @@ def examine_students(config: Mapping[str, Any], shared: Shared) -> None:
 
 
 def _examined(test: Mapping[str, Any], shared: Shared, late_s: float) -> dict[str, Any]:
-    from tune_kd.training.examination import examine  # scikit-learn: only where it is needed
-
     name = once(f"{account(test['trial_id'], test['attempt'])} test")
     meter = meter_here(name, cpus=shared.cpus, run_id=shared.run_id, wait_s=late_s)
     place, data = checkpoint_place(shared, test["trial_id"]), ray.get(shared.tested_on)

@@ -24,6 +24,7 @@ from tune_kd.storage.data_root import official_root
 from tune_kd.tasks import class_examples
 from tune_kd.tasks.base import Evaluation, Outputs
 from tune_kd.tasks.calibration import calibration
+from tune_kd.tasks.class_scores import class_scores
 
 EVAL_BATCH = 512
 NO_CLASS = -1  # the prediction of a network whose output is not finite
@@ -140,8 +141,6 @@ class Classification:
         return evaluate(network, part, data, precision)
 
     def test_columns(self, predictions: Predictions, data: ImageData) -> dict[str, Any]:
-        from tune_kd.tasks.class_scores import class_scores  # scikit-learn: only where it is needed
-
         labels, answers = data.test.labels, predictions.classes.numpy()
         calibrated = calibration(answers == labels, predictions.confidences.numpy())
         return {**class_scores(labels, answers, len(data.classes)), **calibrated}
