@@ -45,5 +45,5 @@ def test_a_cache_that_is_freed_under_a_study_keeps_all_that_it_needs(ray_running
     assert (store.trials().status == "completed").all()
     assert store.trials().test_score.notna().all()
     left = tune_kd.cache_ls(cache=cache)
-    assert set(left.kind) == {"teachers", "checkpoints", "pools"}
+    assert set(left.kind) == {"teachers", "checkpoints", "pools", "durations"}
     assert not left.in_use.any()

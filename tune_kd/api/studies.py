@@ -22,7 +22,7 @@ from tune_kd.execution.study import execute
 from tune_kd.history import extend as extending
 from tune_kd.history import resume as resuming
 from tune_kd.history.records import plan_rows
-from tune_kd.planning import calibration
+from tune_kd.planning import calibration, durations
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.looks import PLAIN, Deciding
 from tune_kd.planning.notices import notices
@@ -160,6 +160,8 @@ def _study(
     data = read_data(study, execution, progress)
     show_data(data, progress, set())
     show_networks(study.scenario, data, progress, set())
+    if (said := durations.how_long(study, execution)) is not None:
+        progress.data_read(said)
     if study.needs_calibration:
         before = calibration.kept(study, execution, data.split_sha256)
         measured = before or calibrate.measure(study, data, execution, progress)

@@ -19,7 +19,8 @@ from tune_kd.meter.quiet import look, wait_for_quiet
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.plan import Study
 from tune_kd.progress.base import Progress
-from tune_kd.progress.logs import with_logs
+from tune_kd.progress.logs import Together, with_logs
+from tune_kd.progress.timed import Timed
 from tune_kd.results.outcome import Outcome
 from tune_kd.results.store import RecordedStore
 from tune_kd.store import Store
@@ -50,6 +51,8 @@ def execute(
     from tune_kd.execution import ray_study  # Ray: not before there is something to run
 
     study, progress = joined([part for part, _ in parts]), with_logs(progress, execution.logs)
+    if len(parts) == 1:
+        progress = Together(progress, [Timed(study, execution)])
     try:
         progress.study_started([part for part, _ in parts], store.location)
         _look_for_other_load(execution, progress)

@@ -19,6 +19,7 @@ KINDS = {
     "data": "decoded images, and surveys of images",
     "datasets": "downloaded data sets",
     "calibrations": "what a trial costs on this machine",
+    "durations": "how long trials took on this machine",
     "stores": "copies of files of stores at a URL",
 }
 """By its folder in the cache each kind of entries, in words."""
