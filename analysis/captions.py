@@ -67,11 +67,12 @@ def _budget(row: pd.Series) -> str:
 
 def pairs_caption(rows: pd.DataFrame) -> str:
     """Of the table of all pairs of policies (:func:`analysis.ranking.pair_table`), one comparison."""
+    over = "all pairs" if rows["look"].isna().all() else "policies and looks"
     return (
-        f"Difference of every pair of policies, a minus b, in test score, in percentage points with its 95 % Student t "
-        f"interval over {replicates(rows['n'], 'pair')} of runs with the same seeds. p values of the two-sided paired "
-        f"t test and of the two one-sided tests of equivalence, after Holm's correction over all pairs; n needed: "
-        f"replicates for a verdict if the difference were as seen; cost: geometric mean of the replicates' ratios."
+        f"Difference of every pair of policies, a minus b, in test score, in percentage points with {_interval(rows)} "
+        f"over {replicates(rows['n'], 'pair')} of runs with the same seeds. p values of two-sided paired t tests and "
+        f"of two one-sided tests of equivalence, after Holm's correction over {over}; n needed: replicates for a "
+        f"verdict if the difference were as seen; cost: geometric mean of the replicates' ratios."
     )
 
 

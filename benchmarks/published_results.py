@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis.figures.files import save_figures
 from analysis.pages.markdown import document
+from analysis.runs.accounting import columns
 from analysis.runs.reading import Records, read
 from tune_kd.config.scenario import Scenario, from_record, load_scenario
 from tune_kd.store import open_store
@@ -48,7 +49,7 @@ def command(runs: pd.DataFrame) -> str:
 
 def replicates(runs: pd.DataFrame) -> list[str]:
     """The options that say how many there are: planned with the first, or until it was decided."""
-    looks = runs["looks_json"].dropna()
+    looks = columns(runs, ("looks_json",))["looks_json"].dropna()
     if looks.empty:
         return ["--replicates", str(int(runs["replicate"].max()) + 1)]
     return ["--until-decided", "--max-replicates", str(json.loads(looks.iloc[0])["replicates"][-1])]
