@@ -122,10 +122,10 @@ def amount(value: float, currency: str) -> str:
             return plural(int(value), currency.removesuffix("s"))
 
 
-def size(count: float) -> str:
+def size(count: int) -> str:
     """Bytes in the largest unit that leaves at least 1."""
     step = min(int(math.log(count, 1024)), len(_BYTE_UNITS) - 1) if count >= 1 else 0
-    return f"{significant(count / 1024**step) if step else round(count)} {_BYTE_UNITS[step]}"
+    return f"{significant(count / 1024**step) if step else count} {_BYTE_UNITS[step]}"
 
 
 def plural(count: float, noun: str) -> str:
