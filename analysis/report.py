@@ -18,7 +18,7 @@ from analysis.figures import by_value, charts
 from analysis.figures.data import confusions
 from analysis.figures.detections import detections
 from analysis.figures.explanations import explanations
-from analysis.figures.looks import COLOURS
+from analysis.figures.marks import COLOURS
 from analysis.figures.synthesised import sheets
 from analysis.pages.detections import detections_page
 from analysis.pages.explained import explained_page

@@ -120,10 +120,8 @@ def look_notes(comparison: pd.DataFrame, currency: str) -> list[str]:
 
 def _spent(comparison: pd.DataFrame, looks: PlannedLooks, currency: str) -> str:
     column, most = CURRENCIES[currency].trial, looks.replicates[-1]
-    spent, fixed = (
-        comparison[column].sum(skipna=False),
-        (comparison.groupby("label")[column].mean() * most).sum(skipna=False),
-    )
+    spent = comparison[column].sum(skipna=False)
+    fixed = most * comparison.groupby("label")[column].mean().sum(skipna=False)
     unit, worth = shown_unit(currency, pd.Series([spent, fixed]))
     runs = plural(int((comparison["trials"] > 0).sum()), "run")
     return (

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.figures.charts import Chart, chart_of, rows_of
 from analysis.figures.data import accuracy_by, comparisons_with_alpha
-from analysis.figures.looks import look
+from analysis.figures.marks import marks
 from analysis.runs.metric import metric_of
 from analysis.runs.reading import Records
 from tune_kd.formats import SYMBOLS
@@ -25,8 +25,8 @@ def tau_chart(records: Records, comparison: int) -> Chart | None:
         by_both = by_both[by_both["comparison"] == comparison]
         if by_both["alpha"].nunique() <= MOST_LEVELS:
             lines = {f"α {alpha:g}": mine for alpha, mine in by_both.groupby("alpha")}
-            looks = look([*lines])
-            series = [{**looks[label], "rows": {"tau": _rows(mine, "tau")}} for label, mine in lines.items()]
+            marked = marks([*lines])
+            series = [{**marked[label], "rows": {"tau": _rows(mine, "tau")}} for label, mine in lines.items()]
             return _chart(records, comparison, "tau", series)
     return _single(records, comparison, "tau", "constant τ")
 
@@ -43,7 +43,7 @@ def _single(records: Records, comparison: int, value: str, label: str) -> Chart 
     found = found[found["comparison"] == comparison]
     if found.empty:
         return None
-    return _chart(records, comparison, value, [look([label])[label] | {"rows": {value: _rows(found, value)}}])
+    return _chart(records, comparison, value, [marks([label])[label] | {"rows": {value: _rows(found, value)}}])
 
 
 def _rows(found: pd.DataFrame, value: str) -> list[list[float | None]]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.curves import curve_ends, mean_curves, run_curves
 from analysis.figures.data import pareto_points, parts_of
-from analysis.figures.looks import looks_of
+from analysis.figures.marks import marks_of
 from analysis.rendering.table import as_rows
 from analysis.runs.accounting import CURRENCIES, Accounting
 from analysis.runs.metric import at_start, metric_of
@@ -148,8 +148,8 @@ def parts_chart(records: Records, comparison: int, what: str) -> Chart | None:
 
 
 def _series(records: Records, outcomes: pd.DataFrame) -> dict[str, Chart]:
-    looks = looks_of(records)
-    return {label: {**looks[label], "rows": {}} for label in map(str, outcomes["label"].unique())}
+    marked = marks_of(records)
+    return {label: {**marked[label], "rows": {}} for label in map(str, outcomes["label"].unique())}
 
 
 def _axis(currency: str, costs: pd.Series, name: str = "") -> tuple[Chart, float]:

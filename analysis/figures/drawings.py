@@ -24,7 +24,7 @@ from analysis.figures.charts import (
 )
 from analysis.figures.data import confusions
 from analysis.figures.explanations import explanations
-from analysis.figures.looks import looks_of
+from analysis.figures.marks import marks_of
 from analysis.figures.plots import (
     name_points,
     plot_chart,
@@ -192,7 +192,7 @@ def _profile(records: Records, currency: str) -> Iterator[tuple[str, Drawing]]:
     costs = cost_blocks(records.outcomes, records.runs, records.trials, currency)
     if len(costs) >= SCENARIOS_TO_TEST and costs.shape[1] > 1:
         labels = list(map(str, costs.columns))
-        draw = partial(plot_profile, performance_profile(costs), looks_of(records), currency)
+        draw = partial(plot_profile, performance_profile(costs), marks_of(records), currency)
         yield "profile", Plot(draw=draw, width=PAGE if len(labels) > MANY else COLUMN, entries=labels)
 
 

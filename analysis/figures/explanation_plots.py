@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.explanation import PIXELS, cosines, enlarged, probabilities
 from analysis.figures.explanations import Explained, Explanation, teacher_of
-from analysis.figures.looks import BLACK, COLOURS
+from analysis.figures.marks import BLACK, COLOURS
 from analysis.figures.widths import PAGE
 from tune_kd.formats import percentage
 

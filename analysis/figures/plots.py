@@ -14,7 +14,7 @@ import numpy as np
 from analysis.across import Across
 from analysis.figures.charts import Chart, marked
 from analysis.figures.labels import Box, placed
-from analysis.figures.looks import BLACK, COLOURS, Looks
+from analysis.figures.marks import BLACK, COLOURS, Marks
 from analysis.figures.synthesised import Sheet
 
 if TYPE_CHECKING:
@@ -142,10 +142,10 @@ def plot_ranks(result: Across, ax: Axes) -> None:
     ax.invert_yaxis()
 
 
-def plot_profile(profile: pd.DataFrame, looks: Looks, currency: str, ax: Axes) -> None:
+def plot_profile(profile: pd.DataFrame, marked: Marks, currency: str, ax: Axes) -> None:
     """Performance profiles (:func:`analysis.across.performance_profile`), as steps."""
     for name in map(str, profile.columns):
-        ax.plot(profile.index, profile[name], drawstyle="steps-post", **{**_style(looks[name]), "marker": ""})
+        ax.plot(profile.index, profile[name], drawstyle="steps-post", **{**_style(marked[name]), "marker": ""})
     ax.set(xlabel=f"{currency} to target over the least", ylabel="share of scenarios", ylim=(0, 1.02))
     _log_axis(ax)
 

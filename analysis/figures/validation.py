@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.charts import Chart
-from analysis.figures.looks import look
+from analysis.figures.marks import marks
 from analysis.runs.accounting import as_float
 
 MOST = 24  # as many curves as can be told apart
@@ -25,8 +25,8 @@ def validation_chart(reports: pd.DataFrame, labels: Mapping[str, str], metric: s
     drawn = [trial_id for trial_id in labels if trial_id in by_trial][-MOST:]
     if not drawn:
         return None
-    looks = look([labels[trial_id] for trial_id in drawn])
-    series = [{**looks[labels[trial_id]], "rows": {"epoch": _rows(by_trial[trial_id])}} for trial_id in drawn]
+    marked = marks([labels[trial_id] for trial_id in drawn])
+    series = [{**marked[labels[trial_id]], "rows": {"epoch": _rows(by_trial[trial_id])}} for trial_id in drawn]
     axes = {"epoch": {"label": "epoch", "unit": "epochs", "log": False}}
     title = f"Validation {metric} by epoch"
     return {"kind": "curve", "title": title, "y": f"{metric} %", "axes": axes, "series": series}

@@ -23,7 +23,7 @@ from synthetic import PAPER, Frames, Recipe, make_frames, run, trial
 from analysis import tables
 from analysis.figures import charts, drawings, files, plots
 from analysis.figures import data as views
-from analysis.figures.looks import looks_of
+from analysis.figures.marks import marks_of
 from analysis.pages import provenance
 from analysis.paper import datasets
 from analysis.runs.accounting import CURRENCIES
@@ -133,7 +133,7 @@ def test_a_policy_looks_the_same_in_every_chart(records: Records) -> None:
     for chart in (charts.curve_chart(records, 0), charts.pareto_chart(records, 0)):
         assert chart is not None
         found = {series["label"]: series["colour"] for series in chart["series"]}
-        assert found == {label: look["colour"] for label, look in looks_of(records).items()}
+        assert found == {label: look["colour"] for label, look in marks_of(records).items()}
 
 
 @pytest.mark.parametrize("form", files.FORMS)

@@ -68,7 +68,7 @@ def next_look(study_id: str, data: Data, store: RecordedStore, execution: Execut
 
 
 def in_words(standing: Standing) -> str:
-    """'after 5 replicates: fixed equivalent, random inconclusive; to 10 replicates of random, grid'."""
+    """'after 5 replicates: fixed equivalent, random inconclusive; on to 10 replicates of random, grid'."""
     verdicts = ", ".join(f"{label} {verdict}" for label, verdict in standing.verdicts.items())
     seen = f"after {standing.looked_at} replicates: {verdicts}"
     if standing.next_look is None:

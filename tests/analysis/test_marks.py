@@ -1,4 +1,4 @@
-"""Each policy of the catalogue has a look of its own everywhere, and in a crowded figure its name stands beside it."""
+"""Each policy of the catalogue has a mark of its own everywhere, and in a crowded figure its name stands beside it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from synthetic import Frames, Recipe, make_frames
 
 from analysis.figures import charts, drawings, files
 from analysis.figures.labels import Box, placed
-from analysis.figures.looks import CATALOGUE, COLOURS, look, looks_of
+from analysis.figures.marks import CATALOGUE, COLOURS, marks, marks_of
 from analysis.runs.outcomes import run_outcomes
 from analysis.runs.reading import Records
 from policies import POLICIES
@@ -30,45 +30,45 @@ def of(*policies: str, trials: int = 1) -> Records:
     return records_of(make_frames(policies=recipes, replicates=2))
 
 
-def worn(looks: dict[str, dict[str, str]]) -> dict[str, tuple[str, str, str]]:
-    return {label: (one["colour"], one["dash"], one["marker"]) for label, one in looks.items()}
+def worn(marked: dict[str, dict[str, str]]) -> dict[str, tuple[str, str, str]]:
+    return {label: (one["colour"], one["dash"], one["marker"]) for label, one in marked.items()}
 
 
-def test_no_two_policies_of_the_catalogue_look_alike_as_lines_or_as_points() -> None:
+def test_no_two_policies_of_the_catalogue_are_alike_as_lines_or_as_points() -> None:
     assert set(CATALOGUE) == set(POLICIES)
-    looks = looks_of(of(*CATALOGUE))
+    marked = marks_of(of(*CATALOGUE))
     for kind in ("dash", "marker"):
-        assert len({(one["colour"], one[kind]) for one in looks.values()}) == len(CATALOGUE)
-    assert {looks[name]["colour"] for name in CATALOGUE[:8]} == {
+        assert len({(one["colour"], one[kind]) for one in marked.values()}) == len(CATALOGUE)
+    assert {marked[name]["colour"] for name in CATALOGUE[:8]} == {
         "currentColor" if colour == "#000000" else colour for colour in COLOURS
     }
 
 
-def test_a_policy_keeps_its_look_whatever_it_is_compared_with() -> None:
-    whole = worn(looks_of(of(*POLICIES)))
+def test_a_policy_keeps_its_mark_whatever_it_is_compared_with() -> None:
+    whole = worn(marks_of(of(*POLICIES)))
     for some in (["meta-kd"], ["stochastic", "grid"], ["mine.py:Mine", "asha", "ctkd", "tpe"]):
-        assert {label: one for label, one in worn(looks_of(of(*some))).items() if label in POLICIES} == {
+        assert {label: one for label, one in worn(marks_of(of(*some))).items() if label in POLICIES} == {
             label: whole[label] for label in some if label in POLICIES
         }
 
 
-def test_policies_of_a_users_own_and_further_options_look_like_none_of_the_catalogue() -> None:
+def test_policies_of_a_users_own_and_further_options_are_marked_like_none_of_the_catalogue() -> None:
     own = [f"mine-{i}.py:Mine" for i in range(20)]
     variants = ["annealing:shape=cosine", "annealing:shape=linear", "gp:seed=1"]
-    looks = looks_of(of(*own, "annealing", *variants))
-    points = {label: (one["colour"], one["marker"]) for label, one in looks.items()}
+    marked = marks_of(of(*own, "annealing", *variants))
+    points = {label: (one["colour"], one["marker"]) for label, one in marked.items()}
     assert len(set(points.values())) == len(points)
-    catalogue = worn(looks_of(of(*POLICIES)))
-    assert worn(looks)["annealing"] == catalogue["annealing"]
-    assert worn(looks)["gp:seed=1"] == catalogue["gp"]
-    others = {worn(looks)[label] for label in (*own, *variants[:2])}
+    catalogue = worn(marks_of(of(*POLICIES)))
+    assert worn(marked)["annealing"] == catalogue["annealing"]
+    assert worn(marked)["gp:seed=1"] == catalogue["gp"]
+    others = {worn(marked)[label] for label in (*own, *variants[:2])}
     assert not others & set(catalogue.values())
 
 
-def test_things_that_are_no_policies_look_different_in_their_order() -> None:
-    looks = look([str(i) for i in range(48)])
-    assert len({(one["colour"], one["marker"]) for one in looks.values()}) == 48
-    assert len({(one["colour"], one["dash"]) for one in list(looks.values())[:32]}) == 32
+def test_things_that_are_no_policies_are_marked_differently_in_their_order() -> None:
+    marked = marks([str(i) for i in range(48)])
+    assert len({(one["colour"], one["marker"]) for one in marked.values()}) == 48
+    assert len({(one["colour"], one["dash"]) for one in list(marked.values())[:32]}) == 32
 
 
 # Names in figures
