@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from typing import Any
 
 import pytest
@@ -95,6 +97,22 @@ def test_a_ray_that_does_not_start_is_said_in_one_line(monkeypatch: pytest.Monke
         "The current node timed out"
     )
     assert "\n" not in str(failed.value)
+
+
+def test_a_ray_that_was_too_slow_is_started_once_more_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    left: list[subprocess.Popen[bytes]] = []
+
+    def slow_at_first(**_: Any) -> None:
+        if not left:
+            left.append(subprocess.Popen(["sleep", "600"]))
+            raise Exception("The current node timed out during startup. This could happen because")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", slow_at_first)
+    with ray_session(None):
+        assert left[0].wait(timeout=300) == -signal.SIGKILL
 
 
 def test_hidden_processes_that_keep_ray_from_starting_are_named_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,8 @@ def test_a_run_goes_on_from_the_bucket_on_a_machine_that_has_nothing_else(ray_ru
         tune_kd.run("grid", store=runs, cache=url, progress=Interrupter(2), **PLAN)
     begun = tune_kd.open_store(runs).reports()
     assert 2 <= begun.epoch.max() < EPOCHS, "a trial was left in its middle"
-    assert {path.name for path in (tmp_path / "first").iterdir()} == {"teacher_outputs"}, "the rest is in the bucket"
+    here = {path.name for path in (tmp_path / "first").iterdir()}
+    assert here == {"teacher_outputs", "durations"}, "the rest is in the bucket"
     shutil.rmtree(tmp_path / "first")
     monkeypatch.setenv("TUNE_KD_CACHE", str(tmp_path / "another machine"))
     store = tune_kd.resume(store=runs, cache=url, max_concurrent=1).store

@@ -46,6 +46,8 @@ KEEP_MEMORY = {
 # import torch again in a new process.
 IDLE_WORKER_MS = 600_000
 
+TOO_SLOW = "timed out during startup"  # in what Ray says then
+
 # A Unix socket's path has at most 107 bytes on Linux, 103 elsewhere. Below its folder, Ray takes this for the longest.
 _LONGEST_SOCKET = "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 LONGEST_FOLDER_BYTES = (107 if sys.platform == "linux" else 103) - len(_LONGEST_SOCKET)
@@ -143,19 +145,33 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
     try:
         os.environ.update(ray_token())  # for good: Ray reads it once
         with environment(memory):
-            ray.init(
-                address="local",
+            _start_here(
+                ray,
                 include_dashboard=False,
                 num_cpus=_cpus(),
                 _temp_dir=folder,
                 _system_config={"idle_worker_killing_time_threshold_ms": IDLE_WORKER_MS},
                 **common,
             )
-    except Exception as error:  # a bare one where Ray's own processes take over 30 s
+    except Exception as error:
         raise RunFailed(
             f"Ray did not start here, go on with `tune-kd resume` and the same --store and --cache: "
             f"{_not_started(error)}"
         ) from error
+
+
+def _start_here(ray: Any, **options: Any) -> None:
+    """Start a Ray of one's own, and once more where a busy machine takes longer than the 30 s that Ray waits."""
+    before = set(_children(os.getpid()))
+    try:
+        ray.init(address="local", **options)
+    except Exception as error:
+        if TOO_SLOW not in str(error):
+            raise
+        for process in set(_children(os.getpid())) - before:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        ray.init(address="local", **options)
 
 
 def _cpus() -> int | None:
