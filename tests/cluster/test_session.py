@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -103,16 +104,20 @@ def test_a_ray_that_was_too_slow_is_started_once_more_and_leaves_no_process(monk
     import ray
 
     left: list[subprocess.Popen[bytes]] = []
+    waits = [sys.executable, "-c", "input()"]
 
-    def slow_at_first(**_: Any) -> None:
+    def slow_at_first(**options: Any) -> None:
         if not left:
-            left.append(subprocess.Popen(["sleep", "600"]))
+            left.extend(subprocess.Popen([*waits, part], stdin=subprocess.PIPE) for part in (options["_temp_dir"], "a"))
             raise Exception("The current node timed out during startup. This could happen because")
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", slow_at_first)
     with ray_session(None):
         assert left[0].wait(timeout=300) == -signal.SIGKILL
+        assert left[1].poll() is None, "a process of somebody else's"
+    for process in left:
+        process.communicate(b"\n")
 
 
 def test_hidden_processes_that_keep_ray_from_starting_are_named_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

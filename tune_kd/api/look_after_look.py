@@ -55,13 +55,14 @@ def look_after_look(first: Runs, then: Callable[[], Runs | None]) -> Outcome:
 def next_look(study_id: str, data: Data, store: RecordedStore, execution: Execution, progress: Progress) -> Runs | None:
     """Plan and write the runs that the study's next look needs; None where it needs none. It says how it stands."""
     standing = standing_of(store, study_id)
-    progress.note(in_words(standing))
     if standing.next_look is None:
+        progress.note(in_words(standing))
         return None
     before = study_rows(store, study_id)
     more = added_runs(before, standing.next_look, standing.open)
-    if not more.runs:  # they are planned already, and have not ended
+    if not more.runs:  # they are planned already and have not ended, as where one run alone was resumed
         return None
+    progress.note(in_words(standing))
     rows = plan_rows(more, data, store)
     take_over_changes(rows, before)
     return partial(execute, [(more, data)], rows, store, execution, progress)

@@ -15,6 +15,7 @@ from typing import Any
 
 from tune_kd.api.look_after_look import look_after_look, next_look
 from tune_kd.config.keywords import from_keywords
+from tune_kd.errors import InputError
 from tune_kd.execution import calibrate
 from tune_kd.execution.comparisons import execute_all, planned_rows
 from tune_kd.execution.inputs import read_data, show_data, show_networks
@@ -80,7 +81,8 @@ def resume(run: str | None = None, *, force: bool = False, execution: Execution,
         return left()
     then = partial(next_look, parts[0].study_id, data, store, execution, progress)
     first = left if between is None else then()
-    assert first is not None, "between two looks there is a next one"
+    if first is None:
+        raise InputError(f"study {parts[0].study_id} is gone on with by another command; resume once that has ended")
     return look_after_look(first, then)
 
 

@@ -162,15 +162,15 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
 
 def _start_here(ray: Any, **options: Any) -> None:
     """Start a Ray of one's own, and once more where a busy machine takes longer than the 30 s that Ray waits."""
-    before = set(_children(os.getpid()))
     try:
         ray.init(address="local", **options)
     except Exception as error:
         if TOO_SLOW not in str(error):
             raise
-        for process in set(_children(os.getpid())) - before:
+        for process in _children(os.getpid()):
             with suppress(psutil.NoSuchProcess):
-                process.kill()
+                if options["_temp_dir"] in " ".join(process.cmdline()):  # the first Ray's, and nobody else's
+                    process.kill()
         ray.init(address="local", **options)
 
 
