@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.figures.charts import PART_TITLES, parts_chart
+from analysis.pages.answers import answers
 from analysis.pages.headline import headline
 from analysis.pages.provenance import measured, teacher_notes, versions
 from analysis.paper.datasets import scenario_words
@@ -34,7 +35,7 @@ VERDICTS = {"better": "different", "equivalent": "equivalent", "inconclusive": "
 
 def document(records: Records, *, commands: Mapping[int, str], figures: Sequence[str] = (), head: str = "") -> str:
     """The document. ``commands``: by comparison, how to run it again; ``figures``: paths of pictures to show."""
-    parts = ["# Results", head, *_in_short(records)]
+    parts = ["# Results", head, *answers(records.outcomes), *_in_short(records)]
     for comparison, rows in tabulate(records.outcomes).groupby("comparison", sort=True):
         parts += _comparison(records, int(str(comparison)), rows, figures)
     parts += [*_grounds(records), "## How to repeat it", *_repeating(commands)]
@@ -102,7 +103,7 @@ def _comparison(records: Records, comparison: int, rows: pd.DataFrame, figures: 
 def setting(runs: pd.DataFrame) -> str:
     """What the runs of one comparison trained, in a sentence."""
     words = scenario_words(runs.iloc[0])
-    images = "all training images" if not words["train_limit"] else f"{words['train_limit']:g} training images"
+    images = "all training images" if not words["train_limit"] else f"{words['train_limit']:,.0f} of the training images"
     networks = f"{words['teacher']} → {words['student']}, loss {words['loss']}"
     return f"{words['dataset']}, {networks}, {words['epochs']} epochs on {images}."
 

@@ -53,6 +53,9 @@ def test_a_store_becomes_a_document_with_its_figures(tmp_path: Path) -> None:
     assert all((tmp_path / picture).is_file() for picture in pictures)
     order = [
         "# Results",
+        "## Does a random τ for every batch match grid search?",
+        "## What does one training buy?",
+        "## How many times less does it cost than grid search?",
         "## In short",
         "**Ranking**",
         "**Costs**",
