@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from tune_kd.api.new_files import new
     from tune_kd.api.recorded_runs import export
     from tune_kd.api.reports import analyse, report
-    from tune_kd.api.signatures import compare, explain, extend, plan, rerun, resume, run, study
-    from tune_kd.api.study_plans import plan_study
+    from tune_kd.api.signatures import compare, explain, extend, plan, plan_study, rerun, resume, run, study
     from tune_kd.api.watch import watch
     from tune_kd.errors import InputError, Interrupted, RunFailed, StoreError
     from tune_kd.progress.base import Progress

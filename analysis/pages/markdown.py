@@ -103,7 +103,9 @@ def _comparison(records: Records, comparison: int, rows: pd.DataFrame, figures: 
 def setting(runs: pd.DataFrame) -> str:
     """What the runs of one comparison trained, in a sentence."""
     words = scenario_words(runs.iloc[0])
-    images = "all training images" if not words["train_limit"] else f"{words['train_limit']:,.0f} of the training images"
+    images = (
+        "all training images" if not words["train_limit"] else f"{words['train_limit']:,.0f} of the training images"
+    )
     networks = f"{words['teacher']} → {words['student']}, loss {words['loss']}"
     return f"{words['dataset']}, {networks}, {words['epochs']} epochs on {images}."
 

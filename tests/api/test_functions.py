@@ -16,9 +16,9 @@ import pytest
 import tune_kd
 from analysis.figures.drawings import KINDS
 from tune_kd.api import stub
-from tune_kd.cli.commands.study import Parts
 from tune_kd.cli.reference import all_commands
 from tune_kd.planning.paper_catalogue import STUDIES
+from tune_kd.planning.paper_options import PaperPlanning
 from tune_kd.results.recorded import Recorded
 from tune_kd.results.store import RecordedStore
 
@@ -75,8 +75,8 @@ def test_a_study_is_planned_with_the_keywords_it_is_run_with() -> None:
     assert {name: (one.default, one.kind) for name, one in planned.items()} == {
         name: (ran[name].default, ran[name].kind) for name in planned
     }
-    of_plan = {option.name for option in COMMANDS["study"].params} & {*inspect.signature(Parts).parameters}
-    assert of_plan - {"plan_only"} <= {*planned}
+    of_plan = {option.name for option in COMMANDS["study"].params} & {*inspect.signature(PaperPlanning).parameters}
+    assert of_plan <= {*planned}
 
 
 def test_a_planned_study_has_its_parts_and_a_short_repr(tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ from tune_kd.errors import InputError, RunFailed
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.forecast import forecast
 from tune_kd.planning.paper_catalogue import STUDIES
+from tune_kd.planning.paper_options import sources_given
 from tune_kd.planning.paper_scales import SCALES
-from tune_kd.planning.paper_studies import plan_parts, sources_given
+from tune_kd.planning.paper_studies import plan_parts
 from tune_kd.planning.plan import plan_study
 from tune_kd.progress.base import Progress
 from tune_kd.results.outcome import Outcome

@@ -6,6 +6,7 @@ from typing import Any
 
 from tune_kd.api.explanations import Explanations
 from tune_kd.api.plans import Plan
+from tune_kd.api.study_plans import StudyPlan
 from tune_kd.history.rerun import Repeat
 from tune_kd.progress.base import Progress
 from tune_kd.results.outcome import Outcome
@@ -199,14 +200,14 @@ def resume(
 def study(
     name: str,
     *,
+    progress: Progress | bool | None = None,
     scale: str = "full",
-    data: Mapping[str, str | Path] | Sequence[str] | None = None,
+    data: Mapping[str, str | Path] | list[str] | None = None,
     sources: Mapping[str, str | Path] | None = None,
     replicates: int | None = None,
     seed: int = 0,
-    set: Mapping[str, Any] | Sequence[str] | None = None,
+    set: Mapping[str, Any] | list[str] | None = None,
     settings: Mapping[str, Any] | None = None,
-    progress: Progress | bool | None = None,
     meter_period: float = 1.0,
     cpu_watts: float | None = None,
     ram_watts_per_gib: float | None = None,
@@ -233,6 +234,24 @@ def study(
 
     ``data`` (or ``sources``) has a folder for a data set's name; ``set`` (or ``settings``) sets fields of every
     scenario. All data are found and all runs planned before the first begins.
+    """
+
+def plan_study(
+    name: str,
+    *,
+    store: str | Path = "./runs",
+    cache: str | Path | None = None,
+    scale: str = "full",
+    data: Mapping[str, str | Path] | list[str] | None = None,
+    sources: Mapping[str, str | Path] | None = None,
+    replicates: int | None = None,
+    seed: int = 0,
+    set: Mapping[str, Any] | list[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> StudyPlan:
+    """What :func:`tune_kd.study` would train with the same keywords, and what it would cost. Runs and writes nothing.
+
+    A trial's cost is that of earlier records in ``store``, else of a calibration in ``cache``. Raises InputError.
     """
 
 def plan(

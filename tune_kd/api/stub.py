@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tune_kd.api import explanations, plans, recorded_runs, studies
+from tune_kd.api import explanations, plans, recorded_runs, studies, study_plans
 
 HEAD = '''"""Made by `python -m tune_kd.api.stub > tune_kd/api/signatures.pyi`; a test sees to it that it is current."""
 
@@ -20,6 +20,7 @@ from typing import Any
 
 from tune_kd.api.explanations import Explanations
 from tune_kd.api.plans import Plan
+from tune_kd.api.study_plans import StudyPlan
 from tune_kd.history.rerun import Repeat
 from tune_kd.progress.base import Progress
 from tune_kd.results.outcome import Outcome
@@ -30,6 +31,7 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
     studies.extend,
     studies.resume,
     studies.study,
+    study_plans.plan_study,
     plans.plan,
     explanations.explain,
     recorded_runs.rerun,

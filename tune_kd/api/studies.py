@@ -8,10 +8,9 @@ Interrupted after.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tune_kd.api.look_after_look import look_after_look, next_look
 from tune_kd.config.keywords import from_keywords
@@ -27,9 +26,9 @@ from tune_kd.planning import calibration, durations
 from tune_kd.planning.execution_options import Execution
 from tune_kd.planning.looks import PLAIN, Deciding
 from tune_kd.planning.notices import notices
-from tune_kd.planning.paper_studies import plan_parts, sources_given
+from tune_kd.planning.paper_options import PaperPlanning
 from tune_kd.planning.plan import Study, plan_study
-from tune_kd.planning.plan_options import Planning, fields_set
+from tune_kd.planning.plan_options import Planning
 from tune_kd.progress.asked import with_display
 from tune_kd.progress.base import Progress
 from tune_kd.results.looks import between_looks
@@ -115,32 +114,13 @@ def extend(
 
 @from_keywords
 @with_display
-def study(
-    name: str,
-    *,
-    scale: str = "full",
-    data: Mapping[str, str | Path] | Sequence[str] | None = None,
-    sources: Mapping[str, str | Path] | None = None,
-    replicates: int | None = None,
-    seed: int = 0,
-    set: Mapping[str, Any] | Sequence[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    execution: Execution,
-    progress: Progress,
-) -> Outcome:
+def study(name: str, *, paper: PaperPlanning, execution: Execution, progress: Progress) -> Outcome:
     """Run one of the paper's tables or figures (:data:`tune_kd.planning.paper_catalogue.STUDIES`), full or small.
 
     ``data`` (or ``sources``) has a folder for a data set's name; ``set`` (or ``settings``) sets fields of every
     scenario. All data are found and all runs planned before the first begins.
     """
-    parts = plan_parts(
-        name,
-        scale=scale,
-        sources=sources_given(data, sources),
-        replicates=replicates,
-        seed=seed,
-        settings=fields_set(set, settings),
-    )
+    parts = paper.parts(name)
     _before_reading(parts, execution, progress)
     rows = planned_rows(parts, execution, progress)
     store = _store(execution, progress)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tune_kd.api.study_costs import PartCost, in_short, part_costs, sums
+from tune_kd.config.keywords import from_keywords
 from tune_kd.formats import plural
+from tune_kd.planning.paper_options import PaperPlanning
 from tune_kd.planning.paper_protocol import Protocol, planned_protocol
-from tune_kd.planning.paper_studies import in_words, plan_parts, sources_given
-from tune_kd.planning.plan_options import fields_set
+from tune_kd.planning.paper_studies import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,30 +49,14 @@ class StudyPlan:
         return str(self.frame().to_html(index=False))
 
 
+@from_keywords
 def plan_study(
-    name: str,
-    *,
-    scale: str = "full",
-    data: Mapping[str, str | Path] | Sequence[str] | None = None,
-    sources: Mapping[str, str | Path] | None = None,
-    replicates: int | None = None,
-    seed: int = 0,
-    set: Mapping[str, Any] | Sequence[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    store: str | Path = "./runs",
-    cache: str | Path | None = None,
+    name: str, *, paper: PaperPlanning, store: str | Path = "./runs", cache: str | Path | None = None
 ) -> StudyPlan:
     """What :func:`tune_kd.study` would train with the same keywords, and what it would cost. Runs and writes nothing.
 
     A trial's cost is that of earlier records in ``store``, else of a calibration in ``cache``. Raises InputError.
     """
-    parts = plan_parts(
-        name,
-        scale=scale,
-        sources=sources_given(data, sources),
-        replicates=replicates,
-        seed=seed,
-        settings=fields_set(set, settings),
-    )
+    parts = paper.parts(name)
     costs = [part_costs(part, store, cache) for part in parts]
-    return StudyPlan(name=name, protocol=planned_protocol(name, scale, parts), parts=costs)
+    return StudyPlan(name=name, protocol=planned_protocol(name, paper.scale, parts), parts=costs)

@@ -59,25 +59,6 @@ def plan_parts(
     return studies
 
 
-def sources_given(*given: Mapping[str, str | Path] | Sequence[str] | None) -> dict[str, str | Path]:
-    """The folder for each data set's name in mappings and in ``NAME=DIR`` words. Raises InputError."""
-    found: dict[str, str | Path] = {}
-    for some in given:
-        pairs = some.items() if isinstance(some, Mapping) else map(_name_and_folder, some or ())
-        for name, folder in pairs:
-            if name in found:
-                raise InputError(f"data of {name} are given twice, {found[name]} and {folder}; leave one out")
-            found[name] = folder
-    return found
-
-
-def _name_and_folder(pair: str) -> tuple[str, str]:
-    name, equals, folder = pair.partition("=")
-    if not (name and equals and folder):
-        raise InputError(f"--data takes NAME=DIR here, got {pair!r}; for example --data cifar10=photos/cifar10")
-    return name, folder
-
-
 def in_words(study: Study) -> str:
     """What is trained in a part, how far, in what steps.
 
