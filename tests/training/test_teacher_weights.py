@@ -45,6 +45,7 @@ FORMS: dict[str, Callable[[Weights], Any]] = {
     "of DataParallel": prefixed,
     "state_dict": lambda weights: {"epoch": 3, "state_dict": dict(weights), "best": 0.9},
     "model": lambda weights: {"model": prefixed(weights), "optimizer": {"lr": 0.1}},
+    "a teacher in the cache": lambda weights: {"teacher_id": "0c07", "weights": dict(weights), "val_score": 0.9},
     "before step counters": lambda weights: {k: v for k, v in weights.items() if "num_batches" not in k},
     "half precision": lambda weights: {k: v.half() if v.is_floating_point() else v for k, v in weights.items()},
 }

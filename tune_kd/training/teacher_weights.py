@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from tune_kd.errors import InputError
 
-WRAPPERS = ("state_dict", "model")  # under which training scripts keep the weights among other things
+# Under which training scripts keep the weights among other things, and the cache those of teachers that were trained.
+WRAPPERS = ("state_dict", "model", "weights")
 MOST_NAMES = 3  # of the keys that do not fit
 
 
