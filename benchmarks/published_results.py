@@ -28,6 +28,14 @@ STORE = DOCS / "results-store"
 SHOWN = ("curves", "pareto", "tau")  # of all figures, those that the document shows
 # What names, describes or sums up the other fields of a scenario.
 NOT_SET = ("name", "description", "recipe_name")
+# By the file that a study was given as its teacher, the command that trained it.
+TAUGHT = {
+    "/study/wrn-16-2.pt": "tune-kd run --policy student --train-teacher --scenario cifar10 --teacher wrn-16-2"
+    " --student wrn-16-1 --teacher-epochs 15 --epochs 1 --set image_size=16 --set teacher_recipe.rotation_degrees=0"
+    " --set teacher_recipe.crop_padding=2 --set teacher_recipe.nesterov=true --set teacher_recipe.warmup_epochs=1"
+    " --set recipe.rotation_degrees=0 --set recipe.crop_padding=2 --cache cache"
+    "   # its teacher, cache/teachers/4723e557fe2c7625.pt, is /study/wrn-16-2.pt below",
+}
 HEAD = """<!-- Made by `python benchmarks/published_results.py`; a test sees to it that it is current. -->
 
 Every number here comes from the records in [results-store](results-store) (`tune-kd report docs/results-store` shows
@@ -37,14 +45,15 @@ and FLOPs do not."""
 
 
 def command(runs: pd.DataFrame) -> str:
-    """The ``tune-kd compare`` that makes the runs of one comparison again."""
+    """The ``tune-kd compare`` that makes the runs of one comparison again, after what made the teacher it is given."""
     first = runs.iloc[0]
     words = ["tune-kd", "compare", "--policies", ",".join(runs["policy"].unique()), "--scenario", first["scenario"]]
     words += ["--budget", first["budget_text"], "--track", first["track"]]
     words += [*replicates(runs), "--seed", str(int(first["study_seed"]))]
     for key, value in changes(from_record(first["scenario_json"])).items():
         words += ["--set", f"{key}={as_toml(value)}"]
-    return shlex.join(words)
+    before = TAUGHT.get(str(from_record(first["scenario_json"]).teacher_checkpoint), "")
+    return f"{before}\n{shlex.join(words)}".lstrip()
 
 
 def replicates(runs: pd.DataFrame) -> list[str]:
