@@ -52,7 +52,7 @@ WRONG = {
     "run --loss ce --space tau-alpha": "which loss 'ce' does not have",
     "run --track budgt": "unknown track 'budgt'",
     "run --replicates 0": "replicates must be ≥ 1",
-    "run --max-concurrent 0": "--max-concurrent must be ≥ 1",
+    "run --max-concurrent 0": "--max-concurrent must be a number ≥ 1",
     "run --country XYZ": "unknown country 'XYZ'",
     "study table99": "unknown study 'table99'",
     "resume nope --store {store}": "unknown run or study 'nope'",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import run_events
 
@@ -38,6 +39,30 @@ def test_an_unknown_keyword_is_an_error_with_the_nearest_name(
 ) -> None:
     with pytest.raises(InputError, match=f"unknown keyword of .*: '{wrong}'; did you mean '{nearest}'"):
         function(**given, **{wrong: 2})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"replicates": 2.5}, "replicates must be a whole number, got 2.5"),
+        ({"replicates": "2"}, "replicates must be a whole number, got '2'"),
+        ({"epochs": False}, "epochs must be a whole number or None, got False"),
+        ({"alpha": "0.5"}, "alpha must be a number or None, got '0.5'"),
+        ({"quantize": "no"}, "quantize must be True or False, got 'no'"),
+        ({"data": 3}, "data must be a text or a path or None, got 3"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_in_one_line(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=f"^{said}$"):
+        plan_study(policies=["grid"], **given)
+    with pytest.raises(InputError, match=r"share_teacher must be True or False or None, got 'no'"):
+        tune_kd.run(share_teacher="no")  # type: ignore[arg-type]
+
+
+def test_numbers_may_be_numpys() -> None:
+    given: dict[str, Any] = {"replicates": np.int64(2), "alpha": np.float64(0.5)}
+    study = plan_study(policies=["grid"], **given)
+    assert (len(study.runs), study.scenario.alpha) == (2, 0.5)
 
 
 @pytest.mark.parametrize("function", [tune_kd.resume, tune_kd.extend])

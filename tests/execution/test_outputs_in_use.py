@@ -98,6 +98,15 @@ def test_a_run_that_nobody_resumes_keeps_them_for_a_week(folder: Path, study: St
         assert list(folder.iterdir()) == []
 
 
+def test_a_users_own_folder_of_that_name_is_never_swept(folder: Path, study: Study) -> None:
+    """``--cache .`` in a project that has ``teacher_outputs/`` of its own."""
+    (folder / "resnet50").mkdir()
+    (folder / "notes.txt").touch()
+    a_week_later(folder)
+    with study():
+        assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "resnet50"]
+
+
 def test_a_study_of_more_than_a_week_still_uses_them(folder: Path, study: Study) -> None:
     with study() as long, study() as short:
         long.hold(NAME, ["a"])

@@ -68,6 +68,16 @@ def test_a_meter_that_is_killed_is_seen_no_more_and_its_entry_is_removed(
     assert len(list((tmp_path / "meters").iterdir())) == 1
 
 
+def test_no_other_file_of_the_folder_is_touched(registry: Callable[[], Registry], tmp_path: Path) -> None:
+    """``TUNE_KD_METERS`` may name a folder that has other files in it."""
+    here = registry()
+    for name in ("results.csv", "0123456789abcdef", "notes.tune-kd-meter"):
+        (tmp_path / "meters" / name).write_text("1,2")
+    before = sorted((tmp_path / "meters").iterdir())
+    assert here.others() == Reservations()
+    assert sorted((tmp_path / "meters").iterdir()) == before
+
+
 def test_an_entry_that_is_half_written_stands_as_it_was(registry: Callable[[], Registry], tmp_path: Path) -> None:
     here = registry()
     [mine] = (tmp_path / "meters").iterdir()

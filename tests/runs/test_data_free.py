@@ -126,7 +126,11 @@ def test_images_made_against_the_student_are_its_trials_own(ray_running, cache, 
     assert (trials.flops_synthesis > 0).all()
     whole = trials.energy_j.sum() + trials.energy_test_j.sum()
     assert store.nodes().energy_trials_j.sum() == pytest.approx(whole, rel=1e-9)
+    another = Path(cache) / "pools" / "of-trials" / "rerun" / trials.trial_id.iloc[0] / "state.pt"
+    another.parent.mkdir(parents=True)
+    another.touch()
     assert rerun(trials.trial_id.iloc[1], store=store, cache=cache).differences == ()
+    assert list(another.parents[1].rglob("*.pt")) == [another], "that of a trial that another command trains again"
 
 
 def test_no_trial_is_given_a_training_image(cache):

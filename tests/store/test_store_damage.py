@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_records import contents, run_row, write_trial, write_whole_run
 
+from tune_kd.errors import StoreError
 from tune_kd.store import Store, StoreWarning, create_store, open_store
 from tune_kd.store.columns import SCHEMA_VERSION
 from tune_kd.store.files.stamp import Fault, check, encode
@@ -164,6 +165,24 @@ def test_missing_reports_and_missing_packed_files_are_found(store: Store) -> Non
     assert (f"nodes/{packed.name}", "missing") in [(fault.file, fault.kind) for fault in store.verify()]
     with pytest.warns(StoreWarning, match="is missing: the manifest names it"):
         assert store.nodes().empty
+
+
+def test_packed_files_whose_manifest_is_gone_are_no_leftovers(store: Store, tmp_path: Path) -> None:
+    """As in a copy by what leaves out names that begin with an underscore: the rows are in no other file."""
+    store.compact()
+    before, manifest = contents(store), Path(store.location) / "_manifest.json"
+    manifest.rename(tmp_path / "kept elsewhere")
+    write_trial(store, "q", 0)
+    for change in (store.compact, store.seal_orphans, lambda: store.merge(create_store(tmp_path / "other"))):
+        with warnings.catch_warnings(action="ignore"), pytest.raises(StoreError, match=r"_manifest\.json .* is gone"):
+            change()
+    assert [(fault.file, fault.kind) for fault in store.verify()] == [("_manifest.json", "missing")]
+    with pytest.warns(StoreWarning, match=r"_manifest\.json is missing: packed files that it named are not read"):
+        assert store.trials()["trial_id"].tolist() == ["q-0000"]
+    (tmp_path / "kept elsewhere").rename(manifest)
+    assert contents(store)["runs"] == before["runs"]
+    assert len(store.trials()) == 4
+    assert store.verify() == []
 
 
 def test_a_file_of_a_newer_schema_is_named_as_such(store: Store) -> None:

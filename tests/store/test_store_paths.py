@@ -131,6 +131,11 @@ def test_the_documents_lines_for_other_tools_read_what_we_read(
             assert column(read, name) == column(pa.Table.from_pylist(expected["trials"]), name), line
 
 
+def test_the_readmes_lines_for_other_tools_are_the_documents() -> None:
+    [block] = re.findall(r"```python\nimport [^\n]*\n\n.*?```", document(), re.DOTALL)
+    assert block in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_a_mirror_of_a_store_at_a_url_may_lie_below_any_folder(
     plain: Store, expected: dict[str, list[dict[str, Any]]], tmp_path: Path
 ) -> None:

@@ -68,23 +68,34 @@ def network(scenario: Scenario, digits: ImageData, teacher: Teacher) -> nn.Modul
 
 
 @pytest.fixture
-def make(scenario: Scenario, digits: ImageData, network: nn.Module, tmp_path: Path) -> Make:
-    """make("cmi", seed=1, folder="a", …): the pool, in a folder of its own unless it is named."""
+def synthesiser(
+    scenario: Scenario, digits: ImageData, network: nn.Module, tmp_path: Path
+) -> Callable[..., Synthesiser]:
+    """synthesiser("cmi", seed=1, folder="a", …): what makes the pool in this folder."""
 
-    def made(method: str, *, seed: int = 1, folder: str = "", meter: Meter | None = None, **settings: Any) -> Pool:
+    def made(method: str, *, folder: str, seed: int = 1, meter: Meter | None = None, **settings: Any) -> Synthesiser:
         chosen = scenario.changed({"synthesis.method": method, **SMALL, **settings})
-        files = PoolFiles((tmp_path / (folder or f"{method}-{seed}-{len(list(tmp_path.iterdir()))}")).joinpath)
-        images = (lambda: torch.from_numpy(digits.train.images)) if method == "real" else nobody
-        Synthesiser(
+        return Synthesiser(
             wanted_of(chosen, without_images(digits, chosen), seed),
             network,
-            files,
+            PoolFiles((tmp_path / folder).joinpath),
             device=CPU,
             meter=meter or CountingMeter(),
             carbon=CARBON,
-            training_images=images,
-        ).complete()
-        pool = files.read()
+            training_images=(lambda: torch.from_numpy(digits.train.images)) if method == "real" else nobody,
+        )
+
+    return made
+
+
+@pytest.fixture
+def make(synthesiser: Callable[..., Synthesiser], tmp_path: Path) -> Make:
+    """make("cmi", seed=1, folder="a", …): the pool, in a folder of its own unless it is named."""
+
+    def made(method: str, *, folder: str = "", **options: Any) -> Pool:
+        one = synthesiser(method, folder=folder or f"{method}-{len(list(tmp_path.iterdir()))}", **options)
+        one.complete()
+        pool = one.files.read()
         assert pool is not None
         return pool
 
@@ -131,6 +142,26 @@ def test_a_complete_pool_is_not_made_again(make: Make) -> None:
     meter = CountingMeter()
     make("noise", folder="kept", meter=meter)
     assert meter.marks == 0
+
+
+@pytest.mark.parametrize("method", ["cmi", "noise"])
+def test_a_pool_that_another_command_completes_meanwhile_stays_complete_for_its_trials(
+    method: str, synthesiser: Callable[..., Synthesiser], make: Make
+) -> None:
+    first, second = (synthesiser(method, folder="both") for _ in range(2))
+    first.make(1)
+    second.make(1)
+    first.complete()
+    whole = first.files.read()
+    assert second.make(2).flops == 0
+    assert first.files.is_complete, "trials of the first command read it"
+    second.files.made(2, {})
+    second.complete()
+    found = first.files.read()
+    assert whole is not None
+    assert found is not None
+    assert torch.equal(found.images, whole.images)
+    assert torch.equal(found.images, make(method).images)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -63,6 +63,7 @@ def evaluated(data: ImageData, labels: list[int], instead: Mapping[int, float]) 
 def test_an_output_that_is_not_finite_is_never_right(value: float, digits: ImageData) -> None:
     found = evaluated(digits, [0, 0, 0, 3], instead={0: value, 3: value})
     assert found.predictions.classes.tolist() == [NO_CLASS, 0, 0, NO_CLASS]
+    assert found.predictions.confidences.isfinite().tolist() == [False, True, True, False], "no answer, no confidence"
     assert (found.score, found.finite) == (0.5, False)
 
 

@@ -6,7 +6,11 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, get_type_hints
+from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from tune_kd.errors import InputError, unknown
 
@@ -17,7 +21,8 @@ def from_keywords(function: Callable[..., Result]) -> Callable[..., Result]:
     """Let ``function`` be called with the fields of the dataclasses that it takes as keywords.
 
     A caller gives such a dataclass by its fields, or whole under the name of its parameter. The signature shows the
-    fields. The call raises InputError for a keyword that is neither, with the nearest name.
+    fields. The call raises InputError for a keyword that is neither, with the nearest name, and for a value of another
+    type than a keyword's number, text or truth value.
     """
     own, kinds = _own_and_dataclasses(function)
     fields = {name: _parameters(kind) for name, kind in kinds.items()}
@@ -28,6 +33,8 @@ def from_keywords(function: Callable[..., Result]) -> Callable[..., Result]:
         for name in given:
             if name not in shown and name not in kinds:
                 raise unknown(f"keyword of {function.__name__}:", name, shown)
+        for name in given.keys() & shown.keys():
+            _check_type(name, shown[name].annotation, given[name])
         whole = {name: _whole(name, kind, fields[name], given) for name, kind in kinds.items()}
         return function(*positional, **{name: given[name] for name in own if name in given}, **whole)
 
@@ -49,6 +56,27 @@ def _whole(name: str, kind: type, fields: Mapping[str, Any], given: Mapping[str,
     if parts:
         raise InputError(f"{', '.join(parts)} and {name}, of which they are a part, were both given; leave one out")
     return given[name]
+
+
+SIMPLE: dict[object, tuple[str, Callable[[object], bool]]] = {
+    NoneType: ("None", lambda value: value is None),
+    bool: ("True or False", lambda value: isinstance(value, bool)),
+    int: ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),
+    float: ("a number", lambda value: isinstance(value, Real) and not isinstance(value, bool)),
+    str: ("a text", lambda value: isinstance(value, str)),
+    Path: ("a path", lambda value: isinstance(value, PathLike)),
+}
+"""By type, what it is in words, and whether a value is of it."""
+
+
+def _check_type(name: str, annotation: object, value: object) -> None:
+    """Raises InputError for a value that is none of what the annotation says; annotations of other types are left."""
+    kinds = get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
+    if not all(isinstance(kind, type) and kind in SIMPLE for kind in kinds) or any(
+        SIMPLE[kind][1](value) for kind in kinds
+    ):
+        return
+    raise InputError(f"{name} must be {' or '.join(SIMPLE[kind][0] for kind in kinds)}, got {value!r}")
 
 
 def _own_and_dataclasses(function: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], dict[str, type]]:

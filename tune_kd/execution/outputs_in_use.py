@@ -7,6 +7,7 @@ An interrupted run's file stays behind: it keeps the outputs for the resume, for
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +18,9 @@ from types import TracebackType
 from tune_kd.errors import StoreError
 from tune_kd.storage.in_use import OUTPUTS, take, uses_fixed
 from tune_kd.storage.lease import Lease
+
+OURS = re.compile(r"[0-9a-f]{16}")
+"""How outputs are called: other folders there are a user's, whose cache may be the folder of a project."""
 
 KEPT_FOR_RESUME_S = 7 * 24 * 3600
 """How long outputs are kept for the resume of an interrupted run, in seconds; they are gigabytes."""
@@ -60,7 +64,7 @@ class OutputsInUse:
         """Remove outputs that no run has used, or was interrupted with, in the last week."""
         with suppress(StoreError, OSError):
             for name in sorted({path.name.partition(".")[0] for path in self._folder.glob("*")}):
-                if time.time() - _touched_s(self._folder / name) > KEPT_FOR_RESUME_S:
+                if OURS.fullmatch(name) and time.time() - _touched_s(self._folder / name) > KEPT_FOR_RESUME_S:
                     with self._alone(name):
                         self._remove_unused(name)
 

@@ -75,7 +75,7 @@ def explain_again(
     else:
         who = "the teacher" if teacher is not None else "the first student"
         names, pictures = [f"{file.name}, by {who}" for file in images], _decoded(images, data)
-        labels = _answers(first, data, pictures)
+        labels = _answers(first, data, pictures, who)
 
     def said(network: nn.Module, layer: str | None = layer) -> dict[str, Any]:
         return columns(look_at(network, data, pictures, labels, CPU, layer))
@@ -133,7 +133,10 @@ def _decoded(files: Sequence[Path], data: ImageData) -> NDArray[np.uint8]:
     return images if data.channels == 3 else images.mean(axis=1, keepdims=True).round().astype(np.uint8)
 
 
-def _answers(network: nn.Module, data: ImageData, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _answers(network: nn.Module, data: ImageData, images: NDArray[np.uint8], who: str) -> NDArray[np.int64]:
+    """The classes that the network names. Raises InputError where it names none: the largest of NaNs is the first."""
     nothing = np.zeros(len(images), dtype=np.int64)
     logits = look_at(network, data, images, nothing, CPU).logits
+    if not logits.isfinite().all():
+        raise InputError(f"{who} names no class: its outputs are not finite; give a number of test images instead")
     return logits.argmax(dim=1).numpy()

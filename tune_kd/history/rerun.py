@@ -99,7 +99,7 @@ def rerun(
         progress.stage(f"training {trial_id} again, {spec.scenario.trial_epochs} epochs")
         repeated = _trained_again(spec, seen, teacher, place, checkpoint, _last_epoch(store, trial), growing)
     checkpoint.unlink()
-    home.kept.remove_folder(trial_pools("rerun"))
+    home.kept.remove_folder(trial_pool("rerun", trial_id))  # its own: another trial may be trained again meanwhile
     return Repeat(
         trial_id=trial_id,
         recorded=results(trial),

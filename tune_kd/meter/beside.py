@@ -15,6 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ENTRY, BEGINNING = ".tune-kd-meter", b'{"trials"'
+"""How the name of a meter's file ends, and how what is in it begins: all else in the folder is somebody else's."""
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of one kernel: a /tmp on a shared disk is seen by several
 
 
@@ -74,7 +77,7 @@ class Registry:
         total, known = Reservations(), {}
         try:
             for path in self._folder.iterdir():
-                if path != self._entry[0] and (told := self._read(path)) is not None:
+                if path.suffix == ENTRY and path != self._entry[0] and (told := self._read(path)) is not None:
                     known[path.name] = told
                     total += told
         except OSError:
@@ -91,7 +94,7 @@ class Registry:
             self._entry = None
 
     def _read(self, path: Path) -> Reservations | None:
-        """The entry of a living meter; None for a dead one, whose entry is removed."""
+        """The entry of a living meter; None for a dead one, whose entry is removed, and for what is no entry."""
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
@@ -101,8 +104,9 @@ class Registry:
         except BlockingIOError:
             return _reservations(os.pread(descriptor, 1 << 16, 0)) or self._known.get(path.name, Reservations())
         else:
-            with suppress(OSError):  # another user's
-                path.unlink()
+            if os.pread(descriptor, len(BEGINNING), 0) in (BEGINNING, b""):
+                with suppress(OSError):  # another user's
+                    path.unlink()
             return None
         finally:
             os.close(descriptor)
@@ -114,7 +118,7 @@ def _enter(folder: Path) -> tuple[Path, int]:
         folder.mkdir()
         folder.chmod(0o1777)
     while True:
-        path = folder / secrets.token_hex(8)
+        path = folder / f"{secrets.token_hex(8)}{ENTRY}"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
         os.fchmod(descriptor, 0o644)
         fcntl.flock(descriptor, fcntl.LOCK_EX)

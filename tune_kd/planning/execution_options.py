@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,8 +45,8 @@ class Execution(Metering):
         super().__post_init__()
         for name, bound in LEAST.items():
             value = getattr(self, name)
-            if value is not None and not value >= bound:
-                raise InputError(f"--{name.replace('_', '-')} must be ≥ {bound}, got {value}")
+            if value is not None and not bound <= value < math.inf:
+                raise InputError(f"--{name.replace('_', '-')} must be a number ≥ {bound}, got {value}")
         if not (str(self.side_by_side) == AUTO or (str(self.side_by_side).isdecimal() and int(self.side_by_side) > 0)):
             raise InputError(f"--side-by-side must be {AUTO} or a number ≥ 1, got {self.side_by_side}")
         _ = self.logs

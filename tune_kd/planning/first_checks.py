@@ -21,6 +21,8 @@ from tune_kd.planning.looks import Deciding
 from tune_kd.planning.plan_options import Planning
 
 TRACKS = ("recipe", "budget", "target")
+WITHOUT_KL = ("ce", "cmc", "cmc-tau")
+"""The losses that ``reduction`` does not enter."""
 
 
 def check_at_once(policies: Sequence[str], planning: Planning, deciding: Deciding) -> None:
@@ -41,6 +43,10 @@ def first_checks(policies: Sequence[str], planning: Planning, deciding: Deciding
     scenario = scenario.changed(planning.fields())
     if scenario.task == "classification":
         check_data(scenario, NAMES)
+    if scenario.loss in WITHOUT_KL and "reduction" in planning.fields():
+        raise InputError(
+            f"loss {scenario.loss!r} has no KL term, so reduction must be left out, got {scenario.reduction!r}"
+        )
     space, budget = make_space(planning.space), parse_budget(planning.budget)
     if scenario.loss == "ce" and "alpha" in space.dimensions:
         raise InputError(f"space {space.name!r} searches α, which loss 'ce' does not have; use --space tau")

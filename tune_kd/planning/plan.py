@@ -112,6 +112,11 @@ def plan_study(*, policies: Sequence[str], planning: Planning, deciding: Decidin
                 f"policy {label!r} stops trials early, most of them before they are quantized; leave out --quantize, "
                 f"or take a policy that stops none, such as grid or tpe"
             )
+    if "alpha" in planning.fields() and all(_searches_alpha(policy, where) for _, policy in made):
+        raise InputError(
+            f"space {where.name!r} searches α, so that the given one, {chosen.alpha:g}, would be used by no trial; "
+            f"leave it out, or use --space tau"
+        )
     study_id = new_study_id(utc_now())
     looks = deciding.looks([label for label, _ in made])
     replicates = planning.replicates if looks is None else looks.replicates[0]
@@ -173,6 +178,12 @@ def _check_pair(label: str, policy: Policy, space: Space, *, anchors: bool) -> N
         except ValueError as error:
             raise InputError(f"policy {label!r} in space {space.name!r}: {error}") from error
     policy_file.rehearse(policy, space, anchors=anchors)
+
+
+def _searches_alpha(policy: Policy, space: Space) -> bool:
+    """Does each trial get an α from the policy's searcher? Policies that move τ within a trial leave it as it is."""
+    with policy_file.explained():
+        return "alpha" in space.dimensions and "alpha" in (policy.searcher(space, 0).suggest("rehearsal") or ())
 
 
 def _check_images(label: str, policy: Policy, space: Space, scenario: Scenario) -> None:

@@ -92,8 +92,12 @@ class PoolFiles:
         checkpoints.save(self._batch(number), state)
 
     def made(self, batches: int, method: Mapping[str, Any]) -> None:
-        """So many batches are there; the next ones depend on this state of the method."""
-        checkpoints.save(self.place("state.pt"), {"batches": batches, "method": dict(method), "named": None})
+        """So many batches are there; the next ones depend on this state of the method.
+
+        A pool that another command has completed meanwhile stays complete: trials read it.
+        """
+        if not self.is_complete:
+            checkpoints.save(self.place("state.pt"), {"batches": batches, "method": dict(method), "named": None})
 
     def complete(self, batches: int, named: Tensor, cost: Cost) -> None:
         """All batches are there; the teacher names the images ``named``, at this ``cost``."""
@@ -110,6 +114,12 @@ class PoolFiles:
         """How many batches are there, and the method's state after them."""
         state = checkpoints.load(self.place("state.pt"))
         return (0, None) if state is None else (state["batches"], state.get("method"))
+
+    @property
+    def is_complete(self) -> bool:
+        """Are all batches there, and named?"""
+        batches, method = self.progress()
+        return bool(batches) and method is None
 
     def batch(self, number: int) -> dict[str, Any]:
         """The images, labels and cost of batch ``number``."""

@@ -89,6 +89,9 @@ class Synthesiser:
             self._spent.skip()
             student = copy.deepcopy(student).eval().requires_grad_(False)
         for number in range(self.batches, batches):
+            self.is_complete = self.files.is_complete  # another command may have completed it meanwhile
+            if self.is_complete:
+                break
             total += self._make_one(number, student, total)
         return total
 

@@ -161,8 +161,8 @@ def evaluate(network: nn.Module, part: DeviceImages, data: ImageData, precision:
         with autocast(batch.images.device, precision):
             logits = network(batch.images)
         losses.append(F.cross_entropy(logits.float(), batch.labels, reduction="sum"))
-        confidences.append(logits.float().softmax(dim=1).amax(dim=1))
         finite = logits.isfinite().all(dim=1)
+        confidences.append(torch.where(finite, logits.float().softmax(dim=1).amax(dim=1), torch.nan))
         predictions.append(torch.where(finite, logits.argmax(dim=1), NO_CLASS))
         correct.append((predictions[-1] == batch.labels).sum())
     loss, named = torch.stack(losses).sum().item() / len(part), torch.cat(predictions).cpu()

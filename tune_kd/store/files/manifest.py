@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tune_kd.errors import StoreError
+from tune_kd.store.columns import TABLES
 from tune_kd.store.files.local_files import Files
 
 NAME = "_manifest.json"
@@ -53,3 +54,19 @@ def read(files: Files) -> Manifest:
 def write(files: Files, manifest: Manifest) -> None:
     """Switch to ``manifest``."""
     files.put(NAME, json.dumps(dataclasses.asdict(manifest)).encode())
+
+
+def begin(files: Files) -> None:
+    """Write an empty manifest where there is none, before the first packed file: see :func:`is_lost`."""
+    if not files.exists(NAME):
+        write(files, Manifest())
+
+
+def is_lost(files: Files, manifest: Manifest, tables: Iterable[str] = TABLES) -> bool:
+    """Whether there are packed files of ``tables`` and no manifest, by what was read of it.
+
+    They are no leftovers then, and their rows may be in no other file.
+    """
+    if manifest.generation or files.exists(NAME):
+        return False
+    return any(name.startswith(PACKED) for table in tables for name in files.names(table))

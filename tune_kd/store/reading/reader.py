@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _TRIES = 20  # how often a reader starts again because the packed files changed meanwhile
 T = TypeVar("T")
 
+WITHOUT_MANIFEST = Fault(
+    file=manifests.NAME, kind="missing", detail="packed files that it named are not read; bring it back from a copy"
+)
+
 
 class StoreWarning(UserWarning):
     """Files of a store were left out of a reading."""
@@ -139,6 +143,8 @@ class Reader:
             parts, broken = self.check(table, loose, manifest.packed.get(table, {}), runs)
             found[table] = parts
             faults += broken
+        if manifests.is_lost(self.files, manifest, tables):
+            faults.append(WITHOUT_MANIFEST)
         return Snapshot(manifest=manifest, tables=found, faults=faults)
 
     def warn(self, faults: Iterable[Fault]) -> None:

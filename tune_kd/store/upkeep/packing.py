@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from tune_kd.errors import StoreError
 from tune_kd.storage.lease import Lease
 from tune_kd.store.columns import KEYS
-from tune_kd.store.files import names, rows, stamp
+from tune_kd.store.files import manifest, names, rows, stamp
 from tune_kd.store.files.local_files import Files
 from tune_kd.store.files.manifest import PACKED
 from tune_kd.store.reading import views
@@ -54,6 +54,7 @@ def pack(
     Rows without a digest of the sealed ones stay apart from the others, if a table's files need not be packed
     together. Raises StoreError if the rows are not those that were sealed.
     """
+    manifest.begin(files)
     unknown = [part for part in parts if part.packed and stamp.sealed_rows(part.path) is None]
     known = [part for part in parts if part not in unknown]
     written: dict[str, int] = {}

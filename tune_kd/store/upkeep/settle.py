@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from tune_kd.errors import StoreError
 from tune_kd.store.columns import TABLES
 from tune_kd.store.files import manifest as manifests
 from tune_kd.store.files import names
@@ -21,9 +22,14 @@ _DAY_S = 24 * 3600
 def settle(reader: Reader) -> Manifest:
     """Finish an unfinished change, under :func:`tune_kd.store.upkeep.packing.maintenance`. The manifest after it.
 
-    Each step leaves the store as readable as before, and can be done again.
+    Each step leaves the store as readable as before, and can be done again. Raises StoreError if the manifest is lost.
     """
     files, manifest = reader.files, manifests.read(reader.files)
+    if manifests.is_lost(files, manifest):
+        raise StoreError(
+            f"the store {files.where} has packed files, but the {manifests.NAME} that names them is gone; bring it "
+            "back from a copy (nothing was changed)"
+        )
     _clear_staging(files)
     if manifest.removed_runs:
         manifest = _drop_runs(reader, manifest)

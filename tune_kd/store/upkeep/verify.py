@@ -9,7 +9,7 @@ from tune_kd.store.files import names, stamp
 from tune_kd.store.files.manifest import PACKED, Manifest
 from tune_kd.store.files.stamp import Fault
 from tune_kd.store.reading import views
-from tune_kd.store.reading.reader import Reader
+from tune_kd.store.reading.reader import WITHOUT_MANIFEST, Reader
 from tune_kd.store.reading.views import Part
 from tune_kd.store.upkeep import doubts
 from tune_kd.store.writing.journal import read_events
@@ -76,6 +76,8 @@ def _altered(table: str, parts: list[Part]) -> list[Fault]:
 
 
 def _strays(reader: Reader, manifest: Manifest) -> list[Fault]:
+    if manifests.is_lost(reader.files, manifest):
+        return [WITHOUT_MANIFEST]
     detail = "no manifest names it; the next command that writes removes it"
     return [
         Fault(file=f"{table}/{name}", kind="foreign", detail=detail)
