@@ -120,10 +120,11 @@ def look_notes(comparison: pd.DataFrame, currency: str) -> list[str]:
 
 def _spent(comparison: pd.DataFrame, looks: PlannedLooks, currency: str) -> str:
     column, most = CURRENCIES[currency].trial, looks.replicates[-1]
-    spent = comparison[column].sum(skipna=False)
+    begun = comparison[comparison["trials"] > 0]
+    spent = begun[column].sum(skipna=False)
     fixed = most * comparison.groupby("label")[column].mean().sum(skipna=False)
     unit, worth = shown_unit(currency, pd.Series([spent, fixed]))
-    runs = plural(int((comparison["trials"] > 0).sum()), "run")
+    runs = plural(len(begun), "run")
     return (
         f"spent {number(spent / worth)} {unit} in {runs}; {most} replicates of all policies would have spent about "
         f"{number(fixed / worth)} {unit}"

@@ -39,9 +39,13 @@ TAUGHT = {
 HEAD = """<!-- Made by `python benchmarks/published_results.py`; a test sees to it that it is current. -->
 
 Every number here comes from the records in [results-store](results-store) (`tune-kd report docs/results-store` shows
-more of them). [How a difference becomes a verdict](decisions/statistics.md) says what the words mean. Both studies ran
-on 2 virtual CPUs beside other work: energy, by a power model that counts memory by the hour, has that noise; accuracies
-and FLOPs do not."""
+more of them). [How a difference becomes a verdict](decisions/statistics.md) says what the words mean. All studies ran
+on 2 virtual CPUs of one machine. Energy is a power model's that counts memory by the hour. The digits ran without other
+work, CIFAR-10 in part beside other programs, which the energy at the trials' own pace leaves out.
+
+The images of CIFAR-10, which were JPEG files, were scaled to 16×16 pixels. The teacher was trained before, on all
+45,000 training images. The students learn from 10,000 of the images and are validated on 2,500 more, and some of these the
+teacher has seen."""
 
 
 def command(runs: pd.DataFrame) -> str:
@@ -91,8 +95,11 @@ def as_toml(value: Any) -> str:
 
 def commands(records: Records) -> dict[int, str]:
     """By comparison, how to run it again."""
-    of = records.outcomes.set_index("run_id")["comparison"]
-    return {int(str(number)): command(runs) for number, runs in records.runs.groupby(records.runs["run_id"].map(of))}
+    found = {}
+    for number, mine in records.outcomes.groupby("comparison"):
+        together = " --side-by-side auto" if mine["side_by_side"].max() > 1 else ""
+        found[int(str(number))] = command(records.runs[records.runs["run_id"].isin(mine["run_id"])]) + together
+    return found
 
 
 def text(store: Path, docs: Path) -> str:

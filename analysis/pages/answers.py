@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.ranking import against, interval, pair_table, ranking
 from analysis.rendering.table import Table, as_rows, markdown, number
 from analysis.runs.accounting import as_float
+from analysis.runs.reading import Records
 from analysis.runs.replicates import replicate_matrix
+from analysis.statistics.paired import paired
 from analysis.statistics.ratios import cost_ratio
 from analysis.summary import comparison_title
 from tune_kd.formats import percentage, plural
@@ -43,13 +46,13 @@ COUNTS = {
 """What grid search costs more of, by the column of an outcome that counts it."""
 
 
-def answers(outcomes: pd.DataFrame) -> Iterator[str]:
+def answers(records: Records) -> Iterator[str]:
     """Parts of a Markdown document; none where no comparison has both policies."""
-    comparisons = [mine for _, mine in outcomes.groupby("comparison", sort=True) if _has_both(mine)]
+    comparisons = [mine for _, mine in records.outcomes.groupby("comparison", sort=True) if _has_both(mine)]
     if not comparisons:
         return
     yield "## Does a random τ for every batch match grid search?"
-    yield _listed(comparisons, _matches)
+    yield _listed(comparisons, lambda mine: f"{_matches(mine)} {_before_choosing(mine, records.trials)}")
     yield "## What does one training buy?"
     yield _listed(comparisons, _one_training)
     yield "## How many times less does it cost than grid search?"
@@ -97,6 +100,21 @@ def _matches(mine: pd.DataFrame) -> str:
     return (
         f"{said}: {interval(pair)} pp ({100 * pair['confidence']:.3g} % interval) over"
         f" {plural(int(pair['n']), 'replicate')}, for {number(pair['ratio'])} of the energy."
+    )
+
+
+def _before_choosing(mine: pd.DataFrame, trials: pd.DataFrame) -> str:
+    """The stochastic policy against the mean of grid search's trials: what is left of its lead without its choice."""
+    searched = mine[mine["counted"] & (mine["label"] == SEARCH)].set_index("run_id")
+    tested = trials[trials["run_id"].isin(searched.index)]
+    means = as_float(tested["test_score"]).groupby(tested["run_id"].map(searched["replicate"])).mean()
+    differences = (replicate_matrix(mine, "test_score")[RANDOM] - means).dropna()
+    found = paired(differences.to_numpy()[np.newaxis], float(mine["equivalence_margin"].iloc[0]))
+    row = {"difference": found.mean[0], "low": found.low[0], "high": found.high[0]}
+    scores = [percentage(float(value), 1) for value in (means.mean(), searched["test_score"].mean())]
+    return (
+        f"Grid search's trainings reach {scores[0]} % in the mean, the one that it chooses {scores[1]} %: against that"
+        f" mean the random τ differs by {interval(row)} pp (95 % interval)."
     )
 
 

@@ -21,6 +21,7 @@ from analysis.ranking import against, claim_holds, pair_table, ranking_tables
 from analysis.rendering.table import Table, as_rows, markdown, number, pipes
 from analysis.runs.accounting import Accounting
 from analysis.runs.outcomes import notices
+from analysis.runs.planned_looks import planned_looks
 from analysis.runs.reading import Records
 from analysis.sensitivity import sensitivity_table
 from analysis.statistics.power import typical_sd, verdict_shares
@@ -35,7 +36,7 @@ VERDICTS = {"better": "different", "equivalent": "equivalent", "inconclusive": "
 
 def document(records: Records, *, commands: Mapping[int, str], figures: Sequence[str] = (), head: str = "") -> str:
     """The document. ``commands``: by comparison, how to run it again; ``figures``: paths of pictures to show."""
-    parts = ["# Results", head, *answers(records.outcomes), *_in_short(records)]
+    parts = ["# Results", head, *answers(records), *_in_short(records)]
     for comparison, rows in tabulate(records.outcomes).groupby("comparison", sort=True):
         parts += _comparison(records, int(str(comparison)), rows, figures)
     parts += [*_grounds(records), "## How to repeat it", *_repeating(commands)]
@@ -114,7 +115,8 @@ def _power(outcomes: pd.DataFrame, rows: pd.DataFrame) -> str:
     """What a comparison of so many policies and replicates could have shown at all."""
     spread, margin = typical_sd(outcomes), float(rows["equivalence_margin"].iloc[0])
     replicates, policies = int(rows["replicates"].min()), len(rows)
-    if spread is None or math.isnan(margin) or min(replicates, policies) < 2:
+    # With looks it is the design that says it, and each verdict the look at which it fell.
+    if spread is None or math.isnan(margin) or min(replicates, policies) < 2 or planned_looks(outcomes) is not None:
         return ""
     shares = verdict_shares(replicates, policies, sd=spread, margin=margin)
     shares["different"] = shares["better"] + shares["worse"]

@@ -34,7 +34,7 @@ settle it. The paper's numbers are in `analysis/paper/numbers.csv`.
 has all that the records show."""
 SMALL = """**Nothing of it was trained at the paper's scale.** The records can show that a claim does not hold
 everywhere. They cannot settle it on the paper's data and networks; `tune-kd list studies` shows what that would take.
-They were made beside other work, which is in their joules and not in their accuracies or FLOPs. They are of:"""
+Some were made beside other work, which is in their joules and not in their accuracies or FLOPs. They are of:"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,10 +54,12 @@ def students(records: Records) -> Said:
     for one in comparisons(records, ALONE, DRAWN):
         pairs = {label: one.pair(label, ALONE) for label in (DRAWN, TUNED)}
         rows += [
-            [one.title, label, str(pair["n"]), interval(pair), pair["verdict"]] for label, pair in pairs.items() if pair
+            [one.title, label, str(pair["n"]), _interval(pair), pair["verdict"]]
+            for label, pair in pairs.items()
+            if pair
         ]
-        pair = pairs[DRAWN]
-        shorts.append(f"{one.data}: stochastic is {pair['verdict']} ({interval(pair)} pp)")
+        if pair := pairs[DRAWN]:  # with planned looks there are the pairs with their reference alone
+            shorts.append(f"{one.data}: stochastic is {pair['verdict']} ({_interval(pair)} pp)")
     if not rows:
         return NOTHING
     headers = ["what was trained", "policy", "n", "− student alone, pp [95 %]", "is"]
@@ -173,9 +176,9 @@ def _against_tuned(records: Records, chosen: Callable[[Compared], bool]) -> Said
         means = one.outcomes[one.outcomes["counted"]].groupby("label")["test_score"].mean()
         scores = [percentage(means.get(label), 2) for label in (TUNED, DRAWN)]
         needed = MISSING if pd.isna(pair["replicates_needed"]) else f"{pair['replicates_needed']:.0f}"
-        rows.append([one.title, str(pair["n"]), *scores, interval(pair), pair["verdict"], needed])
-        stamp = "" if pair["n"] >= REPLICATES_TO_CONCLUDE else ", screening"
-        shorts.append(f"{one.data}: {pair['verdict']} ({interval(pair)} pp, n = {pair['n']}{stamp})")
+        rows.append([one.title, str(pair["n"]), *scores, _interval(pair), pair["verdict"], needed])
+        stamp = "" if pair["n"] >= REPLICATES_TO_CONCLUDE or pd.notna(pair["look"]) else ", screening"
+        shorts.append(f"{one.data}: {pair['verdict']} ({_interval(pair)} pp, n = {pair['n']}{stamp})")
     if not rows:
         return NOTHING
     headers = ["what was trained", "n", "tuned %", "stochastic %", "Δ pp [95 %]", "stochastic is", "n needed"]
@@ -183,6 +186,12 @@ def _against_tuned(records: Records, chosen: Callable[[Compared], bool]) -> Said
         "*n needed*: replicates for a verdict, were the difference as seen; Holm over all policies of the comparison."
     )
     return Said("; ".join(shorts), [pipes(headers, rows), note])
+
+
+def _interval(pair: Mapping[str, Any]) -> str:
+    """The difference with its interval, and the level of that where it is a look's."""
+    level = f" ({100 * pair['confidence']:.3g} %)" if pair["confidence"] != 1 - LEVEL else ""
+    return interval(pair) + level
 
 
 def _friedman(grid: pd.DataFrame, trials: pd.DataFrame) -> float:

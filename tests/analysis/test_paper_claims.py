@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,19 @@ def test_equal_accuracy_at_less_than_a_nineteenth_holds_and_a_student_that_is_wo
     assert row.endswith("| yes |")
     assert any("holds here" in block for block in paper_costs.cost(records).blocks)
     assert "stochastic is better" in paper_records.students(records).short
+
+
+def test_where_looks_were_planned_there_are_the_pairs_with_their_reference_at_the_level_of_the_look() -> None:
+    frames = make_frames(policies=SAME, replicates=5, sigma=0.0005)
+    looks = {"replicates": [5, 10], "levels": [0.02, 0.03], "reference": "grid"}
+    frames.runs["looks_json"] = json.dumps(looks)
+    records = Records(**frames._asdict(), outcomes=run_outcomes(frames.runs, frames.trials, frames.nodes))
+    students = paper_records.students(records)
+    assert students.short == ""
+    [row] = [line for line in students.blocks[0].splitlines() if line.startswith("| digits")]
+    assert "| grid | 5 |" in row
+    assert "(98 %) | better |" in row
+    assert ", n = 5)" in paper_records.accuracy(records).short, "a look that was planned is no screening"
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.05])

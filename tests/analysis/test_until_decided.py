@@ -120,6 +120,14 @@ def test_the_tables_say_at_which_look_a_verdict_fell_and_what_was_saved() -> Non
     assert "screening" not in notes
 
 
+def test_planned_runs_have_spent_nothing_and_those_under_way_what_they_have() -> None:
+    found = frames(far=FAR[:5], wide=WIDE)
+    gone = found.trials["run_id"].isin(["s1-wide-8", "s1-wide-9"])
+    found.runs.loc[found.runs["run_id"].isin(["s1-wide-8", "s1-wide-9"]), "status"] = "planned"
+    [table] = ranking.ranking_tables(outcomes_of(found._replace(trials=found.trials[~gone])))
+    assert "spent 63.9 mWh in 23 runs; 10 replicates" in " ".join(table.notes)  # 23 runs of 10 J
+
+
 def test_intervals_of_one_look_have_their_confidence_in_the_header() -> None:
     [table] = ranking.ranking_tables(outcomes_of(frames(far=FAR[:5], wide=WIDE[:5])))
     assert "Δ pp [98 %]" in table.headers
