@@ -44,8 +44,8 @@ on 2 virtual CPUs of one machine. Energy is a power model's that counts memory b
 work, CIFAR-10 in part beside other programs, which the energy at the trials' own pace leaves out.
 
 The images of CIFAR-10, which were JPEG files, were scaled to 16×16 pixels. The teacher was trained before, on all
-45,000 training images. The students learn from 10,000 of the images and are validated on 2,500 more, and some of these the
-teacher has seen."""
+45,000 training images. The students learn from 10,000 of the images and are validated on 2,500 more, and some of these
+the teacher has seen."""
 
 
 def command(runs: pd.DataFrame) -> str:
