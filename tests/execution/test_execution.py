@@ -23,5 +23,5 @@ def test_anything_else_is_refused(given: int | str) -> None:
     ("option", "value"), [("cpus_per_trial", 0), ("gpus_per_trial", -1), ("max_concurrent", 0), ("max_failures", -1)]
 )
 def test_what_no_cluster_can_give_is_refused_by_the_options_name(option: str, value: float) -> None:
-    with pytest.raises(InputError, match=f"--{option.replace('_', '-')} must be ≥ .*got {value}"):
+    with pytest.raises(InputError, match=f"--{option.replace('_', '-')} must be a number ≥ .*got {value}"):
         Execution(**{option: value})  # type: ignore[arg-type]
