@@ -40,8 +40,8 @@ HEAD = """<!-- Made by `python benchmarks/published_results.py`; a test sees to 
 
 Every number here comes from the records in [results-store](results-store) (`tune-kd report docs/results-store` shows
 more of them). [How a difference becomes a verdict](decisions/statistics.md) says what the words mean. All studies ran
-on 2 virtual CPUs of one machine. Energy is a power model's that counts memory by the hour. The digits ran without other
-work, CIFAR-10 in part beside other programs, which the energy at the trials' own pace leaves out.
+on 2 virtual CPUs of one machine. Energy is a power model's that counts memory by the hour. The digits ran nearly
+without other work, CIFAR-10 in part beside other programs; the energy at the trials' own pace leaves these out.
 
 The images of CIFAR-10, which were JPEG files, were scaled to 16×16 pixels. The teacher was trained before, on all
 45,000 training images. The students learn from 10,000 of the images and are validated on 2,500 more, and some of these
