@@ -128,7 +128,8 @@ def _one_training(mine: pd.DataFrame) -> str:
         found = as_rows(once[once["verdict"] == verdict])
         named = ", ".join(f"{row['label']} {percentage(row['test_score_mean'], 1)} %" for row in found)
         groups += [f"{words}: {named}"] if named else []
-    return f"Grid search reaches {percentage(search, 1)} %. Of one training, {'; '.join(groups)}."
+    told = f"Of one training, {'; '.join(groups)}" if groups else "No policy here took one training"
+    return f"Grid search reaches {percentage(search, 1)} %. {told}."
 
 
 def _with_unshared(mine: pd.DataFrame) -> pd.DataFrame:

@@ -100,5 +100,10 @@ def test_trials_that_were_trained_as_one_network_are_said_to_be() -> None:
     assert table.rows[0][0].endswith(", 10 trials as one network")
 
 
+def test_where_every_policy_trained_several_times_none_is_of_one_training() -> None:
+    text = told(policies={"grid": GRID, "stochastic": Recipe(trials=3)})
+    assert "No policy here took one training." in text
+
+
 def test_without_both_policies_there_is_no_answer() -> None:
     assert told(policies={"grid": GRID, "tpe": Recipe()}) == ""
