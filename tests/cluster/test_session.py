@@ -94,8 +94,7 @@ def test_a_ray_that_does_not_start_is_said_in_one_line(monkeypatch: pytest.Monke
     with pytest.raises(RunFailed) as failed, ray_session(None):
         pass
     assert str(failed.value).startswith(
-        "Ray did not start here, go on with `tune-kd resume` and the same --store and --cache: "
-        "The current node timed out"
+        "Ray did not start here, go on with `tune-kd resume` and the same options: The current node timed out"
     )
     assert "\n" not in str(failed.value)
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
+import pandas as pd
+import polars as pl
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
@@ -98,3 +102,51 @@ def test_stores_of_two_versions_merged_give_every_trial_its_accuracy_in_any_read
         assert (set(known.trial_id), set(known[name])) == (tested, {0.875})
     plain = ds.dataset(str(tmp_path / "store" / "trials"), partitioning=None, schema=SCHEMAS["trials"]).to_table()
     assert {row["trial_id"] for row in plain.to_pylist() if row["test_accuracy"] == 0.875} == tested
+
+
+def of_two_versions(root: Path) -> Path:
+    """A store of schema 1 in which runs of today were recorded."""
+    store = create_store(shutil.copytree(GOLDEN / "v1", root))
+    write_whole_run(store, "new")
+    return root
+
+
+def merged_into_todays(root: Path) -> Path:
+    """A store of today into which one of schema 1 was merged."""
+    store = create_store(root)
+    write_whole_run(store, "new")
+    store.merge(open_store(GOLDEN / "v1"))
+    return root
+
+
+def with_todays_merged_in(root: Path) -> Path:
+    """A store of schema 1, all packed by then, into which one of today was merged."""
+    later = create_store(root.with_name("later"))
+    write_whole_run(later, "new")
+    create_store(shutil.copytree(GOLDEN / "v1", root)).merge(later)
+    return root
+
+
+@pytest.mark.parametrize("made", [of_two_versions, merged_into_todays, with_todays_merged_in])
+def test_a_store_of_two_versions_is_opened_in_one_line_once_it_is_compacted(
+    made: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    root = made(tmp_path / "store")
+    store = open_store(root)
+    before = contents(store)
+    store.compact()
+    assert contents(store) == before
+    assert store.verify() == []
+    assert store.compact() == dict.fromkeys(TABLES, 0), "nothing is left to be packed"
+    for table in TABLES:
+        folder, count = str(root / table), len(before[table])
+        plain = pq.read_table(folder, partitioning=None)
+        assert plain.schema.equals(SCHEMAS[table])
+        frames = {
+            "pyarrow": plain.to_pandas(),
+            "pandas": pd.read_parquet(folder, partitioning=None),
+            "polars": pl.read_parquet(folder, hive_partitioning=False, glob=False).to_pandas(),
+            "duckdb": duckdb.from_arrow(ds.dataset(folder, partitioning=None)).to_arrow_table().to_pandas(),
+        }
+        for reader, frame in frames.items():
+            assert (list(frame.columns), len(frame)) == (SCHEMAS[table].names, count), reader

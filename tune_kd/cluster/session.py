@@ -155,8 +155,7 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
             )
     except Exception as error:
         raise RunFailed(
-            f"Ray did not start here, go on with `tune-kd resume` and the same --store and --cache: "
-            f"{_not_started(error)}"
+            f"Ray did not start here, go on with `tune-kd resume` and the same options: {_not_started(error)}"
         ) from error
 
 

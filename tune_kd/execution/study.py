@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -96,8 +95,7 @@ def interrupted(study: Study, store: Store, execution: Execution) -> Interrupted
     done = int((planned.status == "completed").sum())
     return Interrupted(
         f"interrupted: {done} of {len(study.runs)} runs are complete and every finished trial is in "
-        f"{store.location}; go on with: tune-kd resume {study.study_id} --store {shlex.quote(store.location)}"
-        f"{execution.home.option}"
+        f"{store.location}; go on with: {execution.resumed_by(study.study_id, store.location)}"
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
 from tune_kd.config.address import check_address
+from tune_kd.config.keywords import changed
 from tune_kd.config.log_to import LogTo
 from tune_kd.errors import InputError
 from tune_kd.meter.carbon import Carbon, carbon
@@ -83,6 +86,24 @@ class Execution(Metering):
         for place in self.logs:
             place.check()
 
+    def resumed_by(self, study_id: str, store: str) -> str:
+        """The command that goes on with a study in the same way, in any folder of this machine.
+
+        It has the options that are not the default. ``store`` is where the records are, as the store names it.
+        """
+        options = "".join(_options({**{name: getattr(self, name) for name in self._given}, "data_root": self._root}))
+        return f"tune-kd resume {study_id} --store {shlex.quote(store)}{self.home.option}{options}"
+
+    @property
+    def _given(self) -> list[str]:
+        """The fields that are not the default, but for the two places that a message names in its own way."""
+        own = {field.name for field in fields(Execution)}
+        return [name for name in changed(self) if name in own - {"store", "cache"}]
+
+    @property
+    def _root(self) -> Path | None:
+        return None if self.data_root is None else Path(self.data_root).expanduser().absolute()
+
     def with_carbon(self, recorded: Carbon) -> Execution:
         """The same with the carbon intensity and PUE that a study was recorded with."""
         return _Recorded(**asdict(self), recorded=recorded)
@@ -97,3 +118,14 @@ class _Recorded(Execution):
     @property
     def carbon(self) -> Carbon:
         return self.recorded
+
+
+def _options(values: Mapping[str, object]) -> Iterator[str]:
+    """Each as an option of the command line, with a space before it."""
+    for name, value in values.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            yield f" --{option}" if value else f" --no-{option}"
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            yield "" if one is None else f" --{option} {shlex.quote(str(one))}"

@@ -122,7 +122,9 @@ duckdb.from_arrow(ds.dataset("runs/trials", partitioning=None))
 The options are needed: without them a folder named `seed=3` above the store may stand as data in the column `seed`, and
 `*`, `?` or `[` in a folder's name may match other folders' files. duckdb by itself reads
 `FROM read_parquet('runs/trials/*.parquet', hive_partitioning = false)`, where the path has no such character and no
-backslash but for this `*`.
+backslash but for this `*`. A plain reader takes the columns from one of the files. In a store that an earlier schema
+began, run `tune-kd store compact` first: all files of ended runs then have today's columns. `open_store` reads it as it
+is.
 
 | file | what it is |
 |---|---|

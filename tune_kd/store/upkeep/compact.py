@@ -2,6 +2,8 @@
 
 The packed files are written, the manifest is switched, then the small files are deleted; a Reader sees the state
 before or the one after. A plain ``*.parquet`` sees rows twice during the deletion.
+
+Files of an earlier schema are packed with today's columns: a plain reader of a folder takes its columns from one file.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from tune_kd.storage.lease import Lease
-from tune_kd.store.columns import TABLES
+from tune_kd.store.columns import SCHEMA_VERSION, TABLES
 from tune_kd.store.files import manifest as manifests
 from tune_kd.store.files import names
 from tune_kd.store.files.local_files import Files
@@ -39,16 +41,18 @@ def compact(reader: Reader) -> dict[str, int]:
         damaged = {Path(fault.file).name for fault in snapshot.faults}
         small = {table: _small(table, parts, statuses, damaged) for table, parts in snapshot.tables.items()}
         rewritable = {part: _digest(part.path.read_bytes()) for table in REWRITTEN for part in small[table]}
+        outdated = {table: _outdated(parts) for table, parts in snapshot.tables.items()}
         packed = {table: dict(named) for table, named in manifest.packed.items()}
         replaced = {
             table: _pack(files, table, small[table], snapshot.tables[table], packed.setdefault(table, {}), manifest)
             for table in TABLES
+            if small[table] or outdated[table]
         }
-        if any(small.values()):
+        if replaced:
             manifests.write(files, manifest.next(packed=packed, replaced=replaced))
             settle(reader)
             _delete_unchanged(files, rewritable)
-    return {table: len(parts) for table, parts in small.items()}
+    return {table: len(small[table]) + len(outdated[table]) for table in TABLES}
 
 
 def _small(table: str, parts: Sequence[Part], statuses: Mapping[str, str], damaged: Collection[str]) -> list[Part]:
@@ -56,18 +60,30 @@ def _small(table: str, parts: Sequence[Part], statuses: Mapping[str, str], damag
 
     def final(part: Part) -> bool:
         status = statuses.get(names.run_of(table, part.path.stem))
-        return status in _FINAL if table in REWRITTEN else status != _DRIVEN
+        return status in _FINAL if table in REWRITTEN and _is_todays(part) else status != _DRIVEN
 
     return [part for part in parts if not part.packed and part.path.name not in damaged and final(part)]
+
+
+def _outdated(parts: Sequence[Part]) -> list[Part]:
+    """The packed files of an earlier schema."""
+    return [part for part in parts if part.packed and not _is_todays(part)]
+
+
+def _is_todays(part: Part) -> bool:
+    return part.version == SCHEMA_VERSION
 
 
 def _pack(
     files: Files, table: str, small: list[Part], parts: Sequence[Part], packed: dict[str, int], manifest: Manifest
 ) -> list[str]:
-    """Pack ``small`` and the packed files that are not full yet, which changes ``packed``; gives the obsolete files."""
-    if not small:
-        return []
-    begun = [part for part in parts if part.packed and packed[part.path.name] < ROWS_PER_FILE // 2]
+    """Pack ``small`` and the packed files that are not full yet or of an earlier schema; gives the obsolete files.
+
+    ``packed`` names the table's packed files from then on.
+    """
+    begun = [
+        part for part in parts if part.packed and (packed[part.path.name] < ROWS_PER_FILE // 2 or not _is_todays(part))
+    ]
     written = pack(files, table, manifest.generation + 1, [*begun, *small])
     for part in begun:
         del packed[part.path.name]
