@@ -158,6 +158,29 @@ def test_a_student_that_diverged_stays_in_float32_to_its_end(
     assert "float_test_score" not in tested
 
 
+@pytest.mark.parametrize("checkpoint", ["last", "best"])
+def test_a_student_that_diverges_while_its_ranges_are_observed_is_trained_to_its_end(
+    checkpoint: str, make_trial: MakeTrial, digits: ImageData, tmp_path: Path, meter: Callable[..., Meter]
+) -> None:
+    settings = {"quantization.epochs": 4, "quantization.lr": 1e30, "checkpoint": checkpoint}
+    trial = make_trial("stochastic", settings=settings, checkpoint=tmp_path / "trial.pt")
+    *in_float32, first, second, _, last = trial.fit()
+    assert {report.diverged_epoch for report in in_float32} == {None}
+    assert [(report.diverged_epoch, report.val_score) for report in (first, second, last)] == [(4, 0)] * 3
+    resumed = make_trial("stochastic", settings=settings, checkpoint=tmp_path / "trial.pt")
+    assert resumed.over
+    tested = examined(tmp_path / "trial.pt", trial, digits, meter)
+    assert tested["test_score"] == 0
+    assert "float_test_score" not in tested
+
+
+def test_another_error_in_a_graph_stays_an_error() -> None:
+    network = models.build("digits-student", classes=10, channels=1, image_size=8)
+    forward = quantized.Forward(quantized.prepare(network, torch.zeros(2, 1, 8, 8), reduce_range=False))
+    with pytest.raises(RuntimeError, match="type"):
+        forward(torch.zeros(2, 1, 8, 8, dtype=torch.float64))
+
+
 # The int8 network
 
 

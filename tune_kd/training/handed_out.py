@@ -20,7 +20,7 @@ class HandedOut:
     """The chosen networks, on the CPU and in evaluation mode."""
 
     float32: nn.Module  # of a quantized trial that which was quantized
-    int8: fx.GraphModule | None = None  # None: the trial was not quantized, or not yet
+    int8: fx.GraphModule | None = None  # None: the trial was not quantized, or not yet, or it diverged meanwhile
     reduce_range: bool | None = None  # have the activations of ``int8`` 7 bits?
 
 
@@ -35,4 +35,6 @@ def handed_out(state: Mapping[str, Any], scenario: Scenario, data: Data) -> Hand
     images = torch.zeros(2, *task.image_shape(data))
     prepared = quantized.prepare(network, images, reduce_range=before["reduce_range"])
     prepared.load_state_dict(chosen)
+    if not quantized.has_ranges(prepared):
+        return HandedOut(float32=prepared.eval())
     return HandedOut(float32=network, int8=quantized.convert(prepared), reduce_range=before["reduce_range"])

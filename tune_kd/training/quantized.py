@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import MethodType
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
 
 from tune_kd.errors import InputError
 from tune_kd.models import fast
@@ -97,6 +99,36 @@ def observe(prepared: nn.Module, *, on: bool) -> None:
     from torchao.quantization.pt2e import disable_observer, enable_observer
 
     prepared.apply(enable_observer if on else disable_observer)
+
+
+class Forward:
+    """A prepared graph's outputs, those of a student that has diverged included.
+
+    Numbers that are not finite have no ranges, and torchao raises an error. From then on they pass as they are.
+    """
+
+    def __init__(self, prepared: fx.GraphModule) -> None:
+        self._prepared = prepared
+
+    def __call__(self, images: Tensor) -> Any:
+        """As the graph. Waits for the device only where it has raised an error."""
+        try:
+            return self._prepared(images)
+        except RuntimeError:
+            observe(self._prepared, on=False)
+            from torchao.quantization.pt2e import disable_fake_quant
+
+            self._prepared.apply(disable_fake_quant)
+            passed = self._prepared(images)
+            if all(bool(tensor.isfinite().all()) for tensor in tree_leaves(passed)):
+                raise  # it was for another reason
+            return passed
+
+
+def has_ranges(prepared: fx.GraphModule) -> bool:
+    """Are all ranges finite numbers? They are not in a student that has diverged while they were observed."""
+    ranges = (tensor for name, tensor in prepared.named_buffers() if name.endswith(("min_val", "max_val")))
+    return all(bool(tensor.isfinite().all()) for tensor in ranges)
 
 
 def convert(prepared: fx.GraphModule) -> fx.GraphModule:

@@ -99,7 +99,7 @@ class Student:
         network.load_state_dict(before.chosen.weights)
         images = torch.zeros(2, *self._task.image_shape(self._data), device=self._device)
         self.network = quantized.prepare(network, images, reduce_range=before.reduce_range)
-        self.forward, self.before = self.network, before
+        self.forward, self.before = quantized.Forward(self.network), before
         self.chosen = Chosen(rule=before.chosen.rule)
         gentle = recipe.model_copy(update={"lr": wanted.lr_after(recipe)})
         self.optimizer = loop.optimizer(gentle, self._trained())
