@@ -15,17 +15,19 @@ class StoreError(RuntimeError):
     """A store that cannot be read or written as asked. Its text is one line."""
 
 
-MOST_CHOICES = 60  # a line of trial ids would have no end
+MOST_CHOICES = 60  # the longest catalogue has fewer; a line of all trial ids would have no end
+NEAREST = 3
 
 
 def nearest(given: str, choices: Iterable[str]) -> str:
-    """The hint that ends an error about a name: the nearest choice, then all of them."""
+    """The hint that ends an error about a name: the nearest choice, then all of them, or of many the nearest few."""
     names = sorted(set(choices))
+    if len(names) > MOST_CHOICES:
+        few = difflib.get_close_matches(given.lower(), names, n=NEAREST, cutoff=0)
+        return f"the nearest of {len(names)}: {', '.join(few)}"
     close = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    shown = ", ".join(names[:MOST_CHOICES])
-    more = f" and {len(names) - MOST_CHOICES} more" if len(names) > MOST_CHOICES else ""
-    return f"{hint}choices: {shown}{more}"
+    return f"{hint}choices: {', '.join(names)}"
 
 
 def unknown(kind: str, given: str, choices: Iterable[str]) -> InputError:

@@ -101,12 +101,25 @@ def test_rm_removes_one_run_with_its_records_and_what_it_alone_has_in_the_cache(
             (cache / name).parent.mkdir(parents=True, exist_ok=True)
             (cache / name).write_bytes(b"weights")
     arguments = ("rm", RUNS[0], "--yes", "--store", str(folder), "--cache", str(cache))
-    assert said(capsys, *arguments) == [f"removed {RUNS[0]} from {folder}"]
+    assert said(capsys, *arguments) == [f"removed {RUNS[0]} (completed, 2 trials) from {folder}"]
     left = sorted(path.relative_to(cache).as_posix() for path in cache.rglob("*.pt"))
     assert left == [f"checkpoints/{RUNS[1]}/trial.pt", f"pools/of-trials/{RUNS[1]}/images.pt", "teachers/t.pt"]
     store = open_store(folder)
     assert run_ids(store) == RUNS[1:]
     assert set(store.trials()["run_id"]) == set(store.reports()["run_id"]) == set(RUNS[1:])
+
+
+def test_rm_takes_studies_and_several_runs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for run_id in ("s2-grid-r0", "s2-stochastic-r0"):
+        row = {"run_id": run_id, "study_id": "s2", "scenario": "digits", "policy": "grid", "status": "planned"}
+        open_store(folder).write_run(row)
+    where = ("--yes", "--store", str(folder), "--cache", str(tmp_path / "cache"))
+    assert said(capsys, "rm", "s2-grid-r0", "s1", *where) == [
+        f"removed 3 runs (2 completed, 1 planned; 4 trials) from {folder}"
+    ]
+    assert run_ids(open_store(folder)) == ["s2-stochastic-r0"]
+    assert said(capsys, "rm", "s2", "s1-grid-r0", *where, code=2) == []
+    assert run_ids(open_store(folder)) == ["s2-stochastic-r0"], "of a list with a wrong name nothing is removed"
 
 
 @pytest.mark.parametrize(("typed", "code", "left"), [("y", 0, RUNS[1:]), ("n", 1, RUNS), ("", 1, RUNS)])

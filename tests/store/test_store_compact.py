@@ -231,8 +231,10 @@ def test_removal_spares_runs_whose_names_begin_alike(store: Store) -> None:
 def test_a_run_that_is_driven_or_unknown_is_not_removed(store: Store) -> None:
     with open_store(store.location).lease("a"), pytest.raises(InputError, match="is being driven"):
         store.remove_run("a")
-    with pytest.raises(InputError, match="unknown run 'c'"):
-        store.remove_run("c")
+    with pytest.raises(InputError, match="unknown run or study 'c'"):
+        store.remove_run("a", "c")
+    with open_store(store.location).lease("b"), pytest.raises(InputError, match="is being driven"):
+        store.remove_run("a", "b")
     assert len(store.runs()) == 2
 
 

@@ -26,18 +26,19 @@ class RecordedStore(Store, Recorded):
 
         return read(self, study_id=study, epochs=epochs)
 
-    def forget_run(self, run_id: str, *, cache: str | Path | None = None) -> None:
-        """Remove a run with its records, and what it alone has in the cache: checkpoints and images of its trials.
+    def forget_run(self, *names: str, cache: str | Path | None = None) -> None:
+        """Remove runs with their records, and what they alone have in the cache: their trials' checkpoints and images.
 
-        Raises InputError for a run that is not there, StoreError.
+        A study's id stands for its runs. Raises InputError for a run that is not there, StoreError.
         """
-        kept = cache_at(cache).kept
-        self.remove_run(run_id)
+        kept, run_ids = cache_at(cache).kept, self.run_ids(names)
+        self.remove_run(*run_ids)
         from tune_kd.storage.checkpoints import checkpoints_folder  # torch: not for those who only read
         from tune_kd.synthesis.pool import trial_pools
 
-        for folder in (checkpoints_folder(run_id), trial_pools(run_id)):
-            kept.remove_folder(folder)
+        for run_id in run_ids:
+            for folder in (checkpoints_folder(run_id), trial_pools(run_id)):
+                kept.remove_folder(folder)
 
     @staticmethod
     def schema() -> str:

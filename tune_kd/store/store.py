@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from tune_kd.store.files.local_files import Files
 from tune_kd.store.files.stamp import Fault
 from tune_kd.store.reading.export import export
 from tune_kd.store.reading.reader import Reader
-from tune_kd.store.reading.run_list import RunRecord, incumbent, list_runs, require_run, show_run
+from tune_kd.store.reading.run_list import RunRecord, incumbent, list_runs, named, show_run
 from tune_kd.store.reading.under_way import UnderWay, under_way
 from tune_kd.store.upkeep.compact import compact
 from tune_kd.store.upkeep.merge import Merged, merge
@@ -181,11 +181,21 @@ class Store:
         """The id of the run's incumbent; None if no trial has ended well."""
         return incumbent(self.reader, run_id)
 
-    def remove_run(self, run_id: str) -> None:
-        """Remove a run with all its records. Raises InputError for one that is not there, or that is being driven."""
-        require_run(self.reader, run_id)
-        with self.lease(run_id):
-            remove_runs(self.reader, [run_id])
+    def run_ids(self, names: Iterable[str]) -> list[str]:
+        """The ids of runs, which ``names`` has by their own ids or by their study's. Raises InputError."""
+        runs = self.runs(["run_id", "study_id"])
+        return list(dict.fromkeys(run_id for name in names for run_id in named(runs, name)["run_id"]))
+
+    def remove_run(self, *names: str) -> None:
+        """Remove runs with all their records, in one step; a study's id stands for its runs.
+
+        Raises InputError for a run that is not there, or that is being driven: then none is removed.
+        """
+        run_ids = self.run_ids(names)
+        with ExitStack() as leases:
+            for run_id in run_ids:
+                leases.enter_context(self.lease(run_id))
+            remove_runs(self.reader, run_ids)
 
     def merge(self, *sources: Store) -> Merged:
         """Bring the runs of other stores into this one. Raises StoreError, with nothing written, on a conflict."""

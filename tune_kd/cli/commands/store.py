@@ -84,24 +84,36 @@ def compact(*, store: Where = "./runs") -> None:
     print(f"packed in {store}: {files}" if packed else f"nothing to pack in {store}")
 
 
-@commands.command(epilog=example("tune-kd store rm 20260301-120000-1a2b-grid-r0"))
+@commands.command(
+    epilog=example("tune-kd store rm 20260301-120000-1a2b-grid-r0", "tune-kd store rm 20260301-120000-1a2b")
+)
 def rm(
-    run: Run,
+    names: Annotated[
+        list[str], typer.Argument(help="The ids of runs, or of studies for all of theirs.", metavar="RUN|STUDY…")
+    ],
     *,
     store: Where = "./runs",
     cache: Annotated[str | None, option(OPTIONS, "Where its checkpoints are.", "DIR|URL", default=CACHE)] = None,
     yes: Annotated[bool, option(OPTIONS, "Do not ask.", "", "--yes", "-y")] = False,
 ) -> None:
-    """Remove a run with all its records and its checkpoints, for good."""
+    """Remove runs with all their records and their checkpoints, for good."""
     opened = _open(store)
-    record = opened.show_run(run)
-    if not yes:
-        trials = plural(record.trials["trial_id"].nunique(), "trial")
-        if not _agreed(f"remove {run} ({record.run['status']}, {trials}) from {store}?"):
-            say("nothing was removed")
-            raise typer.Exit(FAILED)
-    opened.forget_run(run, cache=cache)
-    print(f"removed {run} from {store}")
+    what = _in_words(opened, opened.run_ids(names))
+    if not yes and not _agreed(f"remove {what} from {store}?"):
+        say("nothing was removed")
+        raise typer.Exit(FAILED)
+    opened.forget_run(*names, cache=cache)
+    print(f"removed {what} from {store}")
+
+
+def _in_words(opened: RecordedStore, run_ids: list[str]) -> str:
+    """'RUN (completed, 2 trials)', or '4 runs (3 completed, 1 running; 40 trials)'."""
+    statuses = opened.runs(["status"], run_ids=run_ids)["status"].value_counts()
+    trials = plural(opened.trials(["trial_id"], run_ids=run_ids)["trial_id"].nunique(), "trial")
+    if len(run_ids) == 1:
+        return f"{run_ids[0]} ({statuses.index[0]}, {trials})"
+    counts = ", ".join(f"{count} {status}" for status, count in statuses.items())
+    return f"{plural(len(run_ids), 'run')} ({counts}; {trials})"
 
 
 @commands.command(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from tune_kd.store.files import manifest as manifests
 from tune_kd.store.reading.reader import Reader
-from tune_kd.store.reading.run_list import require_run
 from tune_kd.store.upkeep.packing import maintenance
 from tune_kd.store.upkeep.settle import settle
 
@@ -14,11 +13,8 @@ from tune_kd.store.upkeep.settle import settle
 def remove_runs(reader: Reader, run_ids: Sequence[str]) -> None:
     """Remove runs, of which the caller holds the leases. Readers stop to see them in one step.
 
-    A crash after that step leaves files that the next maintenance deletes. Raises InputError for a run that is not
-    there, StoreError.
+    A crash after that step leaves files that the next maintenance deletes. Raises StoreError.
     """
-    for run_id in run_ids:
-        require_run(reader, run_id)
     with maintenance(reader.files):
         manifest = settle(reader)
         manifests.write(reader.files, manifest.next(removed_runs=list(run_ids)))
