@@ -161,7 +161,7 @@ def test_validation_without_real_images_is_on_the_pool_and_says_so_in_the_record
 
 def test_images_survive_the_death_of_the_driver_and_are_not_made_again(ray_running, cache, tmp_path):
     """The driver is killed in the middle of the synthesis, with all that it has started."""
-    sets = {**SMALL, "synthesis.images": 256, "synthesis.batch_size": 32, "synthesis.deep_inversion.steps": 60}
+    sets = {**SMALL, "synthesis.images": 256, "synthesis.batch_size": 32, "synthesis.deep_inversion.steps": 20}
     words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
     where = ["--store", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
     command = [ENTRY_POINT, "run", "--policy", "fixed", "--scenario", "digits-data-free", *words, *where]
