@@ -99,23 +99,28 @@ def test_a_ray_that_does_not_start_is_said_in_one_line(monkeypatch: pytest.Monke
     assert "\n" not in str(failed.value)
 
 
-def test_a_ray_that_was_too_slow_is_started_once_more_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_ray_that_was_too_slow_is_started_again_and_leaves_no_process(
+    failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import ray
 
+    others: list[subprocess.Popen[bytes]] = []
     left: list[subprocess.Popen[bytes]] = []
     waits = [sys.executable, "-c", "input()"]
 
     def slow_at_first(**options: Any) -> None:
-        if not left:
-            left.extend(subprocess.Popen([*waits, part], stdin=subprocess.PIPE) for part in (options["_temp_dir"], "a"))
+        if len(left) < failures:
+            left.append(subprocess.Popen([*waits, options["_temp_dir"]], stdin=subprocess.PIPE))
+            others.append(subprocess.Popen([*waits, "another"], stdin=subprocess.PIPE))
             raise Exception("The current node timed out during startup. This could happen because")
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", slow_at_first)
     with ray_session(None):
-        assert left[0].wait(timeout=300) == -signal.SIGKILL
-        assert left[1].poll() is None, "a process of somebody else's"
-    for process in left:
+        assert [process.wait(timeout=300) for process in left] == [-signal.SIGKILL] * failures
+        assert [process.poll() for process in others] == [None] * failures, "processes of somebody else's"
+    for process in (*left, *others):
         process.communicate(b"\n")
 
 

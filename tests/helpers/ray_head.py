@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+AGENTS = ("dashboard-agent-listen-port", "dashboard-agent-grpc-port", "runtime-env-agent-port", "metrics-export-port")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
@@ -49,14 +51,15 @@ def ray_head(cpus: int) -> Iterator[Head]:
             "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
             "RAY_worker_niceness": "0",  # as for all tests (tests/conftest.py)
         }
-        port, jobs, agent, client = free_ports(4)
+        port, jobs, client, *agents = free_ports(7)
         options = {
             "num-cpus": cpus,
             "port": port,
             "include-dashboard": "true",
             "dashboard-host": "127.0.0.1",
             "dashboard-port": jobs,
-            "dashboard-agent-listen-port": agent,
+            # Of ports that it is not given, Ray waits for 15 s to be told by its agents: on a busy machine too little.
+            **dict(zip(AGENTS, agents, strict=True)),
             "ray-client-server-port": client,
             "temp-dir": folder / "ray",
         }

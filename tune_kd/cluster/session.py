@@ -46,7 +46,8 @@ KEEP_MEMORY = {
 # import torch again in a new process.
 IDLE_WORKER_MS = 600_000
 
-TOO_SLOW = "timed out during startup"  # in what Ray says then
+STARTS = 3
+TOO_SLOW = "timed out during startup"  # in what Ray says of a start that a busy machine was too slow for
 
 # A Unix socket's path has at most 107 bytes on Linux, 103 elsewhere. Below its folder, Ray takes this for the longest.
 _LONGEST_SOCKET = "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
@@ -160,17 +161,22 @@ def _start(ray: Any, address: str | None, folder: str | None) -> None:
 
 
 def _start_here(ray: Any, **options: Any) -> None:
-    """Start a Ray of one's own, and once more where a busy machine takes longer than the 30 s that Ray waits."""
-    try:
-        ray.init(address="local", **options)
-    except Exception as error:
-        if TOO_SLOW not in str(error):
-            raise
+    """Start a Ray of one's own, and again where a busy machine is too slow for it.
+
+    Ray's node gives up after 15 s in which its agent has not started, and no option changes that. The driver misses the
+    node half a minute later.
+    """
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(address="local", **options)
+            return
+        except Exception as error:
+            if TOO_SLOW not in str(error) or not left:
+                raise
         for process in _children(os.getpid()):
             with suppress(psutil.NoSuchProcess):
-                if options["_temp_dir"] in " ".join(process.cmdline()):  # the first Ray's, and nobody else's
+                if options["_temp_dir"] in " ".join(process.cmdline()):  # the last start's, and nobody else's
                     process.kill()
-        ray.init(address="local", **options)
 
 
 def _cpus() -> int | None:
