@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import friedmanchisquare
 
 from analysis.ranking import against, interval, pair_table, ranking
 from analysis.rendering.table import Table, as_rows, markdown, number
@@ -104,18 +105,32 @@ def _matches(mine: pd.DataFrame) -> str:
 
 
 def _before_choosing(mine: pd.DataFrame, trials: pd.DataFrame) -> str:
-    """The stochastic policy against the mean of grid search's trials: what is left of its lead without its choice."""
+    """The stochastic policy against the mean of grid search's trials: what is left of its lead without its choice.
+
+    Where no difference between its τ is shown, the choice may be one of seeds.
+    """
     searched = mine[mine["counted"] & (mine["label"] == SEARCH)].set_index("run_id")
     tested = trials[trials["run_id"].isin(searched.index)]
-    means = as_float(tested["test_score"]).groupby(tested["run_id"].map(searched["replicate"])).mean()
+    tested = tested.assign(replicate=tested["run_id"].map(searched["replicate"]), score=as_float(tested["test_score"]))
+    means = tested.groupby("replicate")["score"].mean()
     differences = (replicate_matrix(mine, "test_score")[RANDOM] - means).dropna()
     found = paired(differences.to_numpy()[np.newaxis], float(mine["equivalence_margin"].iloc[0]))
     row = {"difference": found.mean[0], "low": found.low[0], "high": found.high[0]}
     scores = [percentage(float(value), 1) for value in (means.mean(), searched["test_score"].mean())]
     return (
         f"Grid search's trainings reach {scores[0]} % in the mean, the one that it chooses {scores[1]} %: against that"
-        f" mean the random τ differs by {interval(row)} pp (95 % interval)."
+        f" mean the random τ differs by {interval(row)} pp (95 % interval).{_between_temperatures(tested)}"
     )
+
+
+def _between_temperatures(tested: pd.DataFrame) -> str:
+    """Whether the trials' scores differ by τ, with a replicate's trials as a block; nothing where that needs more."""
+    blocks = tested.pivot_table(index="replicate", columns="tau", values="score").dropna()
+    if len(blocks) < 2 or len(blocks.columns) < 3:
+        return ""
+    p = float(friedmanchisquare(*blocks.to_numpy().T).pvalue)
+    shown = "a difference" if p < 0.05 else "no difference"
+    return f" Between its τ {shown} is shown (Friedman's test, p = {number(p, 2)})."
 
 
 def _one_training(mine: pd.DataFrame) -> str:

@@ -61,6 +61,14 @@ def test_what_a_choice_of_nineteen_gains_is_told_from_what_the_temperature_does(
     assert float(gap.replace("−", "-")) == pytest.approx(0, abs=1.2)
 
 
+@pytest.mark.parametrize(("loss", "said"), [(0.0, "Between its τ no difference"), (0.03, "Between its τ a difference")])
+def test_whether_its_temperatures_differ_is_told_beside_what_choosing_among_them_gains(loss: float, said: str) -> None:
+    frames = make_frames(policies={"grid": GRID, "stochastic": Recipe()}, replicates=10, sigma=0.02)
+    frames.trials.loc[frames.trials["tau"] > 10, "test_score"] -= loss
+    records = Records(**frames._asdict(), outcomes=run_outcomes(frames.runs, frames.trials, frames.nodes))
+    assert said in "\n".join(answers(records))
+
+
 def test_policies_of_one_training_stand_by_their_verdict_the_best_first() -> None:
     text = told(
         policies={
