@@ -13,8 +13,9 @@ def test_all_of_a_catalogue_are_named() -> None:
 
 def test_of_hundreds_the_nearest_are_named() -> None:
     runs = [f"20260301-120000-{number:04x}-grid-r0" for number in range(400)]
-    line = str(unknown("run", "20260301-120000-0101-gird-r0", runs))
+    line = str(unknown("run", "20260301-120000-0101-gird", runs))
+    nearest = "20260301-120000-0101-grid-r0"
     assert line.startswith(
-        "unknown run '20260301-120000-0101-gird-r0'; the nearest of 400: 20260301-120000-0101-grid-r0, "
+        f"unknown run '20260301-120000-0101-gird'; did you mean {nearest!r}? 400 choices, the nearest: "
     )
-    assert len(line) < 200
+    assert line.count("-grid-r0") == 1 + 8

@@ -16,18 +16,18 @@ class StoreError(RuntimeError):
 
 
 MOST_CHOICES = 60  # the longest catalogue has fewer; a line of all trial ids would have no end
-NEAREST = 3
+NEAREST = 8
 
 
 def nearest(given: str, choices: Iterable[str]) -> str:
     """The hint that ends an error about a name: the nearest choice, then all of them, or of many the nearest few."""
     names = sorted(set(choices))
-    if len(names) > MOST_CHOICES:
-        few = difflib.get_close_matches(given.lower(), names, n=NEAREST, cutoff=0)
-        return f"the nearest of {len(names)}: {', '.join(few)}"
     close = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}choices: {', '.join(names)}"
+    if len(names) <= MOST_CHOICES:
+        return f"{hint}choices: {', '.join(names)}"
+    few = difflib.get_close_matches(given.lower(), names, n=NEAREST, cutoff=0)
+    return f"{hint}{len(names)} choices, the nearest: {', '.join(few)}"
 
 
 def unknown(kind: str, given: str, choices: Iterable[str]) -> InputError:

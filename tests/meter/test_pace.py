@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from burners import burners
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from recorded_host import POWER, RecordedHost
 
@@ -156,6 +156,9 @@ seconds = st.floats(0, 1e6)
     threads=st.none() | st.builds(ThreadTimes, seconds, seconds),
     others_s=seconds,
     siblings_s=seconds,
+)
+@example(
+    duration_s=9.0, cpu_s=1.0, threads=ThreadTimes(1.0, 6.781757952769475), others_s=5.447021635789044, siblings_s=0.0
 )
 def test_own_pace_is_at_least_the_energy_by_use_and_at_most_all_of_it(
     duration_s: float, cpu_s: float, threads: ThreadTimes | None, others_s: float, siblings_s: float

@@ -113,7 +113,7 @@ def pace(
         metered_s=duration_s,
         cpu_s=use.cpu_s,
         wait_s=wait_s,
-        wait_other_s=None if wait_s is None else wait_s * other_cpu_s / taken_s if taken_s > 0 else 0.0,
+        wait_other_s=None if wait_s is None else wait_s * (other_cpu_s / taken_s) if taken_s > 0 else 0.0,
         other_cpu_s=other_cpu_s,
         own_j=None if total_j is None or lost is None else total_j - (by_the_hour_j or 0.0) * lost,
         method=method,
