@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import friedmanchisquare
 
+from analysis.pages.by_temperature import friedman
 from analysis.ranking import against, interval, pair_table, ranking
 from analysis.rendering.table import Table, as_rows, markdown, number
 from analysis.runs.accounting import as_float
 from analysis.runs.reading import Records
 from analysis.runs.replicates import replicate_matrix
-from analysis.statistics.paired import paired
+from analysis.statistics.paired import LEVEL, paired
 from analysis.statistics.ratios import cost_ratio
 from analysis.summary import comparison_title
 from tune_kd.formats import percentage, plural
@@ -109,27 +109,26 @@ def _before_choosing(mine: pd.DataFrame, trials: pd.DataFrame) -> str:
 
     Where no difference between its τ is shown, the choice may be one of seeds.
     """
-    searched = mine[mine["counted"] & (mine["label"] == SEARCH)].set_index("run_id")
-    tested = trials[trials["run_id"].isin(searched.index)]
-    tested = tested.assign(replicate=tested["run_id"].map(searched["replicate"]), score=as_float(tested["test_score"]))
-    means = tested.groupby("replicate")["score"].mean()
+    searched = mine[mine["counted"] & (mine["label"] == SEARCH)]
+    tested = trials[trials["run_id"].isin(searched["run_id"])]
+    replicates = tested["run_id"].map(searched.set_index("run_id")["replicate"])
+    means = as_float(tested["test_score"]).groupby(replicates).mean()
     differences = (replicate_matrix(mine, "test_score")[RANDOM] - means).dropna()
     found = paired(differences.to_numpy()[np.newaxis], float(mine["equivalence_margin"].iloc[0]))
     row = {"difference": found.mean[0], "low": found.low[0], "high": found.high[0]}
     scores = [percentage(float(value), 1) for value in (means.mean(), searched["test_score"].mean())]
     return (
         f"Grid search's trainings reach {scores[0]} % in the mean, the one that it chooses {scores[1]} %: against that"
-        f" mean the random τ differs by {interval(row)} pp (95 % interval).{_between_temperatures(tested)}"
+        f" mean the random τ differs by {interval(row)} pp (95 % interval).{_between_temperatures(searched, trials)}"
     )
 
 
-def _between_temperatures(tested: pd.DataFrame) -> str:
-    """Whether the trials' scores differ by τ, with a replicate's trials as a block; nothing where that needs more."""
-    blocks = tested.pivot_table(index="replicate", columns="tau", values="score").dropna()
-    if len(blocks) < 2 or len(blocks.columns) < 3:
+def _between_temperatures(grid: pd.DataFrame, trials: pd.DataFrame) -> str:
+    """Whether the trials of grid search differ by τ; nothing where its runs are too few to tell."""
+    p = friedman(grid, trials)
+    if np.isnan(p):
         return ""
-    p = float(friedmanchisquare(*blocks.to_numpy().T).pvalue)
-    shown = "a difference" if p < 0.05 else "no difference"
+    shown = "a difference" if p < LEVEL else "no difference"
     return f" Between its τ {shown} is shown (Friedman's test, p = {number(p, 2)})."
 
 

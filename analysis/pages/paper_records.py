@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import friedmanchisquare
 
 from analysis.figures.data import accuracy_by
+from analysis.pages.by_temperature import friedman
 from analysis.pages.compared import ALONE, DRAWN, NOTHING, TUNED, Compared, comparisons
 from analysis.pages.paper_numbers import Said
 from analysis.paper.claims import macro_specificity
@@ -72,7 +72,7 @@ def by_tau(records: Records) -> Said:
     for one in comparisons(records, TUNED):
         grid = one.outcomes[(one.outcomes["label"] == TUNED) & one.outcomes["counted"]]
         curve = accuracy_by(grid, one.trials, "tau")
-        p = _friedman(grid, one.trials)
+        p = friedman(grid, one.trials)
         if len(curve) < 3 or not np.isfinite(p):
             continue
         ordered = curve.sort_values("mean")
@@ -192,11 +192,3 @@ def _interval(pair: Mapping[str, Any]) -> str:
     """The difference with its interval, and the level of that where it is a look's."""
     level = f" ({100 * pair['confidence']:.3g} %)" if pair["confidence"] != 1 - LEVEL else ""
     return interval(pair) + level
-
-
-def _friedman(grid: pd.DataFrame, trials: pd.DataFrame) -> float:
-    trials = columns(trials, ("tau", "test_score"))
-    tested = trials[(trials["status"] == "completed") & trials["run_id"].isin(grid["run_id"])]
-    tested = tested.assign(tau=as_float(tested["tau"]), test_score=as_float(tested["test_score"]))
-    table = tested.pivot_table(index="run_id", columns="tau", values="test_score").dropna()
-    return float(friedmanchisquare(*table.to_numpy().T).pvalue) if min(table.shape) > 2 else np.nan
